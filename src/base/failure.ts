@@ -1,0 +1,96 @@
+/**
+ * The one catalogue of errors. A code is stable for ever: it is never renumbered, and a retired one is
+ * never reused. Scripts match codes; people read the summary and the advice.
+ *
+ * Ranges: BH1xx declaration, BH2xx plan and host, BH3xx sandbox, BH4xx control (CLI, D-Bus API),
+ * BH5xx connection to systemd and D-Bus, BH6xx kernel and native parts.
+ */
+export const FAILURES = {
+  BH101: { summary: 'the declaration is not valid YAML', advice: 'correct the syntax at the place named' },
+  BH102: { summary: 'unknown key', advice: 'remove it, or use the key suggested; bulkhead-plugin(5) lists all keys' },
+  BH103: { summary: 'wrong type of value', advice: 'give a value of the type named' },
+  BH104: { summary: 'value not allowed', advice: 'give one of the values, or a value in the range, named' },
+  BH105: { summary: 'a required key is missing', advice: 'add it here or in a template' },
+  BH106: { summary: 'unknown template', advice: 'name a template from /etc/bulkhead/templates or /usr/lib/bulkhead/templates' },
+  BH107: { summary: 'templates extend each other in a circle', advice: 'break the circle' },
+  BH108: { summary: 'no declaration for this plugin', advice: 'write /etc/bulkhead/plugins/NAME.yaml' },
+  BH109: { summary: 'not a plugin name', advice: 'use 1 to 48 of a-z, 0-9, "-", "_" and "."; begin and end with a letter or digit' },
+  BH110: { summary: 'settings contradict each other', advice: 'change one of the places named' },
+  BH111: { summary: 'the same key is given twice', advice: 'keep one of them' },
+  BH112: { summary: 'the declaration is too large', advice: 'stay below the size named' },
+  BH113: { summary: 'the declaration cannot be read', advice: 'check the file and its permissions' },
+
+  BH201: { summary: 'the version is not installed', advice: 'install it below /opt/plugin/NAME, or name another version' },
+  BH202: { summary: 'the program is not there', advice: 'check exec and the version directory' },
+  BH203: { summary: 'the host lacks something the plan needs', advice: 'run "bulkheadctl doctor"' },
+  BH204: { summary: 'the root directory is not usable', advice: 'check view.root' },
+  BH205: { summary: 'the seccomp profile does not exist', advice: 'name a profile from /usr/lib/bulkhead/seccomp' },
+  BH206: { summary: 'the address is taken', advice: 'change listen, or stop the program that holds the address' },
+  BH207: { summary: 'the address cannot be bound', advice: 'check the address, its permissions and its directory' },
+
+  BH301: { summary: 'the sandbox did not start', advice: 'see "bulkheadctl logs NAME" and the journal of the unit' },
+  BH302: { summary: 'the sandbox could not be set up as declared', advice: 'nothing was run; correct the step named' },
+  BH303: { summary: 'the plugin did not become ready in time', advice: 'raise health.start-timeout, or see why it is slow' },
+  BH304: { summary: 'the plugin keeps dying', advice: 'correct the cause, then "systemctl restart plugin@NAME"' },
+  BH305: { summary: 'the payload could not be executed', advice: 'check that the file exists, is executable, and that its interpreter is visible in the sandbox' },
+  BH306: { summary: 'no unused range of user ids is left', advice: 'stop some plugins; each sandbox needs 65536 ids' },
+  BH307: { summary: 'the sandbox does not go away', advice: 'a task of it cannot be killed; see its unit and /proc/PID/stack' },
+
+  BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
+  BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },
+  BH403: { summary: 'not authorised', advice: 'ask an administrator, or allow the action named by a polkit rule' },
+  BH404: { summary: 'no such plugin', advice: '"bulkheadctl list" names the declared plugins' },
+  BH405: { summary: 'not a valid request', advice: 'see the introspection of org.bulkhead.Manager1' },
+  BH406: { summary: 'the request failed in the supervisor', advice: 'this is a defect; the journal of bulkheadd has the details' },
+  BH407: { summary: 'something does not hold', advice: 'see the lines above' },
+
+  BH501: { summary: 'connection lost', advice: 'none: it is made again by itself' },
+  BH502: { summary: 'no answer in time', advice: 'see whether systemd or the D-Bus daemon is overloaded' },
+  BH503: { summary: 'the message cannot be encoded', advice: 'this is a defect' },
+  BH504: { summary: 'systemd refused the request', advice: 'the reason given is systemd\'s own' },
+  BH505: { summary: 'systemd cannot be reached', advice: 'is systemd running as PID 1?' },
+  BH506: { summary: 'a job of systemd failed', advice: 'see the journal of the unit' },
+
+  BH601: { summary: 'a system call failed', advice: 'the error number says why' },
+  BH602: { summary: 'the native addon cannot be loaded', advice: 'reinstall the package' },
+  BH603: { summary: 'the seccomp profile cannot be compiled', advice: 'correct the line named' },
+  BH604: { summary: 'the state file is damaged', advice: 'it was set aside; what runs was read from systemd' },
+} as const satisfies Record<string, { readonly summary: string; readonly advice: string }>;
+
+export type FailureCode = keyof typeof FAILURES;
+
+/** What a failure may carry beside its code and words. */
+export interface FailureDetails {
+  /** What to do about it, when something more exact than the catalogue's advice is known. */
+  readonly advice?: string;
+  /** The D-Bus error name that the failure came from, say `org.freedesktop.systemd1.NoSuchUnit`. */
+  readonly dbusName?: string;
+  readonly cause?: unknown;
+}
+
+/** An error that is expected, named and explained. Anything else that is thrown is a defect. */
+export class Failure extends Error {
+  readonly code: FailureCode;
+  readonly advice: string;
+  readonly dbusName: string | undefined;
+
+  constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'Failure';
+    this.code = code;
+    this.advice = details.advice ?? FAILURES[code].advice;
+    this.dbusName = details.dbusName;
+  }
+
+  /** One line for people: `BH404 no such plugin: 'x'`. */
+  get line(): string {
+    return `${this.code} ${FAILURES[this.code].summary}: ${this.message}`;
+  }
+}
+
+/** Turns whatever was thrown into a Failure; a stranger becomes BH406 with its own text. */
+export function asFailure(thrown: unknown): Failure {
+  if (thrown instanceof Failure) return thrown;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return new Failure('BH406', text, { cause: thrown });
+}

@@ -1,0 +1,94 @@
+/** A declaration after templates, drop-ins and defaults: every field has its value. Sizes in bytes, times in ms. */
+export interface Declaration {
+  readonly name: string;
+  readonly description: string;
+  /** The templates that were applied, the nearest first. */
+  readonly templates: readonly string[];
+  /** Directory below /opt/plugin/NAME that holds the program; undefined when the program is all in the root. */
+  readonly version: string | undefined;
+  /** Program and arguments. A first word that begins with "./" is looked up in the version's directory. */
+  readonly exec: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly listen: readonly Listen[];
+  readonly pool: { readonly size: number };
+  readonly view: {
+    /** `host`: a generated skeleton with the host's /usr read-only; else an absolute directory with a root file system. */
+    readonly root: string;
+    /** Size limit of /tmp. */
+    readonly tmp: number;
+  };
+  /** Name of the seccomp profile. */
+  readonly seccomp: string;
+  /** Capabilities the payload keeps, by full name (`CAP_NET_BIND_SERVICE`). */
+  readonly capabilities: readonly string[];
+  readonly limits: {
+    readonly memory: Limit;
+    /** Share of `memory`, or absolute. */
+    readonly memoryHigh: Limit;
+    readonly swap: Limit;
+    /** Percent of one CPU; `infinity` for no limit. */
+    readonly cpu: number | 'infinity';
+    readonly cpuWeight: number;
+    readonly tasks: number | 'infinity';
+    /** Open files (RLIMIT_NOFILE). */
+    readonly files: number;
+  };
+  readonly health: { readonly ready: 'exec' | 'notify'; readonly startTimeoutMs: number };
+  readonly stop: { readonly signal: string; readonly timeoutMs: number };
+  readonly recovery: {
+    readonly backoff: {
+      readonly initialMs: number;
+      readonly maxMs: number;
+      readonly factor: number;
+      /** Share of the delay that is added or taken away at random, 0 to 1. */
+      readonly jitter: number;
+      /** A sandbox that stayed ready for this long resets the delay. */
+      readonly resetMs: number;
+    };
+    /** More than `restarts` within `withinMs` and the plugin fails. */
+    readonly budget: { readonly restarts: number; readonly withinMs: number };
+  };
+}
+
+/** A limit in bytes, as a share of something (0 to 100), or none. */
+export type Limit = { readonly bytes: number } | { readonly percent: number } | 'infinity';
+
+export type Listen = TcpListen | UnixListen;
+
+interface ListenCommon {
+  /** What the payload sees in LISTEN_FDNAMES; defaults to `tcp-PORT` or the socket file's base name. */
+  readonly name: string;
+  readonly backlog: number;
+}
+
+export interface TcpListen extends ListenCommon {
+  readonly kind: 'tcp';
+  /** Address without brackets: `127.0.0.1`, `::1`, `0.0.0.0`, `::`. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface UnixListen extends ListenCommon {
+  readonly kind: 'unix';
+  readonly path: string;
+  /** Permission bits of the socket file. */
+  readonly mode: number;
+  readonly user: string;
+  readonly group: string;
+}
+
+/** Where a value came from: the key's place in a text, or the built-in default. */
+export type Origin =
+  | { readonly kind: 'file'; readonly file: string; readonly line: number; readonly column: number }
+  | { readonly kind: 'built-in' };
+
+/** Dotted key (`limits.memory`, `listen[0].tcp`) -> where its value came from. */
+export type Origins = ReadonlyMap<string, Origin>;
+
+/** One text that takes part, in the order of precedence (later ones win). */
+export interface DeclarationText {
+  readonly file: string;
+  readonly text: string;
+  /** `yaml`: a declaration, drop-in or template; `unit`: a unit file or drop-in whose [X-Plugin] section counts. */
+  readonly format: 'yaml' | 'unit';
+}

@@ -1,0 +1,107 @@
+import type { Declaration, Listen, Origins } from '../declare/declaration.ts';
+
+/** What the plan needs to know of the host; gathered by the doors, so that planning itself stays pure. */
+export interface HostFacts {
+  /** Bytes of memory of the node. */
+  readonly memoryTotal: number;
+  readonly cpus: number;
+  /** systemd's version, say 257. */
+  readonly systemdVersion: number;
+  /** Controllers available to units, from cgroup.controllers of the root. */
+  readonly cgroupControllers: readonly string[];
+  /** Directories and programs of this installation. */
+  readonly paths: HostPaths;
+  /** Answers for the paths that the declaration names; a path that was not asked about is absent. */
+  readonly files: ReadonlyMap<string, 'directory' | 'executable' | 'file' | 'missing'>;
+  /** Names of the seccomp profiles that exist. */
+  readonly seccompProfiles: readonly string[];
+}
+
+export interface HostPaths {
+  /** Read-only installation: `/usr/lib/bulkhead`. */
+  readonly lib: string;
+  /** Runtime state, gone after a reboot: `/run/bulkhead`. */
+  readonly run: string;
+  /** Installed versions: `/opt/plugin`. */
+  readonly versions: string;
+  /** `/usr/bin/systemd-nspawn`. */
+  readonly nspawn: string;
+}
+
+export type SlotName = 'a' | 'b';
+
+/** Everything that will exist for a plugin, except what differs from sandbox to sandbox. */
+export interface PluginPlan {
+  readonly plugin: string;
+  readonly version: string | undefined;
+  readonly declaration: Declaration;
+  readonly origins: Origins;
+  /** Escaped unit names: `plugin@NAME.service` and `plugin-NAME.slice`. */
+  readonly anchorUnit: string;
+  readonly sliceUnit: string;
+  readonly size: number;
+  readonly listeners: readonly PlannedListener[];
+  /** Seccomp profile by name; the compiled filter is found by the supervisor. */
+  readonly seccomp: string;
+  readonly limits: PlannedLimits;
+  /** sha256 (hex, first 16 digits) over all that a sandbox is made of; a running sandbox with another digest is outdated. */
+  readonly digest: string;
+}
+
+export interface PlannedListener {
+  /** Stable identity within the host, also the name in systemd's fd store; no ':' in it. */
+  readonly key: string;
+  readonly listen: Listen;
+}
+
+/** Limits in absolute numbers; `infinity` means no limit. */
+export interface PlannedLimits {
+  readonly memoryMax: number | 'infinity';
+  readonly memoryHigh: number | 'infinity';
+  readonly swapMax: number | 'infinity';
+  /** Microseconds of CPU per second of wall time. */
+  readonly cpuQuotaPerSecUsec: number | 'infinity';
+  readonly cpuWeight: number;
+  readonly tasksMax: number | 'infinity';
+  readonly files: number;
+}
+
+/** What tells one sandbox from the next. */
+export interface SandboxIdentity {
+  readonly slot: SlotName;
+  readonly generation: number;
+  /** First host uid and gid of its own range of 65536. */
+  readonly uidBase: number;
+}
+
+/** One mount that the sandbox sees, apart from what nspawn always makes. */
+export interface PlannedMount {
+  readonly kind: 'bind-ro' | 'tmpfs';
+  /** Host path; for tmpfs unused. */
+  readonly source: string;
+  readonly target: string;
+  readonly options: string;
+}
+
+/** One sandbox, completely: nothing is added later but the descriptors that the launcher fetches. */
+export interface SandboxPlan extends SandboxIdentity {
+  readonly plugin: string;
+  readonly version: string | undefined;
+  /** `plugin-NAME-a-g17.service`, escaped. */
+  readonly unit: string;
+  readonly sliceUnit: string;
+  readonly anchorUnit: string;
+  /** Machine name and host name of the container. */
+  readonly machine: string;
+  readonly description: string;
+  readonly rootDirectory: string;
+  readonly mounts: readonly PlannedMount[];
+  readonly limits: PlannedLimits;
+  readonly startTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  /** nspawn's path and arguments, then init's, then the payload's. */
+  readonly command: readonly string[];
+  readonly listeners: readonly PlannedListener[];
+  readonly seccomp: string;
+  readonly digest: string;
+}
