@@ -1,0 +1,129 @@
+import type { FailureCode } from '../base/failure.ts';
+
+/** What the supervisor tells about itself and its plugins: the JSON of the D-Bus API and of `bulkheadctl --json`. */
+
+/** One plugin on one line. */
+export interface PluginSummary {
+  readonly name: string;
+  /**
+   * `stopped` nobody wants it; `starting` not one sandbox ready yet; `running` all ready; `degraded` some ready;
+   * `failed` given up, with a reason; `stopping`; `invalid` declaration has problems (and nothing runs).
+   */
+  readonly state: PluginState;
+  readonly version: string | null;
+  readonly ready: number;
+  readonly size: number;
+  /** One line of truth, the same that `systemctl status` shows. */
+  readonly line: string;
+  /** Why it is failed, degraded or invalid; null when all is well. */
+  readonly reason: { readonly code: FailureCode; readonly text: string } | null;
+}
+
+export type PluginState = 'stopped' | 'starting' | 'running' | 'degraded' | 'failed' | 'stopping' | 'invalid';
+
+export interface PluginStatus extends PluginSummary {
+  readonly declaration: readonly string[];
+  readonly description: string;
+  readonly anchorUnit: string;
+  readonly sliceUnit: string;
+  readonly slot: string;
+  readonly seccomp: string;
+  readonly listeners: readonly ListenerStatus[];
+  readonly sandboxes: readonly SandboxStatus[];
+  /** Restarts inside the budget's window, and the budget. */
+  readonly restarts: { readonly recent: number; readonly budget: number; readonly withinMs: number; readonly total: number };
+  /** Milliseconds until the next start, when the back-off holds one back. */
+  readonly nextStartMs: number | null;
+}
+
+export interface ListenerStatus {
+  readonly address: string;
+  readonly name: string;
+  readonly kept: boolean;
+}
+
+export interface SandboxStatus {
+  readonly unit: string;
+  readonly machine: string;
+  readonly slot: string;
+  readonly generation: number;
+  readonly version: string | null;
+  readonly state: 'starting' | 'ready' | 'stopping' | 'gone';
+  /** Host pid of the payload's main process; null while there is none. */
+  readonly payloadPid: number | null;
+  readonly initPid: number | null;
+  readonly cgroup: string | null;
+  readonly uidBase: number;
+  readonly uidCount: number;
+  readonly seccomp: { readonly profile: string; readonly mode: number | null; readonly filters: number | null };
+  readonly memoryBytes: number | null;
+  readonly tasks: number | null;
+  readonly readySinceMs: number | null;
+  readonly statusText: string | null;
+}
+
+/** Something that happened, newest last. Numbers grow; a gap means that the ring dropped older ones. */
+export interface EventRecord {
+  readonly number: number;
+  /** Wall clock, milliseconds since 1970. */
+  readonly at: number;
+  readonly plugin: string | null;
+  readonly unit: string | null;
+  readonly kind: EventKind;
+  readonly code: FailureCode | null;
+  readonly text: string;
+}
+
+export type EventKind =
+  | 'supervisor-started'
+  | 'wanted'
+  | 'adopted'
+  | 'starting'
+  | 'ready'
+  | 'died'
+  | 'start-failed'
+  | 'backing-off'
+  | 'failed'
+  | 'stopping'
+  | 'stopped'
+  | 'listener'
+  | 'declaration'
+  | 'note';
+
+/** One planned thing with its origin, as `bulkheadctl plan` prints it. */
+export interface PlanReport {
+  readonly plugin: string;
+  readonly version: string | null;
+  readonly digest: string;
+  readonly sections: readonly PlanSection[];
+  /** Sandboxes that run now and do not match the plan, and what is missing or too many. */
+  readonly differences: readonly string[];
+  /** False when the supervisor could not be asked what runs. */
+  readonly compared: boolean;
+}
+
+export interface PlanSection {
+  /** `unit plugin-hello-a-g1.service`, `slice`, `mounts`, `sockets`, `filter`, `command`, `declaration`. */
+  readonly title: string;
+  readonly rows: readonly { readonly key: string; readonly value: string; readonly origin: string }[];
+}
+
+/** What the control folder needs of the running supervisor. */
+export interface Supervisor {
+  list(): Promise<readonly PluginSummary[]>;
+  /** Throws Failure BH404 for a name that is neither declared nor running. */
+  status(name: string): Promise<PluginStatus>;
+  plan(name: string): Promise<PlanReport>;
+  /** Events with a number greater than `after` that are still in the ring (the last 1000), at most `limit`. */
+  events(after: number, limit: number): readonly EventRecord[];
+  /** Starts, stops or restarts plugin@NAME through systemd and waits for the job; Failure with the reason otherwise. */
+  control(name: string, verb: 'start' | 'stop' | 'restart', caller: Caller): Promise<void>;
+  /** Calls back for each new event until released. */
+  onEvent(listener: (event: EventRecord) => void): { release(): void };
+  readonly version: string;
+}
+
+export interface Caller {
+  readonly uid: number;
+  readonly pid: number;
+}
