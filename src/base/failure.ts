@@ -11,16 +11,25 @@ export const FAILURES = {
   BH103: { summary: 'wrong type of value', advice: 'give a value of the type named' },
   BH104: { summary: 'value not allowed', advice: 'give one of the values, or a value in the range, named' },
   BH105: { summary: 'a required key is missing', advice: 'add it here or in a template' },
-  BH106: { summary: 'unknown template', advice: 'name a template from /etc/bulkhead/templates or /usr/lib/bulkhead/templates' },
+  BH106: {
+    summary: 'unknown template',
+    advice: 'name a template from /etc/bulkhead/templates or /usr/lib/bulkhead/templates',
+  },
   BH107: { summary: 'templates extend each other in a circle', advice: 'break the circle' },
   BH108: { summary: 'no declaration for this plugin', advice: 'write /etc/bulkhead/plugins/NAME.yaml' },
-  BH109: { summary: 'not a plugin name', advice: 'use 1 to 48 of a-z, 0-9, "-", "_" and "."; begin and end with a letter or digit' },
+  BH109: {
+    summary: 'not a plugin name',
+    advice: 'use 1 to 48 of a-z, 0-9, "-", "_" and "."; begin and end with a letter or digit',
+  },
   BH110: { summary: 'settings contradict each other', advice: 'change one of the places named' },
   BH111: { summary: 'the same key is given twice', advice: 'keep one of them' },
   BH112: { summary: 'the declaration is too large', advice: 'stay below the size named' },
   BH113: { summary: 'the declaration cannot be read', advice: 'check the file and its permissions' },
 
-  BH201: { summary: 'the version is not installed', advice: 'install it below /opt/plugin/NAME, or name another version' },
+  BH201: {
+    summary: 'the version is not installed',
+    advice: 'install it below /opt/plugin/NAME, or name another version',
+  },
   BH202: { summary: 'the program is not there', advice: 'check exec and the version directory' },
   BH203: { summary: 'the host lacks something the plan needs', advice: 'run "bulkheadctl doctor"' },
   BH204: { summary: 'the root directory is not usable', advice: 'check view.root' },
@@ -30,26 +39,39 @@ export const FAILURES = {
 
   BH301: { summary: 'the sandbox did not start', advice: 'see "bulkheadctl logs NAME" and the journal of the unit' },
   BH302: { summary: 'the sandbox could not be set up as declared', advice: 'nothing was run; correct the step named' },
-  BH303: { summary: 'the plugin did not become ready in time', advice: 'raise health.start-timeout, or see why it is slow' },
+  BH303: {
+    summary: 'the plugin did not become ready in time',
+    advice: 'raise health.start-timeout, or see why it is slow',
+  },
   BH304: { summary: 'the plugin keeps dying', advice: 'correct the cause, then "systemctl restart plugin@NAME"' },
-  BH305: { summary: 'the payload could not be executed', advice: 'check that the file exists, is executable, and that its interpreter is visible in the sandbox' },
+  BH305: {
+    summary: 'the payload could not be executed',
+    advice: 'check that the file exists, is executable, and that its interpreter is visible in the sandbox',
+  },
   BH306: { summary: 'no unused range of user ids is left', advice: 'stop some plugins; each sandbox needs 65536 ids' },
-  BH307: { summary: 'the sandbox does not go away', advice: 'a task of it cannot be killed; see its unit and /proc/PID/stack' },
+  BH307: {
+    summary: 'the sandbox does not go away',
+    advice: 'a task of it cannot be killed; see its unit and /proc/PID/stack',
+  },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },
   BH403: { summary: 'not authorised', advice: 'ask an administrator, or allow the action named by a polkit rule' },
   BH404: { summary: 'no such plugin', advice: '"bulkheadctl list" names the declared plugins' },
   BH405: { summary: 'not a valid request', advice: 'see the introspection of org.bulkhead.Manager1' },
-  BH406: { summary: 'the request failed in the supervisor', advice: 'this is a defect; the journal of bulkheadd has the details' },
+  BH406: {
+    summary: 'the request failed in the supervisor',
+    advice: 'this is a defect; the journal of bulkheadd has the details',
+  },
   BH407: { summary: 'something does not hold', advice: 'see the lines above' },
 
   BH501: { summary: 'connection lost', advice: 'none: it is made again by itself' },
   BH502: { summary: 'no answer in time', advice: 'see whether systemd or the D-Bus daemon is overloaded' },
   BH503: { summary: 'the message cannot be encoded', advice: 'this is a defect' },
-  BH504: { summary: 'systemd refused the request', advice: 'the reason given is systemd\'s own' },
+  BH504: { summary: 'systemd refused the request', advice: "the reason given is systemd's own" },
   BH505: { summary: 'systemd cannot be reached', advice: 'is systemd running as PID 1?' },
   BH506: { summary: 'a job of systemd failed', advice: 'see the journal of the unit' },
+  BH507: { summary: 'too many requests at once', advice: 'wait for the earlier ones to end, then try again' },
 
   BH601: { summary: 'a system call failed', advice: 'the error number says why' },
   BH602: { summary: 'the native addon cannot be loaded', advice: 'reinstall the package' },

@@ -31,7 +31,12 @@ export interface PluginStatus extends PluginSummary {
   readonly listeners: readonly ListenerStatus[];
   readonly sandboxes: readonly SandboxStatus[];
   /** Restarts inside the budget's window, and the budget. */
-  readonly restarts: { readonly recent: number; readonly budget: number; readonly withinMs: number; readonly total: number };
+  readonly restarts: {
+    readonly recent: number;
+    readonly budget: number;
+    readonly withinMs: number;
+    readonly total: number;
+  };
   /** Milliseconds until the next start, when the back-off holds one back. */
   readonly nextStartMs: number | null;
 }

@@ -44,7 +44,7 @@ export interface PluginPlan {
   /** Seccomp profile by name; the compiled filter is found by the supervisor. */
   readonly seccomp: string;
   readonly limits: PlannedLimits;
-  /** sha256 (hex, first 16 digits) over all that a sandbox is made of; a running sandbox with another digest is outdated. */
+  /** 16 hex digits over all that a sandbox is made of; a running sandbox with another digest is outdated. */
   readonly digest: string;
 }
 
@@ -54,7 +54,10 @@ export interface PlannedListener {
   readonly listen: Listen;
 }
 
-/** Limits in absolute numbers; `infinity` means no limit. */
+/**
+ * Limits in absolute numbers, as the payload of one sandbox gets them; `infinity` means no limit. The unit's own limits
+ * are a little higher (`src/unit/overhead.ts`), because nspawn and init live in the same unit.
+ */
 export interface PlannedLimits {
   readonly memoryMax: number | 'infinity';
   readonly memoryHigh: number | 'infinity';
@@ -99,6 +102,10 @@ export interface SandboxPlan extends SandboxIdentity {
   readonly limits: PlannedLimits;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
+  /** Name of the signal that ends the payload, say `SIGTERM`. */
+  readonly stopSignal: string;
+  /** Path of plugin-launch, which becomes the command. */
+  readonly launcher: string;
   /** nspawn's path and arguments, then init's, then the payload's. */
   readonly command: readonly string[];
   readonly listeners: readonly PlannedListener[];

@@ -1,11 +1,14 @@
 # shellcheck shell=bash disable=SC2154 # variables of the including script
-# Copying files into and out of a test machine, by tar over its exec channel.
+# What is done inside a running test machine of either kind.
 #
-# Sourced by lab and vm; needs run_inside() and die(). Not done through
-# /proc/PID/root, because absolute links inside (/var/run) would then lead to
-# the outer machine. The meaning of the destination is that of cp -a: into it
-# if it is a directory, else the new name. Modes and times are kept; what is
-# pushed belongs to root.
+# Sourced by lab and vm; needs run_inside(), machine_runs(),
+# boot_failed() and die().
+#
+# Files are copied by tar over the channel of exec, also for the lab: by way
+# of /proc/PID/root, absolute links inside (/var/run) would lead to the outer
+# machine. The meaning of the destination is that of cp -a: into it if it is
+# a directory, else the new name. Modes and times are kept; what is pushed
+# belongs to root.
 
 # shellcheck disable=SC2016
 receive='set -e
@@ -47,4 +50,30 @@ install_debs() {
     die "dpkg could not install ${*##*/} in '$name'; a missing dependency goes to --with"
   }
   run_inside rm -rf /run/debs </dev/null
+}
+
+# wait_until_running SECONDS - systemd answers 'running' only when the boot is
+# over and no unit failed. Asked too early, before D-Bus is there, it cannot be
+# reached: asks again.
+wait_until_running() {
+  local state deadline=$((SECONDS + $1))
+  while :; do
+    state=$(run_inside timeout "$1" systemctl is-system-running --wait </dev/null 2>&1) || true
+    case $state in
+      running) return ;;
+      degraded) units_failed ;;
+    esac
+    machine_runs || boot_failed "it ended, and systemd had said '$state'"
+    ((SECONDS < deadline)) || boot_failed "systemd says '$state' after $1 s"
+    sleep 0.05
+  done
+}
+
+# The machine is gone after a failed up: say what its journal knows.
+units_failed() {
+  local unit
+  for unit in $(run_inside systemctl --no-legend --plain --failed </dev/null | cut -d ' ' -f 1); do
+    run_inside systemctl --no-pager --full --lines=10 status "$unit" </dev/null | sed 's/^/  | /' >&2 || true
+  done
+  die "a unit failed in '$name', see above"
 }

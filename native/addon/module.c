@@ -1,0 +1,26 @@
+#include "addon.h"
+
+NAPI_MODULE_INIT() {
+    static const struct {
+        const char *name;
+        napi_callback function;
+    } table[] = {
+        {"sendDatagram", send_datagram},
+        {"sendWithFds", send_with_fds},
+        {"peerCredentials", peer_credentials},
+        {"pipe", make_pipe},
+        {"setCloexec", set_cloexec},
+        {"duplicate", duplicate},
+        {"listenTcp", listen_tcp},
+        {"listenUnix", listen_unix},
+        {"socketAddress", socket_address},
+        {"isListening", is_listening},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        napi_value function;
+        if (napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].function, NULL, &function) != napi_ok)
+            return NULL;
+        if (napi_set_named_property(env, exports, table[i].name, function) != napi_ok) return NULL;
+    }
+    return exports;
+}

@@ -1,0 +1,79 @@
+/*
+ * plugin-init: PID 1 of a sandbox. Sets the payload up as its options say, or runs nothing at all; then
+ * relays, forwards and reaps until the payload ends. docs/internals.md has the protocol.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "init/filter.h"
+#include "init/notify.h"
+#include "init/options.h"
+#include "init/payload.h"
+#include "init/report.h"
+#include "init/supervise.h"
+
+static int fail(const char *step, int error, const char *text) {
+    report_setup_failed(step, error, text);
+    return EXIT_SETUP_FAILED;
+}
+
+/* Standard streams that are closed would be taken by the next file that is opened. */
+static bool open_standard_streams(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) return false;
+    return true;
+}
+
+/* The filter, then exactly the listeners that were announced; whatever else came along is closed. */
+static int check_descriptors(size_t listeners) {
+    const char *announced = getenv("LISTEN_FDS");
+    unsigned long count;
+    if (announced != NULL && (!text_number(announced, 0, MAX_LISTENERS + 2, &count) || count != listeners + 2)) return -EBADFD;
+    if (fcntl(FILTER_FD, F_SETFD, FD_CLOEXEC) < 0) return -errno;
+    for (int i = 0; i < (int)listeners; i++) {
+        struct stat status;
+        if (fstat(FIRST_LISTENER_FD + i, &status) < 0) return -errno;
+        if (!S_ISSOCK(status.st_mode)) return -ENOTSOCK;
+        if (fcntl(FIRST_LISTENER_FD + i, F_SETFD, FD_CLOEXEC) < 0) return -errno;
+    }
+    unsigned int first = FIRST_LISTENER_FD + (unsigned int)listeners;
+    return syscall(SYS_close_range, first, ~0U, 0) < 0 ? -errno : 0;
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    /* First of all: for PID 1 a signal that is neither handled nor blocked is lost. */
+    int error = supervise_block_signals();
+    if (!open_standard_streams()) return EXIT_SETUP_FAILED;
+    if (!report_open()) {
+        (void)fputs("plugin-init: descriptor 3 is not a report pipe\n", stderr);
+        return EXIT_SETUP_FAILED;
+    }
+    if (error < 0) return fail("signals", -error, NULL);
+
+    struct options options;
+    char wrong[160];
+    if (!options_parse(&options, argv, wrong, sizeof(wrong))) return fail("options", EINVAL, wrong);
+    if ((error = check_descriptors(options.listeners)) < 0) return fail("descriptors", -error, NULL);
+
+    struct sock_fprog filter;
+    if ((error = filter_read(&filter)) < 0) return fail("filter", -error, NULL);
+    int signals = supervise_open_signals();
+    if (signals < 0) return fail("signals", -signals, NULL);
+    int notify = -1;
+    if (options.ready_by_notify && (notify = notify_open()) < 0) return fail("notify", -notify, NULL);
+
+    struct payload payload;
+    if ((error = payload_fork(&payload, &options, &filter)) < 0) return fail("fork", -error, NULL);
+    /* The listeners stay open here, too: a supervisor that lost its own can get them back with pidfd_getfd(2). */
+    (void)close(FILTER_FD);
+    /* The child is still at the gate: when this fails, nothing runs. */
+    if ((error = supervise_give_up_privileges()) < 0) return fail("init-privileges", -error, NULL);
+    return supervise(&payload, &options, signals, notify, getenv("NOTIFY_SOCKET"));
+}

@@ -1,0 +1,29 @@
+#pragma once
+#include <linux/filter.h>
+#include <sys/types.h>
+
+#include "init/options.h"
+
+/* What a child that could not be executed writes into its error pipe. */
+struct payload_failure {
+    int step;
+    int error;
+};
+
+const char *payload_step_name(int step);
+
+struct payload {
+    pid_t pid;
+    /* Reads a payload_failure, or its end once the program was executed (or the child died). */
+    int errors;
+    /* Closing it lets the child end unexecuted; a byte lets it go on. */
+    int gate;
+};
+
+/* Forks the child, which waits at the gate. Returns 0 or -errno. */
+int payload_fork(struct payload *payload, const struct options *options, const struct sock_fprog *filter);
+
+/* Where the payload tells that it is ready (--ready=notify). */
+#define NOTIFY_PATH "/run/notify"
+/* Exit status when nothing was executed, as EX_SOFTWARE of sysexits.h. */
+enum { EXIT_SETUP_FAILED = 70 };

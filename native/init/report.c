@@ -1,0 +1,72 @@
+#include "init/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "init/options.h"
+
+static unsigned long lost;
+
+bool report_open(void) {
+    int status = fcntl(REPORT_FD, F_GETFL);
+    return status >= 0 && (status & O_ACCMODE) != O_RDONLY && fcntl(REPORT_FD, F_SETFL, status | O_NONBLOCK) == 0 &&
+           fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+/* One write(2) of less than PIPE_BUF: whole or not at all (pipe(7)). */
+__attribute__((format(printf, 1, 2))) static void line(const char *format, ...) {
+    char text[1024];
+    va_list values;
+    va_start(values, format);
+    int length = vsnprintf(text, sizeof(text), format, values);
+    va_end(values);
+    if (length < 0 || (size_t)length >= sizeof(text) || write(REPORT_FD, text, (size_t)length) != length) lost++;
+}
+
+/* For JSON: what text_clean() leaves has no control characters, so only these two need care. */
+static void quote(const char *text, char *out, size_t size) {
+    size_t used = 0;
+    for (; *text != '\0' && used + 2 < size; text++) {
+        if (*text == '"' || *text == '\\') out[used++] = '\\';
+        out[used++] = *text;
+    }
+    out[used] = '\0';
+}
+
+void report_started(pid_t pid) { line("{\"event\":\"started\",\"pid\":%d}\n", pid); }
+
+void report_ready(void) { line("{\"event\":\"ready\"}\n"); }
+
+void report_status(const char *text) {
+    char quoted[2 * STATUS_SIZE + 1];
+    quote(text, quoted, sizeof(quoted));
+    line("{\"event\":\"status\",\"text\":\"%s\"}\n", quoted);
+}
+
+void report_stopping(int signal_number) { line("{\"event\":\"stopping\",\"signal\":%d}\n", signal_number); }
+
+void report_setup_failed(const char *step, int error_number, const char *error) {
+    char clean[200], quoted[2 * sizeof(clean) + 1];
+    if (error == NULL) error = strerror(error_number);
+    (void)text_clean(error, strlen(error), clean, sizeof(clean));
+    quote(clean, quoted, sizeof(quoted));
+    line("{\"event\":\"setup-failed\",\"step\":\"%s\",\"errno\":%d,\"error\":\"%s\"}\n", step, error_number, quoted);
+    /* For whoever reads the journal. */
+    (void)fprintf(stderr, "plugin-init: set-up failed at '%s': %s\n", step, clean);
+}
+
+static long long microseconds(struct timeval time) { return (long long)time.tv_sec * 1000000 + time.tv_usec; }
+
+void report_exit(int status, const struct rusage *usage) {
+    const char *how = WIFEXITED(status) ? "exited" : WCOREDUMP(status) ? "dumped" : "killed";
+    line("{\"event\":\"exit\",\"how\":\"%s\",\"status\":%d,\"maxrssKb\":%ld,\"userUsec\":%lld,\"systemUsec\":%lld,"
+         "\"lost\":%lu}\n",
+         how, WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), usage->ru_maxrss,
+         microseconds(usage->ru_utime), microseconds(usage->ru_stime), lost);
+}

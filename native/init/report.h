@@ -1,0 +1,22 @@
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* Takes the report pipe into use: close-on-exec, never blocking. False: there is none. */
+bool report_open(void);
+
+/* One line each; a line that does not fit into the pipe is counted and shows in the exit report. */
+void report_started(pid_t pid);
+void report_ready(void);
+/* `text` must be printable and at most STATUS_SIZE - 1 bytes. */
+void report_status(const char *text);
+void report_stopping(int signal_number);
+/* `error` is NULL for the errno's own text. */
+void report_setup_failed(const char *step, int error_number, const char *error);
+/* `status` as wait4(2) gives it. */
+void report_exit(int status, const struct rusage *usage);
+
+/* Longest status text with its end: 256 bytes are reported. */
+enum { STATUS_SIZE = 257 };

@@ -1,0 +1,227 @@
+#include "init/supervise.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "init/capability.h"
+#include "init/notify.h"
+#include "init/report.h"
+
+/* SIGTERM becomes --stop-signal; the others go on as they are. */
+static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]) };
+
+/* Least time between two status reports: a payload that changes it all the time must not fill the pipe. */
+enum { STATUS_INTERVAL_MS = 100 };
+/* After which telling systemd is tried again. Its own start timeout is the limit. */
+enum { READY_RETRY_MS = 50 };
+/* Children reaped in one turn: a storm of orphans leaves time for the rest. */
+enum { REAP_TURN = 64 };
+
+struct state {
+    const struct options *options;
+    struct payload *payload;
+    int signals, notify;
+    /* NOTIFY_SOCKET as nspawn set it, or NULL. */
+    const char *systemd;
+    bool executed;
+    /* Signals that came before the program was executed: bit N is forwarded[N]. */
+    unsigned int early;
+    bool stopping;
+    bool ready_wanted, ready_told;
+    int64_t ready_tried;
+    struct notify_news news;
+    char last_status[STATUS_SIZE];
+    int64_t status_told;
+    bool more_to_reap;
+    bool ended;
+    int status;
+};
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void handled_signals(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGCHLD);
+    for (int i = 0; i < FORWARDED; i++) sigaddset(set, forwarded[i]);
+}
+
+int supervise_block_signals(void) {
+    sigset_t set;
+    handled_signals(&set);
+    /* The supervisor may be away when a report is written. */
+    sigaddset(&set, SIGPIPE);
+    /* A SIGCHLD that is ignored, by inheritance, would leave nothing to wait for. */
+    if (signal(SIGCHLD, SIG_DFL) == SIG_ERR) return -errno;
+    return sigprocmask(SIG_SETMASK, &set, NULL) < 0 ? -errno : 0;
+}
+
+int supervise_open_signals(void) {
+    sigset_t set;
+    handled_signals(&set);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+int supervise_give_up_privileges(void) {
+    const uint64_t keep = UINT64_C(1) << CAP_KILL;
+    int error = capability_bound(0);
+    if (error < 0) return error;
+    /* uid 0 means nothing any more, for good. */
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                                     SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED, 0, 0, 0) < 0)
+        return -errno;
+    error = capability_limit(keep, 0);
+    if (error < 0) return error;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return -errno;
+    return 0;
+}
+
+static void tell_ready(struct state *state) {
+    state->ready_tried = now_ms();
+    if (notify_tell_ready(state->systemd) < 0) return;
+    state->ready_told = true;
+    report_ready();
+}
+
+static void tell_status(struct state *state) {
+    state->news.status = false;
+    if (strcmp(state->news.text, state->last_status) == 0) return;
+    (void)memcpy(state->last_status, state->news.text, sizeof(state->last_status));
+    state->status_told = now_ms();
+    report_status(state->last_status);
+}
+
+static void forward(struct state *state, int which) {
+    if (!state->executed) {
+        state->early |= 1U << which;
+        return;
+    }
+    bool stop = forwarded[which] == SIGTERM;
+    if (stop && !state->stopping) {
+        state->stopping = true;
+        report_stopping(SIGTERM);
+    }
+    /* It may have died just now; then its end is found by the next reaping. */
+    (void)kill(state->payload->pid, stop ? state->options->stop_signal : forwarded[which]);
+}
+
+/* The error pipe spoke or ended. Returns false when nothing was executed. */
+static bool learn_of_exec(struct state *state) {
+    struct payload_failure failure;
+    ssize_t got;
+    do got = read(state->payload->errors, &failure, sizeof(failure));
+    while (got < 0 && errno == EINTR);
+    (void)close(state->payload->errors);
+    state->payload->errors = -1;
+    if (got != 0) {
+        if (got != sizeof(failure)) failure = (struct payload_failure){-1, EIO};
+        report_setup_failed(payload_step_name(failure.step), failure.error, NULL);
+        return false;
+    }
+    state->executed = true;
+    report_started(state->payload->pid);
+    state->ready_wanted |= !state->options->ready_by_notify;
+    for (int i = 0; i < FORWARDED; i++)
+        if ((state->early >> i & 1) != 0) forward(state, i);
+    return true;
+}
+
+static void reap(struct state *state) {
+    state->more_to_reap = true;
+    for (int i = 0; i < REAP_TURN && !state->ended; i++) {
+        int status;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        if (pid <= 0) {
+            state->more_to_reap = false;
+            return;
+        }
+        if (pid != state->payload->pid) continue;
+        state->ended = true;
+        state->status = status;
+        /* It may have been executed and gone before the pipe was looked at. */
+        if (!state->executed && !learn_of_exec(state)) return;
+        if (state->notify >= 0) notify_read(state->notify, &state->news);
+        if (state->news.status) tell_status(state);
+        report_exit(status, &usage);
+    }
+}
+
+static void read_signals(struct state *state) {
+    struct signalfd_siginfo info;
+    while (read(state->signals, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD) state->more_to_reap = true;
+        for (int i = 0; i < FORWARDED; i++)
+            if (info.ssi_signo == (unsigned int)forwarded[i]) forward(state, i);
+    }
+}
+
+/* Milliseconds until something is due, -1 for never, 0 for now. */
+static int due_in(const struct state *state) {
+    if (state->more_to_reap) return 0;
+    int64_t due = INT64_MAX, now = now_ms();
+    if (state->ready_wanted && !state->ready_told) due = state->ready_tried + READY_RETRY_MS;
+    if (state->news.status && state->status_told + STATUS_INTERVAL_MS < due) due = state->status_told + STATUS_INTERVAL_MS;
+    if (due == INT64_MAX) return -1;
+    return due <= now ? 0 : (int)(due - now);
+}
+
+static int exit_status(const struct state *state) {
+    if (!state->executed) return EXIT_SETUP_FAILED;
+    if (WIFEXITED(state->status)) return WEXITSTATUS(state->status);
+    /* A forbidden call looks like abort() to the outside; the report tells which it was. */
+    return 128 + (WTERMSIG(state->status) == SIGSYS ? SIGABRT : WTERMSIG(state->status));
+}
+
+static int watch(int epoll, int fd) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int supervise(struct payload *payload, const struct options *options, int signals, int notify, const char *systemd) {
+    struct state state = {.options = options, .payload = payload, .signals = signals, .notify = notify, .systemd = systemd};
+    state.ready_tried = state.status_told = now_ms() - STATUS_INTERVAL_MS;
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    int error = epoll < 0 ? -errno : 0;
+    if (error == 0) error = watch(epoll, signals);
+    if (error == 0) error = watch(epoll, payload->errors);
+    if (error == 0 && notify >= 0) error = watch(epoll, notify);
+    if (error == 0 && write(payload->gate, "", 1) != 1) error = -errno;
+    (void)close(payload->gate);
+    if (error < 0) {
+        report_setup_failed("loop", -error, NULL);
+        return EXIT_SETUP_FAILED;
+    }
+
+    while (!state.ended) {
+        struct epoll_event events[4];
+        int count = epoll_wait(epoll, events, 4, due_in(&state));
+        for (int i = 0; i < count && !state.ended; i++) {
+            int fd = events[i].data.fd;
+            if (fd == payload->errors && !learn_of_exec(&state)) return EXIT_SETUP_FAILED;
+            if (fd == signals) read_signals(&state);
+            if (fd == notify) notify_read(notify, &state.news);
+        }
+        state.ready_wanted |= state.news.ready;
+        if (state.ready_wanted && !state.ready_told && state.ready_tried + READY_RETRY_MS <= now_ms()) tell_ready(&state);
+        if (state.news.status && state.status_told + STATUS_INTERVAL_MS <= now_ms()) tell_status(&state);
+        if (state.more_to_reap) reap(&state);
+    }
+    return exit_status(&state);
+}

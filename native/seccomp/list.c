@@ -1,0 +1,214 @@
+#include "seccomp/list.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "seccomp/word.h"
+
+/* A line longer than this is no list's. */
+enum { LIST_LINE_SIZE = 2048, MAX_ENTRIES = 1024 };
+
+void list_problem(struct list *list, struct place place, const char *format, ...) {
+    va_list values;
+    list->problems++;
+    (void)fprintf(stderr, "%s:%d:%d: BH603 ", place.file, place.line, place.column);
+    va_start(values, format);
+    (void)vfprintf(stderr, format, values);
+    va_end(values);
+    (void)fputc('\n', stderr);
+}
+
+static void *checked(void *memory) {
+    if (memory != NULL) return memory;
+    (void)fputs("bulkhead-seccomp: out of memory\n", stderr);
+    exit(1);
+}
+
+/* One line while it is taken apart. */
+struct cursor {
+    struct list *list;
+    const char *start, *at;
+    struct place place;
+};
+
+static struct place here(const struct cursor *cursor, const char *at) {
+    struct place place = cursor->place;
+    place.column = (int)(at - cursor->start) + 1;
+    return place;
+}
+
+/* The next word, up to a blank or '#'. Returns its length, 0 at the end. */
+static size_t next_word(struct cursor *cursor, const char **word) {
+    cursor->at += strspn(cursor->at, " \t");
+    *word = cursor->at;
+    size_t length = strcspn(cursor->at, " \t#");
+    cursor->at += length;
+    return length;
+}
+
+static bool parse_values(struct cursor *cursor, struct condition *condition, const char *at, const char *end) {
+    char separator = condition->without ? '|' : ',';
+    while (at <= end) {
+        const char *stop = memchr(at, separator, (size_t)(end - at));
+        if (stop == NULL) stop = end;
+        char name[64];
+        size_t length = (size_t)(stop - at);
+        (void)snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name) - 1), at);
+        if (condition->value_count == MAX_VALUES) {
+            list_problem(cursor->list, here(cursor, at), "more than %d values", MAX_VALUES);
+            return false;
+        }
+        if (length >= sizeof(name) || !word_value(name, &condition->values[condition->value_count++])) {
+            list_problem(cursor->list, here(cursor, at), "unknown value '%s'", name);
+            return false;
+        }
+        at = stop + 1;
+    }
+    return true;
+}
+
+static bool parse_setting(struct cursor *cursor, struct entry *entry, const char *word, size_t length) {
+    const char *equals = memchr(word, '=', length), *end = word + length;
+    char name[64];
+    if (equals == NULL || equals == word || equals + 1 == end || (size_t)(equals - word) >= sizeof(name)) {
+        list_problem(cursor->list, here(cursor, word), "expected ARGUMENT=VALUE, ARGUMENT-without=FLAGS or errno=NAME, not '%.*s'",
+                     (int)length, word);
+        return false;
+    }
+    (void)snprintf(name, sizeof(name), "%.*s", (int)(equals - word), word);
+    if (strcmp(name, "errno") == 0) {
+        char value[32];
+        (void)snprintf(value, sizeof(value), "%.*s", (int)(end - equals - 1), equals + 1);
+        if (entry->error == 0 && word_error(value, &entry->error)) return true;
+        list_problem(cursor->list, here(cursor, equals + 1), "'%s' is not the name of an error", value);
+        return false;
+    }
+    if (entry->condition_count == MAX_CONDITIONS) {
+        list_problem(cursor->list, here(cursor, word), "more than %d conditions", MAX_CONDITIONS);
+        return false;
+    }
+    struct condition *condition = &entry->conditions[entry->condition_count];
+    static const char without[] = "-without";
+    size_t name_length = strlen(name);
+    if (name_length > sizeof(without) - 1 && strcmp(name + name_length - (sizeof(without) - 1), without) == 0) {
+        condition->without = true;
+        name[name_length - (sizeof(without) - 1)] = '\0';
+    }
+    if (!word_argument(entry->name, name, &condition->argument, &condition->narrow)) {
+        list_problem(cursor->list, here(cursor, word), "'%s' is not an argument of '%s'", name, entry->name);
+        return false;
+    }
+    (void)snprintf(condition->text, sizeof(condition->text), "%.*s", (int)length, word);
+    entry->condition_count++;
+    return parse_values(cursor, condition, equals + 1, end);
+}
+
+static bool same(const struct entry *one, const struct entry *other) {
+    if (one->condition_count != other->condition_count) return false;
+    for (size_t i = 0; i < one->condition_count; i++)
+        if (strcmp(one->conditions[i].text, other->conditions[i].text) != 0) return false;
+    return true;
+}
+
+/* A call may come several times only with different conditions: else one of the lines would have no effect. */
+static void add(struct cursor *cursor, const struct entry *entry) {
+    struct list *list = cursor->list;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct entry *other = &list->entries[i];
+        if (strcmp(other->name, entry->name) != 0) continue;
+        if (entry->condition_count > 0 && other->condition_count > 0 && !same(entry, other)) continue;
+        list_problem(list, entry->place, "'%s' is already given at %s:%d", entry->name, other->place.file, other->place.line);
+        return;
+    }
+    if (list->count == MAX_ENTRIES) {
+        list_problem(list, entry->place, "more than %d calls", MAX_ENTRIES);
+        return;
+    }
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+        list->entries = checked(reallocarray(list->entries, list->capacity, sizeof(*entry)));
+    }
+    list->entries[list->count++] = *entry;
+}
+
+static void parse_call(struct cursor *cursor, const char *word, size_t length) {
+    struct entry *entry = checked(calloc(1, sizeof(*entry)));
+    entry->place = here(cursor, word);
+    (void)snprintf(entry->name, sizeof(entry->name), "%.*s", (int)length, word);
+    bool good = length < sizeof(entry->name) && word_call(entry->name, &entry->number);
+    if (!good) list_problem(cursor->list, entry->place, "unknown system call '%s'", entry->name);
+    while (good && (length = next_word(cursor, &word)) > 0) good = parse_setting(cursor, entry, word, length);
+    if (good && (*cursor->at != '#' || cursor->at[1 + strspn(cursor->at + 1, " \t")] == '\0')) {
+        list_problem(cursor->list, here(cursor, cursor->at), "'%s' needs its reason: # why it is harmless and needed", entry->name);
+        good = false;
+    }
+    if (good) {
+        const char *reason = cursor->at + 1 + strspn(cursor->at + 1, " \t");
+        (void)snprintf(entry->reason, sizeof(entry->reason), "%.*s", (int)sizeof(entry->reason) - 1, reason);
+        add(cursor, entry);
+    }
+    free(entry);
+}
+
+static void read_file(struct list *list, const char *file, struct place from, int depth);
+
+static void parse_include(struct cursor *cursor, int depth) {
+    const char *word;
+    size_t length = next_word(cursor, &word);
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
+    if (length == 0 || strspn(word, letters) != length) {
+        list_problem(cursor->list, here(cursor, word), "expected the name of a list in the same directory after 'include'");
+        return;
+    }
+    const char *rest;
+    if (next_word(cursor, &rest) > 0) {
+        list_problem(cursor->list, here(cursor, rest), "one name only after 'include'");
+        return;
+    }
+    const char *slash = strrchr(cursor->place.file, '/');
+    char *path;
+    int directory = slash == NULL ? 0 : (int)(slash - cursor->place.file) + 1;
+    if (asprintf(&path, "%.*s%.*s.list", directory, cursor->place.file, (int)length, word) < 0) path = checked(NULL);
+    /* The path is kept: entries name it as their place. */
+    read_file(cursor->list, path, here(cursor, word), depth + 1);
+}
+
+static void read_file(struct list *list, const char *file, struct place from, int depth) {
+    if (depth > MAX_INCLUDE_DEPTH) {
+        list_problem(list, from, "lists include each other in a circle, or deeper than %d", MAX_INCLUDE_DEPTH);
+        return;
+    }
+    FILE *stream = fopen(file, "re");
+    if (stream == NULL) {
+        list_problem(list, from, "cannot read '%s': %s", file, strerror(errno));
+        return;
+    }
+    char line[LIST_LINE_SIZE];
+    for (int number = 1; fgets(line, sizeof(line), stream) != NULL; number++) {
+        struct cursor cursor = {.list = list, .start = line, .at = line, .place = {file, number, 1}};
+        size_t length = strlen(line);
+        /* A NUL inside makes the text end early, too. */
+        if (length == 0 || (line[length - 1] != '\n' && !feof(stream))) {
+            list_problem(list, cursor.place, "not a line of text, or longer than %d bytes", LIST_LINE_SIZE - 2);
+            break;
+        }
+        line[strcspn(line, "\r\n")] = '\0';
+        const char *word;
+        size_t word_length = next_word(&cursor, &word);
+        if (word_length == 0) continue;
+        if (word_length == 7 && strncmp(word, "include", 7) == 0)
+            parse_include(&cursor, depth);
+        else
+            parse_call(&cursor, word, word_length);
+    }
+    if (ferror(stream) != 0) list_problem(list, (struct place){file, 1, 1}, "cannot read it: %s", strerror(errno));
+    (void)fclose(stream);
+}
+
+void list_read(struct list *list, const char *file) {
+    read_file(list, file, (struct place){file, 1, 1}, 0);
+    if (list->count == 0 && list->problems == 0) list_problem(list, (struct place){file, 1, 1}, "no system call is listed");
+}

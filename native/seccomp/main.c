@@ -1,0 +1,100 @@
+/*
+ * bulkhead-seccomp: turns a seccomp list into the filter that plugin-init loads.
+ *
+ *   bulkhead-seccomp compile FILE.list -o OUT.bpf    writes the filter, atomically, mode 0600
+ *   bulkhead-seccomp check FILE.list                 says what is wrong with it
+ *   bulkhead-seccomp show FILE.list                  lists what it allows, includes resolved
+ *
+ * Exit status: 0; 1 if the list has problems (each as FILE:LINE:COLUMN: BH603 ...) or cannot be written; 2 usage.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "seccomp/filter.h"
+#include "seccomp/list.h"
+
+static int by_number(const void *one, const void *other) {
+    const struct entry *a = one, *b = other;
+    return a->number != b->number ? (a->number > b->number) - (a->number < b->number) : a->place.line - b->place.line;
+}
+
+static void show(struct list *list) {
+    qsort(list->entries, list->count, sizeof(struct entry), by_number);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct entry *entry = &list->entries[i];
+        if (entry->number < 0)
+            (void)printf("   - %s", entry->name);
+        else
+            (void)printf("%4d %s", entry->number, entry->name);
+        for (size_t c = 0; c < entry->condition_count; c++) (void)printf(" %s", entry->conditions[c].text);
+        if (entry->error != 0) (void)printf(" errno=%s", strerrorname_np(entry->error));
+        (void)printf("  # %s\n", entry->reason);
+    }
+}
+
+static int failed(const char *what, const char *path) {
+    (void)fprintf(stderr, "bulkhead-seccomp: cannot %s '%s': %s\n", what, path, strerror(errno));
+    return 1;
+}
+
+/* Beside the target, so that rename(2) is atomic; synced first, so that a crash leaves no empty file under the name. */
+static int compile(scmp_filter_ctx filter, const char *out) {
+    char *temporary, *copy = strdup(out);
+    if (copy == NULL || asprintf(&temporary, "%s.XXXXXX", out) < 0) return failed("write", out);
+    const char *directory = dirname(copy);
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0) return failed("create a file beside", out);
+
+    struct stat status;
+    int error = seccomp_export_bpf(filter, fd);
+    if (error < 0) errno = -error;
+    int result = 0;
+    if (error < 0 || fstat(fd, &status) < 0 || fsync(fd) < 0) {
+        result = failed("write", temporary);
+    } else if (status.st_size > MAX_INSTRUCTIONS * 8) {
+        (void)fprintf(stderr, "bulkhead-seccomp: the filter has %lld instructions; %d are the most\n",
+                      (long long)status.st_size / 8, MAX_INSTRUCTIONS);
+        result = 1;
+    } else if (rename(temporary, out) < 0) {
+        result = failed("rename a file to", out);
+    }
+    (void)close(fd);
+    if (result != 0) {
+        (void)unlink(temporary);
+        return result;
+    }
+    int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory_fd < 0 || fsync(directory_fd) < 0) return failed("sync", directory);
+    (void)close(directory_fd);
+    return 0;
+}
+
+static int usage(void) {
+    (void)fputs("usage: bulkhead-seccomp compile FILE.list -o OUT.bpf\n"
+                "       bulkhead-seccomp check FILE.list\n"
+                "       bulkhead-seccomp show FILE.list\n", stderr);
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    bool to_compile = argc == 5 && strcmp(argv[1], "compile") == 0 && strcmp(argv[3], "-o") == 0;
+    bool to_show = argc == 3 && strcmp(argv[1], "show") == 0;
+    if (!to_compile && !to_show && !(argc == 3 && strcmp(argv[1], "check") == 0)) return usage();
+
+    struct list list = {0};
+    list_read(&list, argv[2]);
+    if (list.problems > 0) return 1;
+    scmp_filter_ctx filter = filter_make(&list);
+    if (filter == NULL) return 1;
+    if (to_show) show(&list);
+    int result = to_compile ? compile(filter, argv[4]) : 0;
+    seccomp_release(filter);
+    free(list.entries);
+    return result;
+}

@@ -1,0 +1,94 @@
+import { Failure } from '../base/failure.ts';
+import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
+import type { UnitControl } from '../sandbox/sandboxes.ts';
+import type { Manager } from '../systemd/manager.ts';
+import type { TransientUnit } from '../unit/transient-unit.ts';
+import type { AnchorUnit } from './anchor-units.ts';
+import type { SandboxUnitRow, UnitsView } from './supervisor.ts';
+
+/** systemd's words for what sandboxes, slices and the take-over need. */
+export class SystemdUnits implements UnitControl, UnitsView {
+  readonly #manager: Manager;
+
+  constructor(manager: Manager) {
+    this.#manager = manager;
+  }
+
+  async startTransient(unit: TransientUnit, timeoutMs: number): Promise<void> {
+    const result = await this.#manager.startTransientUnit(unit.name, unit.properties, { jobTimeoutMs: timeoutMs });
+    if (result !== 'done') throw new Failure('BH506', `start of '${unit.name}': ${result}`);
+  }
+
+  async stop(unit: string): Promise<void> {
+    await this.#manager.stopUnit(unit, { wait: false });
+  }
+
+  /** Makes the slice, or gives an existing one these limits. */
+  async ensureSlice(slice: TransientUnit): Promise<void> {
+    try {
+      await this.#manager.startTransientUnit(slice.name, slice.properties);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.dbusName !== 'org.freedesktop.systemd1.UnitExists') throw error;
+      const changeable = slice.properties.filter(([name]) => name !== 'Description' && name !== 'CollectMode');
+      await this.#manager.setUnitProperties(slice.name, true, changeable);
+    }
+  }
+
+  /** Lets the slice go; nothing to do when it is not there. */
+  async dropSlice(slice: string): Promise<void> {
+    try {
+      await this.#manager.stopUnit(slice);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.dbusName !== 'org.freedesktop.systemd1.NoSuchUnit') throw error;
+    }
+  }
+
+  async anchors(): Promise<readonly AnchorUnit[]> {
+    const rows = await this.#manager.listUnitsByPatterns(['plugin@*.service']);
+    const plugins = rows.map(({ unit }) => parseAnchorUnit(unit)).filter((plugin) => plugin !== undefined);
+    const anchors = await Promise.all(plugins.map((plugin) => this.anchor(plugin)));
+    return anchors.filter((anchor) => anchor !== undefined);
+  }
+
+  async anchor(plugin: string): Promise<AnchorUnit | undefined> {
+    const properties = await this.#manager.unitProperties(`plugin@${plugin}.service`, ['Unit', 'Service']);
+    if (properties.LoadState !== 'loaded') return undefined;
+    return {
+      plugin,
+      activeState: String(properties.ActiveState),
+      subState: String(properties.SubState),
+      invocation: hexadecimal(properties.InvocationID),
+      automaticRestarts: Number(properties.NRestarts),
+    };
+  }
+
+  async sandboxes(): Promise<readonly SandboxUnitRow[]> {
+    const rows = await this.#manager.listUnitsByPatterns(['plugin-*.service']);
+    const ours = rows.filter(({ unit }) => parseSandboxUnit(unit) !== undefined);
+    return Promise.all(
+      ours.map(async ({ unit, activeState }) => {
+        const since = activeState === 'active' ? await this.#activeSince(unit) : 0;
+        return { unit, activeState, activeSince: since };
+      }),
+    );
+  }
+
+  /** Unit file and drop-ins of the plugin's anchor, in the order in which systemd applies them. */
+  async anchorFiles(plugin: string): Promise<readonly string[]> {
+    const properties = await this.#manager.unitProperties(`plugin@${plugin}.service`, ['Unit']);
+    const dropIns = Array.isArray(properties.DropInPaths) ? properties.DropInPaths.map(String) : [];
+    return [String(properties.FragmentPath ?? ''), ...dropIns].filter((path) => path !== '');
+  }
+
+  /** Monotonic ms since boot, like our own clock. */
+  async #activeSince(unit: string): Promise<number> {
+    const usec = await this.#manager.unitProperty(unit, 'Unit', 'ActiveEnterTimestampMonotonic');
+    return Number(usec) / 1000;
+  }
+}
+
+/** An id as systemd gives it: 16 bytes. */
+function hexadecimal(value: unknown): string {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  return Array.isArray(value) ? Buffer.from(value as number[]).toString('hex') : '';
+}

@@ -1,0 +1,217 @@
+import { AnchorServer } from '../act/anchor-server.ts';
+import { isWanted } from '../act/anchor-units.ts';
+import { DaemonHands } from '../act/daemon-hands.ts';
+import { Supervisor } from '../act/supervisor.ts';
+import { SystemdUnits } from '../act/systemd-units.ts';
+import type { Clock, Owned } from '../base/clock.ts';
+import { asFailure } from '../base/failure.ts';
+import { Owner } from '../base/owner.ts';
+import type { Observation } from '../decide/observation.ts';
+import { remember } from '../decide/restore.ts';
+import { makeDirectory } from '../kernel/files.ts';
+import { groupId } from '../kernel/identities.ts';
+import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
+import type { HostPaths } from '../plan/plan.ts';
+import type { Chronicle } from '../record/chronicle.ts';
+import type { EventRing } from '../record/event-ring.ts';
+import { PluginStates } from '../record/plugin-states.ts';
+import { FilterCache } from '../sandbox/filter-cache.ts';
+import { serveLaunchers } from '../sandbox/launch-server.ts';
+import type { SandboxRecord } from '../sandbox/sandbox-record.ts';
+import { SandboxRecords } from '../sandbox/sandbox-record.ts';
+import { REPORT_PREFIX, Sandboxes } from '../sandbox/sandboxes.ts';
+import { makeSkeleton } from '../sandbox/skeleton.ts';
+import { UidRanges } from '../sandbox/uid-ranges.ts';
+import { systemBusSockets } from '../systemd/address.ts';
+import { Bus } from '../systemd/bus.ts';
+import type { FdStore } from '../systemd/fd-store.ts';
+import type { Manager } from '../systemd/manager.ts';
+import { SERVICE_MAX_INCOMING_BYTES, Service } from '../systemd/service.ts';
+import type { UnitEvent } from '../systemd/unit-events.ts';
+import { UnitEvents } from '../systemd/unit-events.ts';
+import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
+import type { EventKind } from './api.ts';
+import { serveManager } from './manager-interface.ts';
+import { SupervisorView } from './supervisor-view.ts';
+import { VERSION } from './version.ts';
+import { MANAGER_NAME } from './wire-names.ts';
+
+/** Group whose members may talk to us as anchors; made by the package. */
+const ANCHOR_GROUP = 'bulkhead';
+
+export interface DaemonParts {
+  readonly clock: Clock;
+  readonly paths: HostPaths;
+  /** Not started yet. */
+  readonly manager: Manager;
+  readonly fdStore: FdStore;
+  /** Descriptors that came back from the store, by name. */
+  readonly inherited: ReadonlyMap<string, readonly number[]>;
+  readonly chronicle: Chronicle<EventKind>;
+  readonly events: EventRing<EventKind>;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** Wires the parts of the supervisor, takes over what runs, and serves. Releasing it leaves all plugins running. */
+export async function startDaemon(parts: DaemonParts): Promise<Owned> {
+  const { clock, paths, manager, fdStore, chronicle, events } = parts;
+  const owner = new Owner('daemon');
+  const onDefect = (thrown: unknown): void => chronicle.defect(thrown);
+  makeRuntimeDirectories(paths);
+  const anchorGroup = await groupId(ANCHOR_GROUP);
+  owner.own(manager);
+  manager.start();
+  const systemdVersion = await manager.version();
+
+  const store = {
+    store: (name: string, fd: number) => fdStore.store(name, [fd]),
+    remove: (name: string) => fdStore.remove(name),
+  };
+  const states = new PluginStates(`${paths.run}/plugin`);
+  const records = new SandboxRecords(`${paths.run}/sandbox`);
+  const listeners = new Listeners(store, byPrefix(parts.inherited, LISTENER_PREFIX));
+  const units = new SystemdUnits(manager);
+  const observe = ({ plugin }: SandboxRecord, seen: Observation): void => supervisor.loop(plugin).observe(seen);
+  const sandboxes = new Sandboxes({
+    clock,
+    paths,
+    units,
+    records,
+    uidRanges: new UidRanges(),
+    filters: new FilterCache({
+      lists: `${paths.lib}/seccomp`,
+      compiler: `${paths.lib}/bulkhead-seccomp`,
+      cache: `${paths.run}/seccomp`,
+    }),
+    descriptorStore: store,
+    copyListener: (key) => listeners.copy(key),
+    events: {
+      ready: (record) => observe(record, { kind: 'became-ready', unit: record.unit }),
+      startFailed: (record, { code, message: text }) =>
+        observe(record, { kind: 'start-failed', unit: record.unit, reason: { code, text } }),
+      exited: (record, how, status) => observe(record, { kind: 'exited', unit: record.unit, exit: { how, status } }),
+      stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
+      cleared: (record) => observe(record, { kind: 'cleared', unit: record.unit }),
+    },
+  });
+  owner.own(sandboxes);
+  const hands = new DaemonHands({
+    clock,
+    paths,
+    systemdVersion,
+    units,
+    sandboxes,
+    sockets: listeners,
+    tell: (plugin, word) => anchors.tell(plugin, word),
+    note: (plugin, { what, unit, code, text }) => chronicle.add({ kind: what, plugin, unit, code, text }),
+    save: (state) => states.save(state.plugin, remember(state)),
+    ignored: (text, failure) => chronicle.ignored(text, failure),
+  });
+  const supervisor = new Supervisor({ clock, units, sandboxes, hands, note: (...odd) => chronicle.ignored(...odd) });
+  owner.own(supervisor);
+  const guard = (work: Promise<void>): void => {
+    work.catch((error: unknown) => chronicle.ignored('systemd could not be asked, a resync follows', asFailure(error)));
+  };
+  const anchors = owner.own(
+    new AnchorServer(`${paths.run}/anchor.sock`, anchorGroup, {
+      hello: (plugin, invocation) => guard(supervisor.anchorSaid(plugin, invocation)),
+      stop: (plugin) => supervisor.loop(plugin).observe({ kind: 'unwanted' }),
+      reload: (plugin) => supervisor.loop(plugin).observe({ kind: 'reload' }),
+      refused: (why) => chronicle.ignored('a connection of an anchor was refused', why),
+    }),
+  );
+
+  const isOurs = (unit: string): boolean => parseSandboxUnit(unit) !== undefined || parseAnchorUnit(unit) !== undefined;
+  const unitEvents = owner.own(new UnitEvents(manager, isOurs, onDefect));
+  unitEvents.listen((event) => route(event, supervisor, sandboxes, guard));
+  const damaged = (file: string, why: string): void => chronicle.ignored(`'${file}': ${why}; removed`);
+  const remembered = states.all(damaged);
+  const wantedKeys = [...remembered.values()].flatMap(({ plan }) => plan?.listeners.map(({ key }) => key) ?? []);
+  for (const key of listeners.closeInheritedBut(new Set(wantedKeys)))
+    chronicle.ignored(`listener '${key}' is of no plugin; closed`);
+  await supervisor.takeOver({
+    states: remembered,
+    records: records.all(damaged),
+    reports: byPrefix(parts.inherited, REPORT_PREFIX),
+  });
+  manager.onResync.add(() => guard(supervisor.resync()));
+  owner.own(
+    serveLaunchers(
+      `${paths.run}/launch.sock`,
+      (unit) => sandboxes.descriptorsFor(unit),
+      (why) => chronicle.ignored('a launcher was refused', why),
+    ),
+  );
+
+  const bus = new Bus({
+    name: 'control bus',
+    sockets: systemBusSockets(parts.environment),
+    kind: 'bus',
+    clock,
+    onDefect,
+    maxIncomingBytes: SERVICE_MAX_INCOMING_BYTES,
+  });
+  const service = owner.own(new Service({ bus, name: MANAGER_NAME, clock, onDefect }));
+  const view = new SupervisorView({
+    clock,
+    plugins: supervisor,
+    sandboxes,
+    listeners,
+    events,
+    manager,
+    systemdVersion,
+    paths,
+    version: VERSION,
+    audit: (plugin, verb, { uid, pid }) =>
+      chronicle.add({
+        kind: 'note',
+        plugin,
+        unit: undefined,
+        code: undefined,
+        text: `${verb} asked for by uid ${uid}, pid ${pid}`,
+      }),
+  });
+  owner.own(serveManager(service, view, clock));
+  service.start();
+  chronicle.add({
+    kind: 'supervisor-started',
+    plugin: undefined,
+    unit: undefined,
+    code: undefined,
+    text: `bulkheadd ${VERSION}`,
+  });
+  return owner;
+}
+
+/** What systemd tells of units, to where it belongs. */
+function route(
+  event: UnitEvent,
+  supervisor: Supervisor,
+  sandboxes: Sandboxes,
+  guard: (work: Promise<void>) => void,
+): void {
+  const plugin = parseAnchorUnit(event.unit);
+  if (event.kind === 'job') return;
+  const { activeState = '', subState = '' } = event.kind === 'changed' ? event.state : { activeState: 'inactive' };
+  const gone = activeState === 'inactive' || activeState === 'failed';
+  if (plugin === undefined) {
+    if (gone) sandboxes.unitGone(event.unit);
+    return;
+  }
+  const wanted = isWanted({ plugin, activeState, subState, invocation: '', automaticRestarts: 0 });
+  if (!wanted && gone) guard(supervisor.anchorGone(plugin));
+}
+
+function makeRuntimeDirectories(paths: HostPaths): void {
+  makeDirectory(paths.run, 0o755);
+  for (const name of ['plugin', 'sandbox', 'seccomp']) makeDirectory(`${paths.run}/${name}`, 0o700);
+  makeSkeleton(`${paths.run}/skeleton`);
+}
+
+/** Descriptors whose names begin with the prefix, by the rest of the name; one each. */
+function byPrefix(inherited: ReadonlyMap<string, readonly number[]>, prefix: string): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [name, [fd]] of inherited)
+    if (name.startsWith(prefix) && fd !== undefined) found.set(name.slice(prefix.length), fd);
+  return found;
+}

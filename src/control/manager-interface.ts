@@ -1,0 +1,150 @@
+import type { Clock, Owned } from '../base/clock.ts';
+import { Failure } from '../base/failure.ts';
+import { owned } from '../base/owner.ts';
+import type { Service } from '../systemd/service.ts';
+import type { Argument, ServiceCall, ServiceMethod, ServiceObject } from '../systemd/service-table.ts';
+import type { Supervisor } from './api.ts';
+import { EventSignal } from './event-signal.ts';
+import type { ControlVerb } from './manager.ts';
+import { requirePluginName } from './plugin-argument.ts';
+import { toRow } from './summary-row.ts';
+import { MANAGER_INTERFACE, MANAGER_PATH } from './wire-names.ts';
+
+/**
+ * Actions of org.bulkhead.policy. Reading is allowed to everybody on this host as shipped: states, plans and events hold
+ * names, paths, limits and what plugins say about themselves, but no request and no response. A plan also shows the
+ * environment that a declaration gives; every local user sees that in the sandbox's command line, too, which is why
+ * secrets do not belong there. A site that sees it differently restricts `org.bulkhead.read` by a polkit rule; nothing
+ * but the version and the number of events goes around it. Managing asks for an administrator's password.
+ */
+const READ = 'org.bulkhead.read';
+const MANAGE = 'org.bulkhead.manage';
+
+/** Events in one answer: as many as the supervisor keeps. */
+const MOST_EVENTS = 1000;
+
+const NAME: Argument = { name: 'name', type: 's' };
+const JSON_OUT: Argument = { name: 'json', type: 's' };
+
+/** Exports the manager and tells of new events until released. The service is started by who made it. */
+export function serveManager(service: Service, supervisor: Supervisor, clock: Clock): Owned {
+  const object = service.export(MANAGER_PATH, managerObject(supervisor));
+  const signal = new EventSignal(supervisor, clock, (newest) => {
+    service.emit(MANAGER_PATH, MANAGER_INTERFACE, 'EventAdded', [newest]);
+  });
+  return owned(() => {
+    signal.release();
+    object.release();
+  });
+}
+
+/** The object at /org/bulkhead/Manager1: the whole public D-Bus API, with its documentation. */
+export function managerObject(supervisor: Supervisor): ServiceObject {
+  return {
+    [MANAGER_INTERFACE]: {
+      doc: 'The supervisor of plugins. Errors are named org.bulkhead.Error.BHnnn, with the text, then the advice on a line of its own. JSON fields are described in bulkheadctl(1).',
+      methods: {
+        ListPlugins: {
+          doc: `All declared or running plugins: name, state, version, status line, ready sandboxes, wanted sandboxes, code and text of the reason when something is wrong; what does not apply is ''. Needs ${READ}.`,
+          in: [],
+          out: [{ name: 'plugins', type: 'a(ssssuuss)' }],
+          run: async (call) => {
+            await call.authorize(READ);
+            return [(await supervisor.list()).map(toRow)];
+          },
+        },
+        GetStatus: aboutPlugin('The state of one plugin and its sandboxes, as JSON.', async (name) =>
+          supervisor.status(name),
+        ),
+        GetPlan: aboutPlugin(
+          'Everything that a plugin consists of, with origins, and the difference to what runs, as JSON.',
+          async (name) => supervisor.plan(name),
+        ),
+        GetEvents: {
+          doc: `Events with a number greater than 'after', oldest first, at most 'limit' and at most ${MOST_EVENTS}, as a JSON array. Needs ${READ}.`,
+          in: [
+            { name: 'after', type: 't' },
+            { name: 'limit', type: 'u' },
+          ],
+          out: [JSON_OUT],
+          run: async (call) => {
+            const after = eventNumber(call.arguments[0]);
+            const limit = Math.min(Number(call.arguments[1]), MOST_EVENTS);
+            await call.authorize(READ);
+            return [JSON.stringify(supervisor.events(after, limit))];
+          },
+        },
+        StartPlugin: control('start', 'Starts plugin@NAME.service and answers when the job is done.', supervisor),
+        StopPlugin: control(
+          'stop',
+          'Stops plugin@NAME.service and all sandboxes, and answers when they are gone.',
+          supervisor,
+        ),
+        RestartPlugin: control(
+          'restart',
+          'Stops and starts plugin@NAME.service; a failed plugin gets a new restart budget.',
+          supervisor,
+        ),
+      },
+      properties: {
+        Version: {
+          doc: 'Version of the running supervisor.',
+          type: 's',
+          emits: 'const',
+          read: () => supervisor.version,
+        },
+        LastEvent: {
+          doc: 'Number of the newest event, 0 for none.',
+          type: 't',
+          emits: 'false',
+          read: () => supervisor.events(0, MOST_EVENTS).at(-1)?.number ?? 0,
+        },
+      },
+      signals: {
+        EventAdded: {
+          doc: 'There are new events; the number is that of the newest. Several events within a tenth of a second share a signal. GetEvents tells what happened.',
+          arguments: [{ name: 'newest', type: 't' }],
+        },
+      },
+    },
+  };
+}
+
+/** A question about one plugin. The name is looked at before anything else, so that rubbish never gets to polkit. */
+function aboutPlugin(doc: string, answer: (name: string) => Promise<unknown>): ServiceMethod {
+  return {
+    doc: `${doc} Needs ${READ}.`,
+    in: [NAME],
+    out: [JSON_OUT],
+    run: async (call) => {
+      const name = requirePluginName(call.arguments[0]);
+      await call.authorize(READ, { plugin: name });
+      return [JSON.stringify(await answer(name))];
+    },
+  };
+}
+
+function control(verb: ControlVerb, doc: string, supervisor: Supervisor): ServiceMethod {
+  return {
+    doc: `${doc} Needs ${MANAGE}; rules of polkit see the details 'plugin' and 'verb'.`,
+    in: [NAME],
+    out: [],
+    run: async (call: ServiceCall) => {
+      const name = requirePluginName(call.arguments[0]);
+      await call.authorize(MANAGE, { plugin: name, verb });
+      const { uid, pid } = await call.credentials();
+      await supervisor.control(name, verb, { uid, pid: pid ?? UNKNOWN_PID });
+      return [];
+    },
+  };
+}
+
+/** The bus daemon does not always know the pid; 0 is nobody's. */
+const UNKNOWN_PID = 0;
+
+/** `t` arrives as a bigint or a number; beyond 2^53 there are no events. */
+function eventNumber(value: unknown): number {
+  const number = Number(value);
+  if (!Number.isFinite(number) || number < 0) throw new Failure('BH405', `'after' is not a number of an event`);
+  return number;
+}

@@ -1,0 +1,124 @@
+import { formatBytes } from '../base/bytes.ts';
+import { formatDuration } from '../base/duration.ts';
+import type { Declaration, Origins } from '../declare/declaration.ts';
+import { BUILT_IN } from '../declare/place.ts';
+import type { HostPaths, PlannedListener, PluginPlan, SandboxPlan } from '../plan/plan.ts';
+import { planSandbox } from '../plan/plan-sandbox.ts';
+import { sliceSettings } from '../unit/plugin-slice.ts';
+import { type Settings, unitLines } from '../unit/properties.ts';
+import { sandboxSettings } from '../unit/transient-unit.ts';
+import type { PlanReport, PlanSection } from './api.ts';
+
+/** What the running supervisor adds: which sandboxes differ from the plan. */
+export interface Comparison {
+  /** Sandboxes that run now and do not match, and what is missing or too many; undefined when nobody could be asked. */
+  readonly differences: readonly string[] | undefined;
+  /** Generation that the next sandbox gets; it is part of names, so the plan shows it. */
+  readonly nextGeneration: number;
+  /** First host uid that the next sandbox gets. */
+  readonly uidBase: number;
+}
+
+type Row = PlanSection['rows'][number];
+
+/** Where a value comes from when no key of the declaration decides it. */
+const BULKHEAD = 'bulkhead';
+
+/** Everything that a plugin consists of, with origins, as `bulkheadctl plan` shows it. */
+export function planReport(plan: PluginPlan, paths: HostPaths, comparison: Comparison): PlanReport {
+  const { nextGeneration: generation, uidBase } = comparison;
+  const sandbox = planSandbox(plan, { slot: 'a', generation, uidBase }, paths);
+  return {
+    plugin: plan.plugin,
+    version: plan.version ?? null,
+    digest: plan.digest,
+    sections: [
+      { title: 'declaration', rows: declarationRows(plan.declaration, plan.origins) },
+      { title: `unit ${plan.anchorUnit}`, rows: [row('file', '/usr/lib/systemd/system/plugin@.service', 'package')] },
+      { title: `slice ${plan.sliceUnit}`, rows: unitRows(sliceSettings(plan), 'Slice', plan.origins) },
+      {
+        title: `unit ${sandbox.unit}, and so on up to ${plan.size} in all`,
+        rows: unitRows(sandboxSettings(sandbox), 'Service', plan.origins),
+      },
+      { title: 'mounts', rows: mountRows(sandbox, plan.origins) },
+      { title: 'sockets', rows: plan.listeners.map((listener, index) => socketRow(listener, index, plan.origins)) },
+      { title: 'filter', rows: [row('profile', plan.seccomp, originOf('seccomp', plan.origins))] },
+      { title: 'command', rows: commandRows(sandbox) },
+    ],
+    differences: comparison.differences ?? [],
+    compared: comparison.differences !== undefined,
+  };
+}
+
+function row(key: string, value: string, origin: string): Row {
+  return { key, value, origin };
+}
+
+function originOf(key: string, origins: Origins): string {
+  const origin = origins.get(key) ?? origins.get(parentOf(key));
+  return origin?.kind === 'file' ? `${origin.file}:${origin.line}:${origin.column}` : BUILT_IN.file;
+}
+
+/** `pool.size` may have been given by `pool`, `listen[0].tcp` by `listen[0]`. */
+function parentOf(key: string): string {
+  return key.replace(/(\.[^.[]+|\[\d+\])$/, '');
+}
+
+/** What the supervisor itself acts on; everything else of the declaration shows in the units. */
+function declarationRows(declaration: Declaration, origins: Origins): Row[] {
+  const { backoff, budget } = declaration.recovery;
+  const values: [key: string, value: string][] = [
+    ['template', declaration.templates.join(', ') || 'none'],
+    ['description', declaration.description],
+    ['version', declaration.version ?? 'none'],
+    ['pool.size', String(declaration.pool.size)],
+    ['view.root', declaration.view.root],
+    ['view.tmp', formatBytes(declaration.view.tmp)],
+    ['capabilities', declaration.capabilities.join(' ') || 'none'],
+    ['health.ready', declaration.health.ready],
+    ['health.start-timeout', formatDuration(declaration.health.startTimeoutMs)],
+    ['stop.signal', declaration.stop.signal],
+    ['stop.timeout', formatDuration(declaration.stop.timeoutMs)],
+    ['recovery.backoff.initial', formatDuration(backoff.initialMs)],
+    ['recovery.backoff.max', formatDuration(backoff.maxMs)],
+    ['recovery.backoff.factor', String(backoff.factor)],
+    ['recovery.backoff.jitter', `${Math.round(backoff.jitter * 100)}%`],
+    ['recovery.backoff.reset', formatDuration(backoff.resetMs)],
+    ['recovery.budget.restarts', String(budget.restarts)],
+    ['recovery.budget.within', formatDuration(budget.withinMs)],
+  ];
+  return values.map(([key, value]) => row(key, value, originOf(key, origins)));
+}
+
+function unitRows(settings: Settings, type: 'Service' | 'Slice', origins: Origins): Row[] {
+  return unitLines(settings, type)
+    .filter(({ key }) => key !== 'ExecStart')
+    .map(({ key, value, from }) => row(key, value === '' ? '(none)' : value, from === undefined ? BULKHEAD : originOf(from, origins)));
+}
+
+/** ExecStart= of the unit, one argument a row: on one line nobody could read it. */
+function commandRows(sandbox: SandboxPlan): Row[] {
+  const words = sandboxSettings(sandbox).execStart ?? [];
+  return words.map((word, index) => row(String(index), word, ''));
+}
+
+function mountRows(sandbox: SandboxPlan, origins: Origins): Row[] {
+  const root = row('/', `${sandbox.rootDirectory}, read-only`, originOf('view.root', origins));
+  const mounts = sandbox.mounts.map((mount) =>
+    mount.kind === 'tmpfs'
+      ? row(mount.target, `tmpfs ${mount.options}`, originOf('view.tmp', origins))
+      : row(mount.target, `${mount.source}, read-only`, BULKHEAD),
+  );
+  return [root, ...mounts];
+}
+
+function socketRow({ key, listen }: PlannedListener, index: number, origins: Origins): Row {
+  const origin = originOf(`listen[${index}]`, origins);
+  const common = `LISTEN_FDNAMES ${listen.name}, descriptor ${index + 3}, backlog ${listen.backlog}`;
+  if (listen.kind === 'unix') {
+    const mode = listen.mode.toString(8).padStart(4, '0');
+    return row(key, `${listen.path} ${mode} ${listen.user}:${listen.group}, ${common}`, origin);
+  }
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+  return row(key, `${host}:${listen.port}, ${common}`, origin);
+}

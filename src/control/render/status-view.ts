@@ -1,0 +1,92 @@
+import { formatBytes } from '../../base/bytes.ts';
+import type { PluginStatus, SandboxStatus } from '../api.ts';
+import { paint } from './colour.ts';
+import { escapeText } from './escape.ts';
+import { PLUGIN_LOOK, SANDBOX_STYLE } from './state.ts';
+import { type Cell, type Column, renderTable, type TableOptions } from './table.ts';
+import { formatSpan } from './time.ts';
+import { shorten } from './width.ts';
+
+const LABEL_WIDTH = 12;
+
+/** A plugin in the manner of `systemctl status`. */
+export function renderStatus(status: PluginStatus, options: TableOptions): string {
+  const look = PLUGIN_LOOK[status.state];
+  const dot = paint(look.dot, look.style, options.colour);
+  const title = status.description === '' ? status.name : `${status.name} - ${escapeText(status.description)}`;
+  const lines = [`${dot} ${shorten(title, options.columns - 2)}`];
+  for (const [label, values] of facts(status)) {
+    for (const [index, value] of values.entries()) {
+      const head = (index === 0 ? `${label}:` : '').padStart(LABEL_WIDTH);
+      const text = shorten(escapeText(value), options.columns - LABEL_WIDTH - 1);
+      lines.push(`${head} ${label === 'State' ? paint(text, look.style, options.colour) : text}`);
+    }
+  }
+  const table = status.sandboxes.length === 0 ? '' : `\n${renderSandboxes(status.sandboxes, options)}`;
+  return `${lines.join('\n')}\n${table}`;
+}
+
+function facts(status: PluginStatus): [string, readonly string[]][] {
+  const { restarts, reason } = status;
+  const budget = `${restarts.recent} of ${restarts.budget} within ${formatSpan(restarts.withinMs)}, ${restarts.total} in all`;
+  const all: [string, readonly string[]][] = [
+    ['State', [`${status.state}, ${status.line}`]],
+    ['Reason', reason === null ? [] : [`${reason.code} ${reason.text}`]],
+    ['Declaration', status.declaration],
+    ['Version', [status.version ?? '-']],
+    ['Unit', [`${status.anchorUnit}, slot ${status.slot}`]],
+    ['Slice', [status.sliceUnit]],
+    [
+      'Listen',
+      status.listeners.map((each) => `${each.address} (${each.name}${each.kept ? '' : ', not kept over a restart'})`),
+    ],
+    ['Filter', [status.seccomp]],
+    ['Restarts', [budget]],
+    ['Next start', status.nextStartMs === null ? [] : [`in ${formatSpan(status.nextStartMs)}`]],
+  ];
+  return all.filter(([, values]) => values.length > 0);
+}
+
+const SANDBOX_COLUMNS: readonly Column[] = [
+  { title: 'SANDBOX', shrinkTo: 14 },
+  { title: 'STATE' },
+  { title: 'PID', align: 'right' },
+  { title: 'UIDS', dropRank: 4 },
+  { title: 'MEMORY', align: 'right', dropRank: 2 },
+  { title: 'TASKS', align: 'right', dropRank: 5 },
+  { title: 'SINCE', align: 'right', dropRank: 1 },
+  { title: 'FILTER', dropRank: 6 },
+  { title: 'TELLS', shrinkTo: 10, dropRank: 7 },
+];
+
+function renderSandboxes(sandboxes: readonly SandboxStatus[], options: TableOptions): string {
+  const told = sandboxes.some((sandbox) => sandbox.statusText !== null);
+  const columns = told ? SANDBOX_COLUMNS : SANDBOX_COLUMNS.slice(0, -1);
+  return renderTable(columns, sandboxes.map(sandboxRow), { ...options, indent: 2 });
+}
+
+function sandboxRow(sandbox: SandboxStatus): Cell[] {
+  const { seccomp } = sandbox;
+  return [
+    { text: sandbox.unit },
+    { text: sandbox.state, style: SANDBOX_STYLE[sandbox.state] },
+    { text: orDash(sandbox.payloadPid) },
+    { text: `${sandbox.uidBase}-${sandbox.uidBase + sandbox.uidCount - 1}` },
+    { text: sandbox.memoryBytes === null ? '-' : formatBytes(sandbox.memoryBytes) },
+    { text: orDash(sandbox.tasks) },
+    { text: sandbox.readySinceMs === null ? '-' : formatSpan(sandbox.readySinceMs) },
+    filterCell(seccomp),
+    { text: sandbox.statusText ?? '' },
+  ];
+}
+
+/** Mode 2 of `Seccomp:` in /proc/PID/status is "filter"; anything else on a living payload is alarming (proc(5)). */
+function filterCell(seccomp: SandboxStatus['seccomp']): Cell {
+  if (seccomp.mode === null) return { text: `${seccomp.profile} (not seen)`, style: 'dim' };
+  if (seccomp.mode !== 2) return { text: `${seccomp.profile}: NOT IN FORCE`, style: 'bad' };
+  return { text: `${seccomp.profile} (${seccomp.filters ?? '?'})` };
+}
+
+function orDash(value: number | null): string {
+  return value === null ? '-' : String(value);
+}

@@ -1,0 +1,216 @@
+import { loadPlan } from '../act/load-plan.ts';
+import type { Supervisor as Plugins } from '../act/supervisor.ts';
+import type { Clock } from '../base/clock.ts';
+import { Failure } from '../base/failure.ts';
+import { formatProblem } from '../base/problem.ts';
+import { recentDeaths } from '../decide/backoff.ts';
+import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
+import { living, readyOnes } from '../decide/plugin-state.ts';
+import { statusLine, visibleState } from '../decide/status-line.ts';
+import { cgroupNumber } from '../kernel/cgroup.ts';
+import { declaredPlugins } from '../kernel/declaration-files.ts';
+import { payloadFacts } from '../kernel/payload.ts';
+import { anchorUnitName, pluginSliceName, UID_RANGE_SIZE, uidBaseOf } from '../plan/identity.ts';
+import type { HostPaths, PlannedListener } from '../plan/plan.ts';
+import type { EventRing } from '../record/event-ring.ts';
+import type { Sandboxes } from '../sandbox/sandboxes.ts';
+import type { Manager } from '../systemd/manager.ts';
+import type { Listeners } from '../traffic/listeners.ts';
+import type { Caller, EventKind, PlanReport, PluginStatus, PluginSummary, SandboxStatus, Supervisor } from './api.ts';
+import { planReport } from './plan-report.ts';
+
+export interface ViewParts {
+  readonly clock: Clock;
+  readonly plugins: Plugins;
+  readonly sandboxes: Sandboxes;
+  readonly listeners: Listeners;
+  readonly events: EventRing<EventKind>;
+  readonly manager: Manager;
+  readonly systemdVersion: number;
+  readonly paths: HostPaths;
+  readonly version: string;
+  /** For the audit trail: who asked for what. */
+  readonly audit: (plugin: string, verb: string, caller: Caller) => void;
+}
+
+/** How long a job of systemd is waited for: longer than the unit's own limits (30 min start). */
+const JOB_MS = 35 * 60_000;
+
+/** The running supervisor as the control API shows it. Reads; the only thing it does is ask systemd for jobs. */
+export class SupervisorView implements Supervisor {
+  readonly #parts: ViewParts;
+
+  constructor(parts: ViewParts) {
+    this.#parts = parts;
+  }
+
+  get version(): string {
+    return this.#parts.version;
+  }
+
+  async list(): Promise<readonly PluginSummary[]> {
+    const running = [...this.#parts.plugins.loops]
+      .filter(([, { state }]) => state.phase !== 'off')
+      .map(([name]) => name);
+    const names = [...new Set([...declaredPlugins(), ...running])].sort();
+    return Promise.all(names.map((name) => this.#summary(name)));
+  }
+
+  async status(name: string): Promise<PluginStatus> {
+    const { clock, listeners } = this.#parts;
+    const state = this.#state(name);
+    const loaded = await this.#load(name);
+    if (state === undefined && loaded.files.length === 0) throw new Failure('BH404', `'${name}'`);
+    const plan = state?.plan ?? loaded.plan;
+    const budget = plan?.declaration.recovery.budget;
+    const now = clock.now();
+    const waits = state !== undefined && state.phase === 'on' && state.notBefore > now;
+    return {
+      ...(await this.#summary(name)),
+      declaration: loaded.files,
+      description: plan?.declaration.description ?? '',
+      anchorUnit: anchorUnitName(name),
+      sliceUnit: pluginSliceName(name),
+      slot: state?.slot ?? 'a',
+      seccomp: plan?.seccomp ?? '',
+      listeners: (plan?.listeners ?? []).map((listener) => ({
+        address: addressOf(listener),
+        name: listener.listen.name,
+        kept: listeners.has(listener.key),
+      })),
+      sandboxes: state === undefined ? [] : [...state.sandboxes.values()].map((entry) => this.#sandbox(entry, now)),
+      restarts: {
+        recent: recentDeaths(state?.deaths ?? [], now, budget?.withinMs ?? 0).length,
+        budget: budget?.restarts ?? 0,
+        withinMs: budget?.withinMs ?? 0,
+        total: state?.restartsTotal ?? 0,
+      },
+      nextStartMs: waits ? Math.round(state.notBefore - now) : null,
+    };
+  }
+
+  async plan(name: string): Promise<PlanReport> {
+    const { plan, problems, files } = await this.#load(name);
+    const first = problems[0];
+    if (files.length === 0) throw new Failure('BH404', `'${name}'`);
+    if (plan === undefined)
+      throw new Failure(first?.code ?? 'BH108', first === undefined ? name : formatProblem(first));
+    const state = this.#state(name);
+    const comparison = {
+      differences:
+        state === undefined
+          ? [`nothing runs; ${plan.size} would be started`]
+          : differences(state, plan.digest, plan.size),
+      nextGeneration: state?.nextGeneration ?? 1,
+      uidBase: uidBaseOf(0),
+    };
+    return planReport(plan, this.#parts.paths, comparison);
+  }
+
+  events(after: number, limit: number): ReturnType<Supervisor['events']> {
+    return this.#parts.events.after(after, limit);
+  }
+
+  async control(name: string, verb: 'start' | 'stop' | 'restart', caller: Caller): Promise<void> {
+    const { manager, audit } = this.#parts;
+    const state = this.#state(name);
+    if (state === undefined && !declaredPlugins().includes(name)) throw new Failure('BH404', `'${name}'`);
+    audit(name, verb, caller);
+    const unit = anchorUnitName(name);
+    const options = { jobTimeoutMs: JOB_MS };
+    if (verb === 'start') await this.#job(name, manager.startUnit(unit, options));
+    else if (verb === 'stop') await this.#job(name, manager.stopUnit(unit, options));
+    else await this.#job(name, manager.restartUnit(unit, options));
+  }
+
+  onEvent(listener: Parameters<Supervisor['onEvent']>[0]): { release(): void } {
+    return this.#parts.events.listen(listener);
+  }
+
+  /** A failed job of the anchor says nothing by itself; the plugin's own reason does. */
+  async #job(name: string, job: Promise<string>): Promise<void> {
+    const result = await job;
+    if (result === 'done' || result === 'skipped') return;
+    const reason = this.#state(name)?.reason;
+    if (reason !== undefined) throw new Failure(reason.code, reason.text);
+    throw new Failure('BH506', `job for '${anchorUnitName(name)}': ${result}`);
+  }
+
+  /** Undefined for a plugin of which nothing is and nobody wants anything. */
+  #state(name: string): PluginState | undefined {
+    const state = this.#parts.plugins.loops.get(name)?.state;
+    return state === undefined || state.phase === 'off' ? undefined : state;
+  }
+
+  #load(name: string): ReturnType<typeof loadPlan> {
+    return loadPlan(name, this.#parts.paths, this.#parts.systemdVersion);
+  }
+
+  async #summary(name: string): Promise<PluginSummary> {
+    const state = this.#state(name);
+    if (state !== undefined) {
+      return {
+        name,
+        state: visibleState(state),
+        version: state.plan?.version ?? null,
+        ready: readyOnes(state).length,
+        size: state.plan?.size ?? 0,
+        line: statusLine(state),
+        reason: state.reason ?? null,
+      };
+    }
+    const { plan, problems } = await this.#load(name);
+    const problem = problems[0];
+    const reason = problem === undefined ? null : { code: problem.code, text: formatProblem(problem) };
+    return {
+      name,
+      state: reason === null ? 'stopped' : 'invalid',
+      version: plan?.version ?? null,
+      ready: 0,
+      size: plan?.size ?? 0,
+      line: reason === null ? 'stopped' : `invalid: ${reason.text}`,
+      reason,
+    };
+  }
+
+  #sandbox(entry: SandboxEntry, now: number): SandboxStatus {
+    const sandbox = this.#parts.sandboxes.get(entry.unit);
+    const facts = payloadFacts(sandbox?.payloadCgroup ?? '/');
+    const record = sandbox?.record;
+    return {
+      unit: entry.unit,
+      machine: record?.machine ?? '',
+      slot: entry.slot,
+      generation: entry.generation,
+      version: record?.version ?? null,
+      state: entry.life === 'dead' ? 'gone' : entry.life,
+      payloadPid: facts.payloadPid,
+      initPid: facts.initPid,
+      cgroup: record?.cgroup ?? null,
+      uidBase: record?.uidBase ?? 0,
+      uidCount: UID_RANGE_SIZE,
+      seccomp: { profile: record?.seccomp ?? '', mode: facts.seccompMode, filters: facts.seccompFilters },
+      memoryBytes: record === undefined ? null : cgroupNumber(record.cgroup, 'memory.current'),
+      tasks: record === undefined ? null : cgroupNumber(record.cgroup, 'pids.current'),
+      readySinceMs: entry.readyAt === undefined ? null : Math.round(now - entry.readyAt),
+      statusText: sandbox?.statusText ?? null,
+    };
+  }
+}
+
+function differences(state: PluginState, digest: string, size: number): string[] {
+  const alive = living(state);
+  const outdated = alive.filter((entry) => entry.digest !== digest);
+  const lines = outdated.map(
+    ({ unit }) => `${unit} runs an earlier declaration or version; it is replaced at the next start`,
+  );
+  const missing = size - alive.length;
+  if (missing > 0) lines.push(`${missing} of ${size} sandboxes missing`);
+  if (missing < 0) lines.push(`${-missing} sandboxes more than the ${size} declared`);
+  return lines;
+}
+
+function addressOf({ listen }: PlannedListener): string {
+  if (listen.kind === 'unix') return listen.path;
+  return listen.host.includes(':') ? `[${listen.host}]:${listen.port}` : `${listen.host}:${listen.port}`;
+}

@@ -1,0 +1,29 @@
+import type { Verb } from './verb.ts';
+import { CHECK } from './verbs/check.ts';
+import { COMPLETE } from './verbs/complete.ts';
+import { RESTART, START, STOP } from './verbs/control.ts';
+import { DOCTOR } from './verbs/doctor.ts';
+import { EVENTS } from './verbs/events.ts';
+import { helpVerb } from './verbs/help.ts';
+import { LIST } from './verbs/list.ts';
+import { LOGS } from './verbs/logs.ts';
+import { PLAN } from './verbs/plan.ts';
+import { STATUS } from './verbs/status.ts';
+import { VERSION_VERB } from './verbs/version.ts';
+
+/** All verbs, in the order of the help. */
+export const VERBS: readonly Verb[] = [
+  LIST,
+  STATUS,
+  START,
+  STOP,
+  RESTART,
+  CHECK,
+  PLAN,
+  EVENTS,
+  LOGS,
+  DOCTOR,
+  VERSION_VERB,
+  helpVerb(() => VERBS),
+  COMPLETE,
+];

@@ -1,0 +1,79 @@
+import type { Clock } from '../base/clock.ts';
+import type { PlanReport } from './api.ts';
+import type { DoctorFacts } from './doctor-checks.ts';
+import type { ExitStatus } from './exit-status.ts';
+import type { Manager } from './manager.ts';
+import type { CheckReport } from './offline.ts';
+import type { Terminal } from './terminal.ts';
+
+/** A positional argument; its kind tells the shells what to offer. */
+export interface ArgumentSpec {
+  /** As the help shows it: `NAME`. */
+  readonly label: string;
+  readonly kind: 'plugin' | 'plugin-or-file' | 'verb';
+  readonly required: boolean;
+  readonly repeated: boolean;
+}
+
+export interface OptionSpec {
+  readonly name: string;
+  readonly short?: string;
+  /** `flag` takes no value; `count` takes a whole number from 0. */
+  readonly kind: 'flag' | 'count';
+  /** As the help shows the value of a count: `N`. */
+  readonly label?: string;
+  readonly summary: string;
+}
+
+/** One verb of bulkheadctl. Help, completions and the man page are generated from these fields. */
+export interface Verb {
+  readonly name: string;
+  /** One line, without a full stop. */
+  readonly summary: string;
+  /** Paragraphs for --help and the man page. */
+  readonly help: readonly string[];
+  readonly arguments: readonly ArgumentSpec[];
+  readonly options: readonly OptionSpec[];
+  /** `needed`: fails with 69 without it; `asked`: does what it can without; `none`: never asks. */
+  readonly supervisor: 'needed' | 'asked' | 'none';
+  /** Not shown in help; for the completions. */
+  readonly hidden?: true;
+  run(call: VerbCall, world: World): Promise<ExitStatus>;
+}
+
+/** What the user asked for, checked against the verb's tables. */
+export interface VerbCall {
+  readonly arguments: readonly string[];
+  readonly flags: ReadonlySet<string>;
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** Everything outside that a verb may touch; the tests bring their own. */
+export interface World {
+  readonly out: Terminal;
+  readonly err: Terminal;
+  readonly clock: Clock;
+  /** Connects to the supervisor once, or throws Failure BH402. `main` releases it. */
+  manager(): Promise<Manager>;
+  /** Names of the plugins that have a declaration, read from the disk. */
+  declaredNames(): Promise<readonly string[]>;
+  /** Checks plugins by name and files by path (anything with a slash or ending in .yaml); no argument means all. */
+  check(targets: readonly string[]): Promise<CheckReport>;
+  /** A plan from the declaration alone; nothing is compared. Failure BH404 when there is no declaration. */
+  planOffline(name: string): Promise<PlanReport>;
+  gatherDoctorFacts(): Promise<DoctorFacts>;
+  /** Runs a program in the foreground and returns its exit status. */
+  run(program: string, args: readonly string[]): Promise<number>;
+  /** Resolves when the user asks to end (SIGINT, SIGTERM). */
+  interrupted(): Promise<void>;
+}
+
+export const JSON_OPTION: OptionSpec = { name: 'json', kind: 'flag', summary: 'print JSON for scripts' };
+
+export const PLUGIN: ArgumentSpec = { label: 'NAME', kind: 'plugin', required: true, repeated: false };
+export const OPTIONAL_PLUGIN: ArgumentSpec = { ...PLUGIN, required: false };
+
+/** JSON on a terminal is indented for reading; in a pipe too, so that a saved file can be read. */
+export function printJson(world: World, value: unknown): void {
+  world.out.write(`${JSON.stringify(value, null, 2)}\n`);
+}

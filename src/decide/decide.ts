@@ -1,0 +1,324 @@
+import { nextState } from '../base/state-table.ts';
+import { sandboxUnitName } from '../plan/identity.ts';
+import { backoffDelay, recentDeaths } from './backoff.ts';
+import type { Exit, Observation, Reason } from './observation.ts';
+import { describeExit } from './observation.ts';
+import type { AnchorWord, NoteKind, Order } from './order.ts';
+import type { PluginState, SandboxEntry } from './plugin-state.ts';
+import { living, readyOnes } from './plugin-state.ts';
+import type { SandboxEvent } from './sandbox-life.ts';
+import { SANDBOX_LIFE } from './sandbox-life.ts';
+import { statusLine } from './status-line.ts';
+
+/** What a decision may depend on besides state and observation. */
+export interface Moment {
+  /** Monotonic ms. */
+  readonly now: number;
+  /** From 0 up to 1, for jitter. */
+  readonly random: number;
+}
+
+export interface Decision {
+  readonly state: PluginState;
+  readonly orders: readonly Order[];
+}
+
+/**
+ * A stop that systemd carries out on someone's behalf reaches init and the anchor at the same time. A sandbox that
+ * ended that way is replaced only after this pause (ms), so that the anchor's word, which usually follows within
+ * milliseconds, comes first.
+ */
+const STOPPED_OUTSIDE_PAUSE_MS = 500;
+
+/**
+ * The whole policy of one plugin: state x observation -> new state and orders. First the observation is noted, then
+ * what is there is compared with what is wanted, so that a lost or repeated observation does no harm.
+ */
+export function decide(before: PluginState, observation: Observation, moment: Moment): Decision {
+  const draft = new Draft(before, moment);
+  draft.observe(observation);
+  draft.converge();
+  draft.tellNews();
+  return { state: draft.state, orders: draft.orders };
+}
+
+/** One decision in the making; lives for a single call of `decide`. */
+class Draft {
+  state: PluginState;
+  readonly orders: Order[] = [];
+  readonly #moment: Moment;
+
+  constructor(state: PluginState, moment: Moment) {
+    this.state = state;
+    this.#moment = moment;
+  }
+
+  observe(seen: Observation): void {
+    switch (seen.kind) {
+      case 'wanted':
+        return this.#wanted(seen.invocation, seen.automatic);
+      case 'unwanted':
+        return this.#unwanted();
+      case 'declared':
+        this.#set({ plan: seen.plan, reason: undefined });
+        if (this.state.phase === 'loading' || this.state.phase === 'on') this.orders.push({ kind: 'listen' });
+        return;
+      case 'undeclarable':
+      case 'not-listening':
+        return this.#unusable(seen.reason);
+      case 'listening':
+        if (this.state.phase === 'loading') this.#set({ phase: 'on' });
+        return;
+      case 'became-ready':
+        return this.#becameReady(seen.unit);
+      case 'start-failed':
+        return this.#ended(seen.unit, 'start-failed', undefined, seen.reason);
+      case 'exited':
+        return this.#ended(seen.unit, 'exited', seen.exit, undefined);
+      case 'stop-seen':
+        return this.#stopSeen(seen.unit);
+      case 'cleared':
+        return this.#cleared(seen.unit);
+      case 'resumed':
+        return this.#resumed();
+      case 'reload':
+        if (this.state.phase === 'on') this.orders.push({ kind: 'load' });
+        return;
+      case 'woke':
+        return;
+    }
+  }
+
+  /** A new supervisor goes on where the one before it stopped. */
+  #resumed(): void {
+    const { phase, plan, reason } = this.state;
+    if (phase === 'on' && plan !== undefined) {
+      // Nothing is started before the sockets are known to be there.
+      this.#set({ phase: 'loading' });
+      this.orders.push({ kind: 'listen' });
+    } else if (phase === 'loading' || phase === 'on') this.orders.push({ kind: 'load' });
+    else if (phase === 'stopping' || phase === 'failed') for (const sandbox of living(this.state)) this.#stop(sandbox);
+    // The one before may have died between deciding and telling.
+    if (phase === 'failed' && reason !== undefined) this.#tell({ word: 'failed', reason });
+  }
+
+  #wanted(invocation: string, automatic: boolean): void {
+    const { phase, invocation: known } = this.state;
+    if (invocation === known) return;
+    this.#set({ invocation, toldStatus: '', toldReady: false });
+    const carriesOn = automatic && (phase === 'on' || phase === 'loading');
+    if (carriesOn) return;
+    this.#note('wanted', undefined, undefined, 'start asked for');
+    this.#set({ deathsInRow: 0, deaths: [], notBefore: 0, reason: undefined, wasReady: false });
+    if (this.state.sandboxes.size === 0) this.#load();
+    else this.#stopAll();
+  }
+
+  #load(): void {
+    this.#set({ phase: 'loading', plan: undefined });
+    this.orders.push({ kind: 'load' });
+  }
+
+  #unwanted(): void {
+    this.#set({ invocation: undefined });
+    if (this.state.phase === 'off' || this.state.phase === 'failed') this.#tell({ word: 'stopped' });
+    else this.#stopAll();
+  }
+
+  #stopAll(): void {
+    if (this.state.phase !== 'stopping') this.#note('stopping', undefined, undefined, 'stopping all sandboxes');
+    this.#set({ phase: 'stopping' });
+    for (const sandbox of living(this.state)) this.#stop(sandbox);
+  }
+
+  #stop(sandbox: SandboxEntry): void {
+    this.#change(sandbox.unit, 'stop-ordered', { asked: true });
+    this.orders.push({ kind: 'stop', unit: sandbox.unit });
+  }
+
+  /** Declaration or sockets cannot be used: what runs goes on as it is; with nothing running the plugin fails. */
+  #unusable(reason: Reason): void {
+    if (this.state.phase !== 'loading' && this.state.phase !== 'on') return;
+    this.#note('declaration', undefined, reason.code, reason.text);
+    this.#set({ reason });
+    if (living(this.state).length > 0) this.#set({ phase: 'on' });
+    else this.#fail(reason);
+  }
+
+  #becameReady(unit: string): void {
+    if (!this.#change(unit, 'became-ready', { readyAt: this.#moment.now })) return;
+    this.#note('ready', unit, undefined, 'ready');
+  }
+
+  #stopSeen(unit: string): void {
+    if (!this.#change(unit, 'stop-seen', {})) return;
+    this.#set({ notBefore: Math.max(this.state.notBefore, this.#moment.now + STOPPED_OUTSIDE_PAUSE_MS) });
+    this.#note('stopping', unit, undefined, 'is being stopped from outside');
+  }
+
+  #ended(unit: string, event: 'exited' | 'start-failed', exit: Exit | undefined, reason: Reason | undefined): void {
+    const sandbox = this.state.sandboxes.get(unit);
+    if (sandbox === undefined) return;
+    if (!this.#change(unit, event, { exit })) return;
+    this.orders.push({ kind: 'clear', unit });
+    const why = reason?.text ?? (exit === undefined ? 'ended' : describeExit(exit));
+    const asked = sandbox.asked || sandbox.life === 'stopping';
+    this.#note(asked ? 'stopped' : event === 'exited' ? 'died' : 'start-failed', unit, reason?.code, why);
+    if (!asked) this.#death(sandbox, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
+  }
+
+  /** Counts a death that nobody asked for, and sets the back-off. */
+  #death(sandbox: SandboxEntry, reason: Reason): void {
+    const settings = this.state.plan?.declaration.recovery;
+    if (settings === undefined) return;
+    const { now, random } = this.#moment;
+    const wasHealthy = sandbox.readyAt !== undefined && now - sandbox.readyAt >= settings.backoff.resetMs;
+    const deathsInRow = wasHealthy ? 1 : this.state.deathsInRow + 1;
+    const deaths = [...recentDeaths(this.state.deaths, now, settings.budget.withinMs), now];
+    const delay = backoffDelay(settings.backoff, deathsInRow, random);
+    this.#set({ deathsInRow, deaths, reason, notBefore: Math.max(this.state.notBefore, now + delay) });
+    if (delay > 0 && this.state.phase === 'on') {
+      this.#note('backing-off', undefined, undefined, `next start in ${delay} ms`);
+    }
+  }
+
+  #cleared(unit: string): void {
+    const sandbox = this.state.sandboxes.get(unit);
+    if (sandbox === undefined) return;
+    // A unit that vanished without any other word has died, too.
+    if (sandbox.life !== 'dead') this.#ended(unit, 'exited', { how: 'unknown', status: 0 }, undefined);
+    const sandboxes = new Map(this.state.sandboxes);
+    sandboxes.delete(unit);
+    this.#set({ sandboxes });
+    this.orders.push({ kind: 'forget', unit });
+  }
+
+  /** Compares what is there with what is wanted, and orders the difference. */
+  converge(): void {
+    if (this.state.phase === 'on') this.#keepPool();
+    if (this.state.phase === 'stopping' && this.state.sandboxes.size === 0) this.#stopped();
+    if (this.state.phase !== 'on') this.orders.push({ kind: 'wake', at: undefined });
+  }
+
+  #stopped(): void {
+    if (this.state.invocation !== undefined) return this.#load();
+    this.#set({ phase: 'off', reason: undefined, deaths: [], deathsInRow: 0, notBefore: 0 });
+    this.orders.push({ kind: 'unlisten' });
+    this.#tell({ word: 'stopped' });
+    this.#note('stopped', undefined, undefined, 'stopped');
+  }
+
+  #keepPool(): void {
+    const { plan } = this.state;
+    if (plan === undefined) return;
+    const { now } = this.#moment;
+    this.#forgetOldDeaths(plan.declaration.recovery.backoff.resetMs);
+    const alive = living(this.state);
+    const current = alive.filter(({ digest }) => digest === plan.digest);
+    const outdated = alive.filter(({ digest }) => digest !== plan.digest);
+    // Outdated sandboxes (after a reload) are replaced one at a time, the new one first.
+    const room = plan.size + (outdated.length > 0 ? 1 : 0) - alive.length;
+    const missing = Math.min(plan.size - current.length, room);
+    if (missing > 0 && !this.#mayStart(plan.declaration.recovery.budget)) return;
+    if (missing > 0 && now >= this.state.notBefore) for (let n = 0; n < missing; n++) this.#start();
+    const surplus = readyOnes(this.state).length - plan.size;
+    const goes = outdated[0] ?? current[plan.size];
+    if (surplus > 0 && goes !== undefined) this.#stop(goes);
+    const waits = missing > 0 && now < this.state.notBefore;
+    this.orders.push({ kind: 'wake', at: waits ? this.state.notBefore : this.#nextReset() });
+    if (readyOnes(this.state).length >= plan.size) this.#set({ wasReady: true });
+  }
+
+  /** Within the budget; else the plugin fails, unless something of it still serves. */
+  #mayStart(budget: { readonly restarts: number; readonly withinMs: number }): boolean {
+    const recent = recentDeaths(this.state.deaths, this.#moment.now, budget.withinMs);
+    if (recent.length <= budget.restarts) return true;
+    const last = this.state.reason?.text ?? 'unknown';
+    if (living(this.state).length === 0) {
+      const seconds = Math.round(budget.withinMs / 1000);
+      this.#fail({ code: 'BH304', text: `${recent.length} deaths within ${seconds} s; the last: ${last}` });
+      return false;
+    }
+    // What still serves is worth more than a clean failure: wait until the budget has room again.
+    if (readyOnes(this.state).length > 0) this.#set({ wasReady: true });
+    const oldest = recent[0] ?? this.#moment.now;
+    this.orders.push({ kind: 'wake', at: oldest + budget.withinMs });
+    return false;
+  }
+
+  #fail(reason: Reason): void {
+    this.#note('failed', undefined, reason.code, reason.text);
+    this.#set({ phase: 'failed', reason });
+    for (const sandbox of living(this.state)) this.#stop(sandbox);
+    this.orders.push({ kind: 'unlisten' });
+    this.#tell({ word: 'failed', reason });
+  }
+
+  #start(): void {
+    const { plugin, slot, nextGeneration: generation, plan } = this.state;
+    if (plan === undefined) return;
+    const unit = sandboxUnitName(plugin, slot, generation);
+    const entry = { unit, slot, generation, digest: plan.digest, readyAt: undefined, exit: undefined, asked: false };
+    this.#put({ ...entry, life: 'starting' });
+    const restarts = this.state.wasReady || this.state.deaths.length > 0 ? 1 : 0;
+    this.#set({ nextGeneration: generation + 1, restartsTotal: this.state.restartsTotal + restarts });
+    this.orders.push({ kind: 'start', unit, slot, generation });
+    this.#note('starting', unit, undefined, plan.version === undefined ? 'starting' : `starting ${plan.version}`);
+  }
+
+  /** Sustained health of the whole pool clears the back-off and the last reason. */
+  #forgetOldDeaths(resetMs: number): void {
+    const ready = readyOnes(this.state);
+    const whole = this.state.plan !== undefined && ready.length >= this.state.plan.size;
+    if (whole && this.state.reason !== undefined) this.#set({ reason: undefined });
+    const sustained = ready.every(({ readyAt }) => readyAt !== undefined && this.#moment.now - readyAt >= resetMs);
+    if (whole && sustained && this.state.deathsInRow > 0) this.#set({ deathsInRow: 0 });
+  }
+
+  /** When the youngest ready sandbox will have been healthy for long enough to clear the back-off. */
+  #nextReset(): number | undefined {
+    if (this.state.deathsInRow === 0) return undefined;
+    const reset = this.state.plan?.declaration.recovery.backoff.resetMs ?? 0;
+    const youngest = Math.max(...readyOnes(this.state).map(({ readyAt }) => readyAt ?? 0));
+    return youngest + reset > this.#moment.now && Number.isFinite(youngest) ? youngest + reset : undefined;
+  }
+
+  tellNews(): void {
+    if (this.state.phase === 'failed' || this.state.phase === 'off') return;
+    const text = statusLine(this.state);
+    if (text !== this.state.toldStatus) {
+      this.#set({ toldStatus: text });
+      this.#tell({ word: 'status', text });
+    }
+    if (this.state.phase === 'on' && this.state.wasReady && !this.state.toldReady) {
+      this.#set({ toldReady: true });
+      this.#tell({ word: 'ready' });
+    }
+  }
+
+  #tell(word: AnchorWord): void {
+    this.orders.push({ kind: 'tell', word });
+  }
+
+  #note(what: NoteKind, unit: string | undefined, code: Reason['code'] | undefined, text: string): void {
+    this.orders.push({ kind: 'note', what, unit, code, text });
+  }
+
+  /** The only place where a sandbox's life changes. False when the event changes nothing. */
+  #change(unit: string, event: SandboxEvent, also: Partial<SandboxEntry>): boolean {
+    const sandbox = this.state.sandboxes.get(unit);
+    if (sandbox === undefined) return false;
+    const life = nextState(SANDBOX_LIFE, sandbox.life, event);
+    if (life === undefined) return false;
+    this.#put({ ...sandbox, ...also, life });
+    return true;
+  }
+
+  #put(entry: SandboxEntry): void {
+    this.#set({ sandboxes: new Map(this.state.sandboxes).set(entry.unit, entry) });
+  }
+
+  #set(change: Partial<PluginState>): void {
+    this.state = { ...this.state, ...change };
+  }
+}

@@ -1,0 +1,71 @@
+import type { FailureCode } from '../base/failure.ts';
+import type { PluginPlan } from '../plan/plan.ts';
+
+/** Why something is not well, in words for people. */
+export interface Reason {
+  readonly code: FailureCode;
+  readonly text: string;
+}
+
+/** How a payload ended, as init reported it; `unknown` when only the empty cgroup was seen. */
+export interface Exit {
+  readonly how: 'exited' | 'killed' | 'dumped' | 'unknown';
+  /** Exit status or signal number. */
+  readonly status: number;
+}
+
+/** What was seen about one plugin. Observations come from watches, from systemd, and from orders carried out. */
+export type Observation =
+  /** Its anchor runs. `automatic`: systemd restarted the anchor by itself, nobody asked for a new start. */
+  | { readonly kind: 'wanted'; readonly invocation: string; readonly automatic: boolean }
+  /** Its anchor was asked to stop, or is not there any more. */
+  | { readonly kind: 'unwanted' }
+  | { readonly kind: 'declared'; readonly plan: PluginPlan }
+  | { readonly kind: 'undeclarable'; readonly reason: Reason }
+  /** Its listening sockets exist. */
+  | { readonly kind: 'listening' }
+  | { readonly kind: 'not-listening'; readonly reason: Reason }
+  /** The supervisor itself was started anew, and the state was restored. */
+  | { readonly kind: 'resumed' }
+  /** Somebody asked to apply the declaration as it is now. */
+  | { readonly kind: 'reload' }
+  | { readonly kind: 'became-ready'; readonly unit: string }
+  | { readonly kind: 'start-failed'; readonly unit: string; readonly reason: Reason }
+  | { readonly kind: 'exited'; readonly unit: string; readonly exit: Exit }
+  | { readonly kind: 'stop-seen'; readonly unit: string }
+  | { readonly kind: 'cleared'; readonly unit: string }
+  /** The time came that the last `wake` order named. */
+  | { readonly kind: 'woke' };
+
+export type ObservationKind = Observation['kind'];
+
+const SIGNALS: Readonly<Record<number, string>> = {
+  1: 'HUP',
+  2: 'INT',
+  3: 'QUIT',
+  4: 'ILL',
+  5: 'TRAP',
+  6: 'ABRT',
+  7: 'BUS',
+  8: 'FPE',
+  9: 'KILL',
+  10: 'USR1',
+  11: 'SEGV',
+  12: 'USR2',
+  13: 'PIPE',
+  14: 'ALRM',
+  15: 'TERM',
+  24: 'XCPU',
+  25: 'XFSZ',
+  31: 'SYS',
+};
+
+/** "exit status 3", "killed by SIGSEGV (core dumped)", "killed by SIGSYS: forbidden system call (134)". */
+export function describeExit(exit: Exit): string {
+  if (exit.how === 'unknown') return 'ended without a report';
+  if (exit.how === 'exited') return `exit status ${exit.status}`;
+  const name = SIGNALS[exit.status];
+  const signal = name === undefined ? `signal ${exit.status}` : `SIG${name}`;
+  if (exit.status === 31) return 'killed by SIGSYS: forbidden system call (134)';
+  return `killed by ${signal}${exit.how === 'dumped' ? ' (core dumped)' : ''}`;
+}

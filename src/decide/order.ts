@@ -1,0 +1,53 @@
+import type { FailureCode } from '../base/failure.ts';
+import type { SlotName } from '../plan/plan.ts';
+import type { Reason } from './observation.ts';
+
+/** What is to be done. Orders are carried out in their sequence; what comes of them returns as observations. */
+export type Order =
+  /** Read declaration and host, answer with `declared` or `undeclarable`. */
+  | { readonly kind: 'load' }
+  /** Make the plan's listening sockets, or find that they exist; answers `listening` or `not-listening`. */
+  | { readonly kind: 'listen' }
+  /** Close all listening sockets of the plugin. */
+  | { readonly kind: 'unlisten' }
+  /** Answers `became-ready` or `start-failed`. */
+  | { readonly kind: 'start'; readonly unit: string; readonly slot: SlotName; readonly generation: number }
+  /** Ends, in time, in `exited` and `cleared`. */
+  | { readonly kind: 'stop'; readonly unit: string }
+  /** Kill what may be left of a dead sandbox; ends in `cleared`. */
+  | { readonly kind: 'clear'; readonly unit: string }
+  /** Nothing is left of it: forget its record, give back its uid range. */
+  | { readonly kind: 'forget'; readonly unit: string }
+  /** Observe `woke` at this monotonic time (ms); replaces the one before; undefined: none. */
+  | { readonly kind: 'wake'; readonly at: number | undefined }
+  | { readonly kind: 'tell'; readonly word: AnchorWord }
+  /** Something for people and for the history. */
+  | {
+      readonly kind: 'note';
+      readonly what: NoteKind;
+      readonly unit: string | undefined;
+      readonly code: FailureCode | undefined;
+      readonly text: string;
+    };
+
+/** What the anchor is told; `status` is also what `systemctl status` shows. */
+export type AnchorWord =
+  | { readonly word: 'status'; readonly text: string }
+  | { readonly word: 'ready' }
+  | { readonly word: 'failed'; readonly reason: Reason }
+  | { readonly word: 'stopped' };
+
+export type NoteKind =
+  | 'wanted'
+  | 'adopted'
+  | 'starting'
+  | 'ready'
+  | 'died'
+  | 'start-failed'
+  | 'backing-off'
+  | 'failed'
+  | 'stopping'
+  | 'stopped'
+  | 'listener'
+  | 'declaration'
+  | 'note';

@@ -1,0 +1,85 @@
+import type { PluginPlan, SlotName } from '../plan/plan.ts';
+import type { Exit, Reason } from './observation.ts';
+import type { SandboxLife } from './sandbox-life.ts';
+
+/**
+ * Where a plugin stands as a whole.
+ *
+ *   off       nobody wants it and nothing of it is left
+ *   loading   it is wanted; its declaration is read and its sockets are made
+ *   on        it is wanted; the pool is kept whole
+ *   stopping  its sandboxes are being stopped; if it is wanted again by then, it starts anew
+ *   failed    given up, with a reason, until somebody starts it again
+ */
+export type PluginPhase = 'off' | 'loading' | 'on' | 'stopping' | 'failed';
+
+/** Everything that decisions about a plugin rest on. A plain value: `decide` makes a new one, nothing else does. */
+export interface PluginState {
+  readonly plugin: string;
+  readonly phase: PluginPhase;
+  /** Invocation of the anchor that wants the plugin; undefined: nobody does. */
+  readonly invocation: string | undefined;
+  /** The plan in force. A declaration that was edited meanwhile counts from the next start or reload. */
+  readonly plan: PluginPlan | undefined;
+  readonly sandboxes: ReadonlyMap<string, SandboxEntry>;
+  /** The generation of the next sandbox; grows for ever, because a unit name can stay occupied. */
+  readonly nextGeneration: number;
+  readonly slot: SlotName;
+  /** Deaths in a row without sustained health in between; sets the back-off. */
+  readonly deathsInRow: number;
+  /** Monotonic times (ms) of the deaths that count for the restart budget. */
+  readonly deaths: readonly number[];
+  readonly restartsTotal: number;
+  /** No start before this monotonic time. */
+  readonly notBefore: number;
+  /** Why it failed or is not whole. */
+  readonly reason: Reason | undefined;
+  /** Whether all of the pool was ready once since the anchor's start. */
+  readonly wasReady: boolean;
+  /** What the anchor was told last, so that it is told only news. */
+  readonly toldStatus: string;
+  readonly toldReady: boolean;
+}
+
+export interface SandboxEntry {
+  readonly unit: string;
+  readonly slot: SlotName;
+  readonly generation: number;
+  readonly digest: string;
+  readonly life: SandboxLife;
+  /** Monotonic ms; when it became ready. */
+  readonly readyAt: number | undefined;
+  /** What init said about the payload's end. */
+  readonly exit: Exit | undefined;
+  /** Whether its end counts as a death: nobody had asked for it. */
+  readonly asked: boolean;
+}
+
+export function initialState(plugin: string): PluginState {
+  return {
+    plugin,
+    phase: 'off',
+    invocation: undefined,
+    plan: undefined,
+    sandboxes: new Map(),
+    nextGeneration: 1,
+    slot: 'a',
+    deathsInRow: 0,
+    deaths: [],
+    restartsTotal: 0,
+    notBefore: 0,
+    reason: undefined,
+    wasReady: false,
+    toldStatus: '',
+    toldReady: false,
+  };
+}
+
+/** Sandboxes that serve or will. */
+export function living(state: PluginState): SandboxEntry[] {
+  return [...state.sandboxes.values()].filter(({ life }) => life === 'starting' || life === 'ready');
+}
+
+export function readyOnes(state: PluginState): SandboxEntry[] {
+  return [...state.sandboxes.values()].filter(({ life }) => life === 'ready');
+}

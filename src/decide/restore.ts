@@ -1,0 +1,72 @@
+import type { PluginPlan, SlotName } from '../plan/plan.ts';
+import type { Reason } from './observation.ts';
+import type { PluginPhase, PluginState, SandboxEntry } from './plugin-state.ts';
+import { initialState } from './plugin-state.ts';
+
+/** The part of a plugin's state that outlives the supervisor; the rest is read from the machine. */
+export interface RememberedState {
+  readonly phase: PluginPhase;
+  readonly invocation: string | undefined;
+  readonly plan: PluginPlan | undefined;
+  readonly nextGeneration: number;
+  readonly slot: SlotName;
+  readonly deathsInRow: number;
+  readonly deaths: readonly number[];
+  readonly restartsTotal: number;
+  readonly notBefore: number;
+  readonly reason: Reason | undefined;
+  readonly wasReady: boolean;
+}
+
+/** A sandbox of which a record exists, and what systemd says of its unit now. */
+export interface FoundSandbox {
+  readonly unit: string;
+  readonly slot: SlotName;
+  readonly generation: number;
+  readonly digest: string;
+  readonly life: 'starting' | 'ready' | 'stopping';
+  readonly readyAt: number | undefined;
+}
+
+export function remember(state: PluginState): RememberedState {
+  const { phase, invocation, plan, nextGeneration, slot, deathsInRow, deaths, restartsTotal, notBefore, reason } =
+    state;
+  const { wasReady } = state;
+  return {
+    phase,
+    invocation,
+    plan,
+    nextGeneration,
+    slot,
+    deathsInRow,
+    deaths,
+    restartsTotal,
+    notBefore,
+    reason,
+    wasReady,
+  };
+}
+
+/**
+ * The state of a new supervisor. Sandboxes that died in the meantime are among the found ones, too: their `cleared`
+ * observations follow, so that their deaths count like any other.
+ */
+export function restoreState(
+  plugin: string,
+  remembered: RememberedState | undefined,
+  found: readonly FoundSandbox[],
+): PluginState {
+  const base: PluginState = { ...initialState(plugin), ...remembered };
+  const sandboxes = new Map<string, SandboxEntry>();
+  for (const sandbox of found) {
+    sandboxes.set(sandbox.unit, { ...sandbox, exit: undefined, asked: sandbox.life === 'stopping' });
+  }
+  const highest = Math.max(0, ...found.map(({ generation }) => generation));
+  return {
+    ...base,
+    sandboxes,
+    nextGeneration: Math.max(base.nextGeneration, highest + 1),
+    // Without a memory of what was wanted, what runs is stopped unless its anchor says otherwise.
+    phase: base.phase === 'off' && found.length > 0 ? 'stopping' : base.phase,
+  };
+}

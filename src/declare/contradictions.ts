@@ -1,0 +1,105 @@
+import { formatBytes } from '../base/bytes.ts';
+import { formatDuration } from '../base/duration.ts';
+import type { FailureCode } from '../base/failure.ts';
+import type { Place, Problem } from '../base/problem.ts';
+import type { Declaration, Listen, Origins } from './declaration.ts';
+import { BUILT_IN, otherPlace } from './place.ts';
+
+/**
+ * What no single value shows: settings of a whole declaration that cannot hold together. Both places are named.
+ * Whatever involves a key in `broken` was reported before and is left out.
+ */
+export function findContradictions(declaration: Declaration, origins: Origins, broken: ReadonlySet<string>): Problem[] {
+  const finder = new Finder(origins, broken);
+  finder.checkExec(declaration);
+  finder.checkListen(declaration.listen);
+  finder.checkCapabilities(declaration.capabilities);
+  finder.checkLimits(declaration.limits);
+  finder.checkBackoff(declaration.recovery.backoff);
+  return finder.found;
+}
+
+class Finder {
+  readonly found: Problem[] = [];
+  readonly #origins: Origins;
+  readonly #broken: ReadonlySet<string>;
+
+  constructor(origins: Origins, broken: ReadonlySet<string>) {
+    this.#origins = origins;
+    this.#broken = broken;
+  }
+
+  checkExec({ exec, version }: Declaration): void {
+    const [program] = exec;
+    if (program === undefined || this.#isBroken('exec')) return;
+    const path = program.startsWith('./') ? program.slice(1) : program;
+    if (!path.startsWith('/')) {
+      this.#add('BH104', 'exec', `the program '${program}' must be a full path, or begin with './'`, `write './${program}' or '/usr/bin/${program}'`);
+    } else if (path.split('/').includes('..')) this.#add('BH104', 'exec', `the program '${program}' must not contain '..'`);
+    else if (program.startsWith('./') && version === undefined && !this.#isBroken('version')) {
+      this.#add('BH110', 'exec', `the program '${program}' is in the version's directory, but there is no 'version'`, "add 'version'");
+    }
+  }
+
+  checkListen(listen: readonly Listen[]): void {
+    if (this.#isBroken('listen')) return;
+    listen.forEach((socket, index) => {
+      const first = listen.findIndex((other) => addressOf(other) === addressOf(socket));
+      const kind = socket.kind;
+      if (first < index) this.#conflict(`listen[${index}].${kind}`, `'${addressOf(socket)}' is listened on twice`, `listen[${first}].${kind}`);
+      const named = listen.findIndex((other) => other.name === socket.name);
+      // Two sockets may share a default name: 127.0.0.1:80 and [::1]:80 are the same service.
+      if (named < index && (this.#isWritten(`listen[${index}].name`) || this.#isWritten(`listen[${named}].name`))) {
+        const where = (at: number) => (this.#isWritten(`listen[${at}].name`) ? `listen[${at}].name` : `listen[${at}].${listen[at]?.kind}`);
+        this.#conflict(where(index), `two sockets have the name '${socket.name}'`, where(named));
+      }
+    });
+  }
+
+  checkCapabilities(capabilities: readonly string[]): void {
+    const twice = capabilities.find((name, index) => capabilities.indexOf(name) < index);
+    if (twice !== undefined) this.#add('BH111', 'capabilities', `'${twice}' is given twice`);
+  }
+
+  checkLimits({ memory, memoryHigh }: Declaration['limits']): void {
+    if (memory === 'infinity' || memoryHigh === 'infinity' || !('bytes' in memory) || !('bytes' in memoryHigh)) return;
+    if (memoryHigh.bytes <= memory.bytes) return;
+    const sizes = `'limits.memory-high' is ${formatBytes(memoryHigh.bytes)}, more than 'limits.memory', which is ${formatBytes(memory.bytes)}`;
+    this.#conflict('limits.memory-high', sizes, 'limits.memory');
+  }
+
+  checkBackoff({ initialMs, maxMs }: Declaration['recovery']['backoff']): void {
+    if (initialMs <= maxMs) return;
+    const times = `'recovery.backoff.initial' is ${formatDuration(initialMs)}, more than 'recovery.backoff.max', which is ${formatDuration(maxMs)}`;
+    this.#conflict('recovery.backoff.initial', times, 'recovery.backoff.max');
+  }
+
+  #conflict(key: string, message: string, other: string): void {
+    if (this.#isBroken(key) || this.#isBroken(other)) return;
+    this.#add('BH110', key, message, otherPlace(this.#placeOf(other)));
+  }
+
+  #add(code: FailureCode, key: string, message: string, hint?: string): void {
+    this.found.push({ code, place: this.#placeOf(key), message, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  #isWritten(key: string): boolean {
+    return this.#origins.get(key)?.kind === 'file';
+  }
+
+  #isBroken(key: string): boolean {
+    for (const path of this.#broken) if (path === key || path.startsWith(`${key}[`) || key.startsWith(`${path}.`)) return true;
+    return false;
+  }
+
+  #placeOf(key: string): Place {
+    const origin = this.#origins.get(key);
+    return origin?.kind === 'file' ? { file: origin.file, line: origin.line, column: origin.column } : BUILT_IN;
+  }
+}
+
+/** The address as it is written in a declaration. */
+export function addressOf(listen: Listen): string {
+  if (listen.kind === 'unix') return listen.path;
+  return listen.host.includes(':') ? `[${listen.host}]:${listen.port}` : `${listen.host}:${listen.port}`;
+}

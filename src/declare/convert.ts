@@ -1,0 +1,147 @@
+import type { Declaration, Listen, Origin, Origins } from './declaration.ts';
+import { keyFacts } from './keys.ts';
+import { BUILT_IN } from './place.ts';
+import type { MapNode, ScalarNode, TreeNode } from './tree.ts';
+import {
+  type Reading, readBackoff, readCpu, readJitter, readLongTime, readMemory, readMode, readSocketPath, readStartTimeout,
+  readStopTimeout, readSwap, readTasks, readTcp, readTmp,
+} from './values.ts';
+
+export interface Converted {
+  readonly declaration: Declaration;
+  readonly origins: Origins;
+}
+
+/** Turns a merged tree of checked texts into a declaration; what nobody said gets the schema's default. */
+export function convert(name: string, tree: MapNode, templates: readonly string[]): Converted {
+  const source = new Source(tree);
+  const text = (key: string) => source.text(key);
+  const number = (key: string) => Number(source.text(key));
+  const read = <Value>(key: string, reader: (text: string) => Reading<Value>) => must(key, reader(source.text(key)));
+  source.note('template', tree.entries.get('template')?.value);
+  const declaration: Declaration = {
+    name,
+    description: text('description'),
+    templates,
+    version: source.find('version') === undefined ? undefined : text('version'),
+    exec: source.list('exec').map(sourceOf),
+    environment: Object.fromEntries(source.map('environment')),
+    listen: source.list('listen').map((item, index) => toListen(source, item, index)),
+    pool: { size: number('pool.size') },
+    view: { root: text('view.root'), tmp: read('view.tmp', readTmp) },
+    seccomp: text('seccomp'),
+    capabilities: source.list('capabilities').map(sourceOf),
+    limits: {
+      memory: read('limits.memory', readMemory),
+      memoryHigh: read('limits.memory-high', readMemory),
+      swap: read('limits.swap', readSwap),
+      cpu: read('limits.cpu', readCpu),
+      cpuWeight: number('limits.cpu-weight'),
+      tasks: read('limits.tasks', readTasks),
+      files: number('limits.files'),
+    },
+    health: {
+      ready: text('health.ready') === 'notify' ? 'notify' : 'exec',
+      startTimeoutMs: read('health.start-timeout', readStartTimeout),
+    },
+    stop: { signal: text('stop.signal'), timeoutMs: read('stop.timeout', readStopTimeout) },
+    recovery: {
+      backoff: {
+        initialMs: read('recovery.backoff.initial', readBackoff),
+        maxMs: read('recovery.backoff.max', readBackoff),
+        factor: number('recovery.backoff.factor'),
+        jitter: read('recovery.backoff.jitter', readJitter),
+        resetMs: read('recovery.backoff.reset', readLongTime),
+      },
+      budget: { restarts: number('recovery.budget.restarts'), withinMs: read('recovery.budget.within', readLongTime) },
+    },
+  };
+  return { declaration, origins: source.origins };
+}
+
+/** Looks values up, and notes on the way where each came from. */
+class Source {
+  readonly origins = new Map<string, Origin>();
+  readonly #root: MapNode;
+
+  constructor(root: MapNode) {
+    this.#root = root;
+  }
+
+  find(key: string): TreeNode | undefined {
+    let node: TreeNode | undefined = this.#root;
+    for (const name of key.split('.')) node = node?.kind === 'map' ? node.entries.get(name)?.value : undefined;
+    return node;
+  }
+
+  /** Text of a scalar, or of its default. */
+  text(key: string): string {
+    const node = this.find(key);
+    this.note(key, node);
+    return node?.kind === 'scalar' ? node.source : defaultText(key);
+  }
+
+  list(key: string): readonly TreeNode[] {
+    const node = this.find(key);
+    this.note(key, node);
+    return node?.kind === 'list' ? node.items : [];
+  }
+
+  map(key: string): [string, string][] {
+    const node = this.find(key);
+    if (node?.kind !== 'map') return [];
+    return [...node.entries].map(([name, { value }]) => {
+      this.note(`${key}.${name}`, value);
+      return [name, sourceOf(value)];
+    });
+  }
+
+  note(path: string, node: TreeNode | undefined): void {
+    if (node === undefined || node.place === BUILT_IN) this.origins.set(path, { kind: 'built-in' });
+    else this.origins.set(path, { kind: 'file', ...node.place });
+  }
+}
+
+function toListen(source: Source, item: TreeNode, index: number): Listen {
+  const field = (name: string): ScalarNode | undefined => {
+    const node = item.kind === 'map' ? item.entries.get(name)?.value : undefined;
+    return node?.kind === 'scalar' ? node : undefined;
+  };
+  const text = (name: string): string => {
+    source.note(`listen[${index}].${name}`, field(name));
+    return field(name)?.source ?? defaultText(`listen[].${name}`);
+  };
+  const named = (otherwise: string): string => {
+    source.note(`listen[${index}].name`, field('name'));
+    return field('name')?.source ?? otherwise;
+  };
+  const backlog = Number(text('backlog'));
+  if (field('tcp') !== undefined) {
+    const { host, port } = must('listen[].tcp', readTcp(text('tcp')));
+    return { kind: 'tcp', host, port, name: named(`tcp-${port}`), backlog };
+  }
+  const path = must('listen[].unix', readSocketPath(text('unix')));
+  const mode = must('listen[].mode', readMode(text('mode')));
+  return { kind: 'unix', path, name: named(socketName(path)), backlog, mode, user: text('user'), group: text('group') };
+}
+
+/** The file's name without '.sock', in the characters that LISTEN_FDNAMES allows. */
+function socketName(path: string): string {
+  const base = path.slice(path.lastIndexOf('/') + 1).replace(/\.sock(et)?$/, '');
+  return base.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64) || 'unix';
+}
+
+function sourceOf(node: TreeNode): string {
+  return node.kind === 'scalar' ? node.source : '';
+}
+
+function defaultText(key: string): string {
+  const fallback = keyFacts(key)?.default;
+  return fallback === undefined ? '' : String(fallback);
+}
+
+/** The tree was checked, so a refusal here is a defect: a reader and a default contradict each other. */
+function must<Value>(key: string, reading: Reading<Value>): Value {
+  if ('refused' in reading) throw new Error(`'${key}' was checked, yet it is refused: ${reading.refused}`);
+  return reading.value;
+}

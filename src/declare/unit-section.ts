@@ -1,0 +1,174 @@
+import type { FailureCode } from '../base/failure.ts';
+import type { Place, Problem } from '../base/problem.ts';
+import type { DeclarationText } from './declaration.ts';
+import { isSetting, keyFacts } from './keys.ts';
+import { splitWords, type Word } from './split-words.ts';
+import { type MapNode, mapNode, quoteValue, type ScalarNode, type TreeNode } from './tree.ts';
+import { unknownKey } from './unknown-key.ts';
+import { type Assignment, readUnitSection } from './unit-lines.ts';
+import { LONGEST_TEXT, type ParsedText } from './yaml-tree.ts';
+
+/** The section of `plugin@NAME.service` and its drop-ins that declares a plugin; systemd ignores sections with "X-". */
+export const UNIT_SECTION = 'X-Plugin';
+
+/**
+ * Reads the [X-Plugin] sections of a unit file and its drop-ins, in order, as one: like systemd, which reads them as if
+ * they were one file. The fields are those of the YAML form:
+ *
+ * - the key is the dotted key, exactly as in YAML: `limits.memory=2G`, `recovery.budget.restarts=3`;
+ * - `exec=` is split into words as ExecStart= is; the last one counts;
+ * - `template=` and `capabilities=` are split, too, and add to the list;
+ * - `environment=` takes one or more `NAME=value` words, and adds;
+ * - `listen=tcp:ADDRESS:PORT` or `listen=unix:/PATH` adds a socket; `name=`, `backlog=`, `mode=`, `user=` and `group=`
+ *   may follow as words;
+ * - an empty value takes back what was said before, in YAML files and templates, too; the default holds again;
+ * - everything else is the text after '=', without quotes. Specifiers (%i) and variables are not expanded.
+ */
+export function readSections(texts: readonly DeclarationText[]): ParsedText {
+  const reader = new SectionReader();
+  for (const { file, text } of texts) {
+    if (text.length > LONGEST_TEXT) {
+      reader.add('BH112', { file, line: 1, column: 1 }, `the text has ${text.length} characters, ${LONGEST_TEXT} are allowed`);
+      continue;
+    }
+    const section = readUnitSection(file, text, UNIT_SECTION);
+    reader.problems.push(...section.problems);
+    if (section.present) reader.root ??= mapNode({ file, line: 1, column: 1 });
+    for (const assignment of section.assignments) reader.assign(assignment);
+  }
+  const { root, problems, broken } = reader;
+  return { ...(root === undefined ? {} : { tree: root }), problems, broken };
+}
+
+class SectionReader {
+  root: MapNode | undefined;
+  readonly problems: Problem[] = [];
+  readonly broken: string[] = [];
+
+  add(code: FailureCode, place: Place, message: string, hint?: string): void {
+    this.problems.push({ code, place, message, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  assign(assignment: Assignment): void {
+    const { key, keyPlace, value, placeAt } = assignment;
+    const facts = keyFacts(key);
+    if (facts === undefined || !isSetting(facts)) {
+      this.#refuseKey(key, keyPlace);
+      return;
+    }
+    if (value === '') {
+      const reset: TreeNode = key === 'environment' ? mapNode(keyPlace, true) : { kind: 'scalar', place: keyPlace, value: null, source: '' };
+      this.#put(key, keyPlace, reset);
+      return;
+    }
+    if (key === 'listen') this.#addSocket(assignment);
+    else if (key === 'environment') this.#addVariables(assignment);
+    else if (facts.types.includes('array')) this.#addWords(assignment);
+    else this.#put(key, keyPlace, scalar(value, placeAt(0), facts.types));
+  }
+
+  #refuseKey(key: string, place: Place): void {
+    const group = keyFacts(key);
+    const variable = /^environment\.(.+)$/.exec(key)?.[1];
+    if (group !== undefined && !group.key.includes('[]')) {
+      this.add('BH103', place, `'${key}' is a group of keys`, `write '${key}.KEY=value'`);
+    } else if (variable !== undefined) {
+      this.add('BH102', place, `unknown key ${quoteValue(key)}`, `write 'environment=${quoteValue(variable).slice(1, -1)}=value'`);
+    } else {
+      const dot = key.lastIndexOf('.');
+      const parent = key.slice(0, Math.max(dot, 0));
+      const known = dot > 0 && keyFacts(parent)?.types.includes('object') === true;
+      const { problem, meant } = known ? unknownKey(place, parent, key.slice(dot + 1)) : unknownKey(place, '', key);
+      this.problems.push(problem);
+      if (meant !== undefined) this.broken.push(meant);
+    }
+  }
+
+  #addWords(assignment: Assignment): void {
+    const { key, keyPlace, placeAt } = assignment;
+    const words = this.#split(assignment);
+    if (words === undefined) return;
+    const separator = words.find(({ text }) => text === ';');
+    if (key === 'exec' && separator !== undefined) {
+      this.add('BH104', placeAt(separator.offset), "'exec' holds one command, ';' begins another one");
+      this.broken.push(key);
+      return;
+    }
+    const items = words.map(({ text, offset }) => scalar(text, placeAt(offset), ['string']));
+    const before = key === 'exec' ? [] : this.#itemsOf(key);
+    this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...before, ...items] });
+  }
+
+  #addVariables(assignment: Assignment): void {
+    const { key, keyPlace, placeAt } = assignment;
+    const root = this.#rootAt(keyPlace);
+    const present = root.entries.get(key)?.value;
+    const map = present?.kind === 'map' ? present : mapNode(placeAt(0));
+    for (const { text, offset } of this.#split(assignment) ?? []) {
+      const place = placeAt(offset);
+      const equals = text.indexOf('=');
+      if (equals < 1) this.add('BH104', place, `${quoteValue(text)} is not of the form 'NAME=value'`);
+      else map.entries.set(text.slice(0, equals), { keyPlace: place, value: scalar(text.slice(equals + 1), place, ['string']) });
+    }
+    root.entries.set(key, { keyPlace, value: map });
+  }
+
+  #addSocket(assignment: Assignment): void {
+    const { key, keyPlace, placeAt } = assignment;
+    const words = this.#split(assignment);
+    if (words === undefined) return;
+    const socket = mapNode(placeAt(0));
+    words.forEach(({ text, offset }, index) => {
+      const [, name, separator, rest = ''] = /^([a-zA-Z]+)([:=])(.*)$/s.exec(text) ?? [];
+      const place = placeAt(offset);
+      const isAddress = index === 0 && separator === ':' && (name === 'tcp' || name === 'unix');
+      if (isAddress || (index > 0 && separator === '=' && name !== 'tcp' && name !== 'unix')) {
+        const types = keyFacts(`listen[].${name}`)?.types ?? ['string'];
+        const inner = { ...place, column: place.column + (name ?? '').length + 1 };
+        socket.entries.set(name ?? '', { keyPlace: place, value: scalar(rest, inner, types) });
+      } else if (index === 0) {
+        this.add('BH104', place, `${quoteValue(text)} is not a socket`, "write 'listen=tcp:ADDRESS:PORT' or 'listen=unix:/PATH'");
+      } else this.add('BH104', place, `${quoteValue(text)} is not of the form 'key=value'`);
+    });
+    if (!socket.entries.has('tcp') && !socket.entries.has('unix')) return;
+    this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...this.#itemsOf(key), socket] });
+  }
+
+  #split({ key, value, placeAt }: Assignment): readonly Word[] | undefined {
+    const words = splitWords(value);
+    if (Array.isArray(words)) return words;
+    const error = words as { message: string; offset: number };
+    this.add('BH101', placeAt(error.offset), error.message);
+    this.broken.push(key);
+    return undefined;
+  }
+
+  #itemsOf(key: string): readonly TreeNode[] {
+    const present = this.root?.entries.get(key)?.value;
+    return present?.kind === 'list' ? present.items : [];
+  }
+
+  #rootAt(place: Place): MapNode {
+    this.root ??= mapNode({ file: place.file, line: 1, column: 1 });
+    return this.root;
+  }
+
+  #put(key: string, keyPlace: Place, value: TreeNode): void {
+    const names = key.split('.');
+    const last = names.pop() ?? key;
+    let map = this.#rootAt(keyPlace);
+    for (const name of names) {
+      const inner = map.entries.get(name)?.value;
+      const next = inner?.kind === 'map' ? inner : mapNode(keyPlace);
+      map.entries.set(name, { keyPlace, value: next });
+      map = next;
+    }
+    map.entries.set(last, { keyPlace, value });
+  }
+}
+
+/** A number where only a number will do, as YAML would make it; text otherwise. */
+function scalar(source: string, place: Place, types: readonly string[]): ScalarNode {
+  const isNumber = !types.includes('string') && /^[-+]?\d+(?:\.\d+)?$/.test(source) && source.length < 16;
+  return { kind: 'scalar', place, source, value: isNumber ? Number(source) : source };
+}

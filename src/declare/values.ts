@@ -1,0 +1,182 @@
+import { formatBytes, parseBytes } from '../base/bytes.ts';
+import { formatDuration, parseDuration } from '../base/duration.ts';
+import type { Limit } from './declaration.ts';
+import { whyNotPluginName } from './plugin-name.ts';
+import { parseTcpAddress, type Refusal } from './tcp-address.ts';
+
+/** A value of a declaration, read from its text, or why it cannot be. */
+export type Reading<Value> = { readonly value: Value } | Refusal;
+
+type Reader = (text: string) => Reading<unknown>;
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+
+/** Memory below this cannot hold even a small static program with its kernel structures. */
+const LEAST_MEMORY = 4 * 1024 ** 2;
+
+/** sockaddr_un has room for 108 bytes, with the NUL at the end. */
+const LONGEST_SOCKET_PATH = 107;
+
+const WRONG: Refusal = { refused: '' };
+
+export const readMemory = (text: string) => limit(text, LEAST_MEMORY);
+export const readSwap = (text: string) => limit(text, 0);
+
+function limit(text: string, least: number): Reading<Limit> {
+  if (text === 'infinity') return { value: 'infinity' };
+  const percent = percentOf(text);
+  if (percent !== undefined) {
+    return percent > 0 && percent <= 100 ? { value: { percent } } : { refused: 'a share is from 0.01% to 100%' };
+  }
+  const bytes = parseBytes(text);
+  if (bytes === undefined) return { ...WRONG, ...sizeHint(text) };
+  return bytes >= least ? { value: { bytes } } : { refused: `the least is ${formatBytes(least)}` };
+}
+
+function sizeHint(text: string): { hint?: string } {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt])i?b?$/i.exec(text) ?? [];
+  return digits === undefined ? {} : { hint: `write '${digits}${unit?.toUpperCase()}', which means powers of 1024` };
+}
+
+function percentOf(text: string): number | undefined {
+  const digits = /^(\d{1,7}(?:\.\d{1,2})?)%$/.exec(text)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+export function readTmp(text: string): Reading<number> {
+  const bytes = parseBytes(text);
+  if (bytes === undefined) return { ...WRONG, ...sizeHint(text) };
+  return bytes >= 64 * 1024 ? { value: bytes } : { refused: 'the least is 64K' };
+}
+
+/** Percent of one CPU. */
+export function readCpu(text: string): Reading<number | 'infinity'> {
+  if (text === 'infinity') return { value: 'infinity' };
+  const percent = percentOf(text);
+  if (percent === undefined) return /^\d+$/.test(text) ? { ...WRONG, hint: `write '${text}%'` } : WRONG;
+  return percent >= 1 && percent <= 1_000_000 ? { value: percent } : { refused: 'the least is 1%, the most 1000000%' };
+}
+
+export function readTasks(text: string): Reading<number | 'infinity'> {
+  if (text === 'infinity') return { value: 'infinity' };
+  const count = /^\d{1,8}$/.test(text) ? Number(text) : 0;
+  return count >= 1 && count <= 4_194_304 ? { value: count } : WRONG;
+}
+
+/** A share from 0 to 1, written as a percentage. */
+export function readJitter(text: string): Reading<number> {
+  const percent = percentOf(text);
+  if (percent !== undefined && percent <= 100) return { value: percent / 100 };
+  const share = /^(?:0(?:\.\d{1,4})?|1)$/.test(text) ? Number((Number(text) * 100).toFixed(2)) : undefined;
+  return share === undefined ? WRONG : { ...WRONG, hint: `write '${share}%'` };
+}
+
+function duration(least: number, most: number): (text: string) => Reading<number> {
+  return (text) => {
+    const ms = parseDuration(text);
+    if (ms === undefined) return WRONG;
+    return ms >= least && ms <= most ? { value: ms } : { refused: `${formatDuration(ms)} is not in that range` };
+  };
+}
+
+export const readStartTimeout = duration(SECOND, HOUR);
+export const readStopTimeout = duration(0, HOUR);
+export const readBackoff = duration(10, HOUR);
+export const readLongTime = duration(SECOND, DAY);
+
+/** Permission bits; digits are octal, as chmod(1) takes them. */
+export function readMode(text: string): Reading<number> {
+  const digits = /^(?:0o?)?([0-7]{3})$/.exec(text)?.[1];
+  return digits === undefined ? WRONG : { value: Number.parseInt(digits, 8) };
+}
+
+export function readUserName(text: string): Reading<string> {
+  if (/^\d{1,10}$/.test(text)) return Number(text) < 0xffff_ffff ? { value: text } : WRONG;
+  return /^[A-Za-z_][A-Za-z0-9_-]{0,30}$/.test(text) ? { value: text } : WRONG;
+}
+
+export function readTcp(text: string): Reading<{ readonly host: string; readonly port: number }> {
+  const address = parseTcpAddress(text);
+  return 'refused' in address ? address : { value: address };
+}
+
+export function readSocketPath(text: string): Reading<string> {
+  const path = readPath(text);
+  if ('refused' in path) return path;
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > LONGEST_SOCKET_PATH) return { refused: `it has ${bytes} bytes` };
+  if (text === '/run/bulkhead' || text.startsWith('/run/bulkhead/')) return { refused: "that directory is bulkhead's own" };
+  return path;
+}
+
+export function readRoot(text: string): Reading<string> {
+  if (text === 'host') return { value: text };
+  return readPath(text);
+}
+
+/** An absolute path in its plain form, below '/'. */
+export function readPath(text: string): Reading<string> {
+  if (!text.startsWith('/')) return { refused: 'it does not begin with a slash' };
+  if (text.length > 1024) return { refused: 'it is too long' };
+  if (/\p{Cc}|\p{Cs}/u.test(text)) return { refused: 'it contains control characters' };
+  const parts = text.slice(1).split('/');
+  if (parts.includes('..') || parts.includes('.')) return { refused: "it contains '.' or '..'" };
+  return parts.includes('') ? { refused: 'it has an empty part' } : { value: text };
+}
+
+export function readTemplate(text: string): Reading<string> {
+  const why = whyNotPluginName(text);
+  return why === undefined ? { value: text } : { refused: why };
+}
+
+export function readVersion(text: string): Reading<string> {
+  if (text.includes('/')) return { refused: 'it is one directory, not a path' };
+  if (text.includes('..')) return { refused: "it contains '..'" };
+  return /^[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}$/.test(text) ? { value: text } : WRONG;
+}
+
+function words(most: number): (text: string) => Reading<string> {
+  return (text) => {
+    if (text.includes('\0')) return { refused: 'it contains a NUL byte' };
+    if (/\p{Cs}/u.test(text)) return { refused: 'it contains half a character' };
+    return text.length <= most ? { value: text } : { refused: `it has ${text.length} characters` };
+  };
+}
+
+export const readArgument = words(4096);
+export const readVariable = words(8192);
+
+/** Readers of the keys whose texts the schema alone cannot judge. The schema judges the JSON type first. */
+export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
+  ['template', readTemplate],
+  ['template[]', readTemplate],
+  ['version', readVersion],
+  ['exec[]', readArgument],
+  ['environment.*', readVariable],
+  ['listen[].tcp', readTcp],
+  ['listen[].unix', readSocketPath],
+  ['listen[].mode', readMode],
+  ['listen[].user', readUserName],
+  ['listen[].group', readUserName],
+  ['view.root', readRoot],
+  ['view.tmp', readTmp],
+  ['limits.memory', readMemory],
+  ['limits.memory-high', readMemory],
+  ['limits.swap', readSwap],
+  ['limits.cpu', readCpu],
+  ['limits.tasks', readTasks],
+  ['health.start-timeout', readStartTimeout],
+  ['stop.timeout', readStopTimeout],
+  ['recovery.backoff.initial', readBackoff],
+  ['recovery.backoff.max', readBackoff],
+  ['recovery.backoff.jitter', readJitter],
+  ['recovery.backoff.reset', readLongTime],
+  ['recovery.budget.within', readLongTime],
+]);
+
+/** Whether bulkhead sets this variable itself, so that a declaration must not. */
+export function isReservedVariable(name: string): boolean {
+  return name.startsWith('LISTEN_') || name.startsWith('BULKHEAD_') || name === 'NOTIFY_SOCKET';
+}

@@ -1,0 +1,69 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** Where cgroup v2 is mounted on a host that runs systemd with the unified hierarchy. */
+export const CGROUP_ROOT = '/sys/fs/cgroup';
+
+/** The `populated` line of cgroup.events: whether any process lives in the group or below; false when it is gone. */
+export function isPopulated(cgroup: string): boolean {
+  const text = read(`${CGROUP_ROOT}${cgroup}/cgroup.events`);
+  return text !== undefined && /^populated 1$/m.test(text);
+}
+
+/** Pids in the group itself (not below), empty when it is gone. */
+export function processesIn(cgroup: string): number[] {
+  const text = read(`${CGROUP_ROOT}${cgroup}/cgroup.procs`);
+  return text === undefined
+    ? []
+    : text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(Number);
+}
+
+/** A single number such as memory.current or pids.current; null when the controller or the group is not there. */
+export function cgroupNumber(cgroup: string, file: string): number | null {
+  const text = read(`${CGROUP_ROOT}${cgroup}/${file}`)?.trim();
+  return text === undefined || !/^\d+$/.test(text) ? null : Number(text);
+}
+
+/** Kills every process in the group and below at once (cgroup.kill, kernel 5.14). */
+export function killCgroup(cgroup: string): void {
+  try {
+    writeFileSync(`${CGROUP_ROOT}${cgroup}/cgroup.kill`, '1');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Gone already, or going: that is what was wanted.
+    if (code !== 'ENOENT' && code !== 'ENODEV') throw error;
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENODEV') return undefined;
+    throw error;
+  }
+}
+
+/** The unit that a process belongs to, from its cgroup path: the last element, or the one above nspawn's own groups. */
+export function unitOfProcess(pid: number): string | undefined {
+  const text = readProc(pid, 'cgroup');
+  const path = text
+    ?.split('\n')
+    .find((line) => line.startsWith('0::'))
+    ?.slice(3);
+  if (path === undefined) return undefined;
+  return path.split('/').findLast((element) => /\.(service|scope|socket)$/.test(element));
+}
+
+/** A small file of /proc/PID; undefined when the process is gone. */
+export function readProc(pid: number, file: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    // ENOENT and ESRCH: the process ended between being named and being looked at.
+    return undefined;
+  }
+}

@@ -1,0 +1,149 @@
+import type { FailureCode } from '../base/failure.ts';
+import type { Place, Problem } from '../base/problem.ts';
+import { formatBytes } from '../base/bytes.ts';
+import { BUILT_IN, otherPlace } from '../declare/place.ts';
+import type { Declaration, Origins } from '../declare/declaration.ts';
+import { digestText } from './digest.ts';
+import { anchorUnitName, pluginSliceName } from './identity.ts';
+import { listenerKey } from './listener-key.ts';
+import type { HostFacts, HostPaths, PluginPlan } from './plan.ts';
+import { planLimits } from './plan-limits.ts';
+import { planSandbox } from './plan-sandbox.ts';
+import { PLUGIN_DIRECTORY, programOnHost, ROOT_DIRECTORIES, rootDirectory, versionDirectory } from './sandbox-view.ts';
+
+/** The oldest systemd that has all that a sandbox needs. */
+export const OLDEST_SYSTEMD = 252;
+
+export interface PlanResult {
+  /** There when there are no problems. */
+  readonly plan?: PluginPlan;
+  readonly problems: readonly Problem[];
+}
+
+/** The host paths that must be looked at before planning; their kinds go into `HostFacts.files`. */
+export function requiredPaths(declaration: Declaration, paths: HostPaths): string[] {
+  const { name, version, view } = declaration;
+  const wanted = new Set<string>();
+  if (version !== undefined) wanted.add(versionDirectory(name, version, paths));
+  const program = programOnHost(declaration, paths);
+  if (program !== undefined) wanted.add(program);
+  if (view.root !== 'host') {
+    wanted.add(view.root);
+    for (const directory of rootDirectories(declaration)) wanted.add(`${view.root}${directory}`);
+  }
+  return [...wanted];
+}
+
+/** Plans a plugin for this host, or says all that keeps it from running here. */
+export function planPlugin(declaration: Declaration, origins: Origins, host: HostFacts): PlanResult {
+  const problems = new PlanProblems(origins);
+  checkHost(host, problems);
+  checkFiles(declaration, host, problems);
+  checkSeccomp(declaration, host, problems);
+  const limits = planLimits(declaration.limits, host.memoryTotal);
+  const { memoryHigh, memoryMax } = limits;
+  if (memoryHigh !== 'infinity' && memoryMax !== 'infinity' && memoryHigh > memoryMax) {
+    problems.contradiction(
+      'limits.memory-high',
+      `'limits.memory-high' is ${formatBytes(memoryHigh)}, more than 'limits.memory', which is ${formatBytes(memoryMax)} on this node`,
+      'limits.memory',
+    );
+  }
+  if (problems.found.length > 0) return { problems: problems.found };
+  const { name, version } = declaration;
+  const undigested: PluginPlan = {
+    plugin: name,
+    version,
+    declaration,
+    origins,
+    anchorUnit: anchorUnitName(name),
+    sliceUnit: pluginSliceName(name),
+    size: declaration.pool.size,
+    listeners: declaration.listen.map((listen) => ({ key: listenerKey(name, listen), listen })),
+    seccomp: declaration.seccomp,
+    limits,
+    digest: '',
+  };
+  return { plan: { ...undigested, digest: digestOf(undigested, host.paths) }, problems: [] };
+}
+
+/** Digest over one sandbox with a fixed identity: whatever a sandbox is made of counts, and nothing else does. */
+function digestOf(plan: PluginPlan, paths: HostPaths): string {
+  return digestText(JSON.stringify(planSandbox(plan, { slot: 'a', generation: 0, uidBase: 0 }, paths)));
+}
+
+function checkHost(host: HostFacts, problems: PlanProblems): void {
+  if (host.systemdVersion < OLDEST_SYSTEMD) {
+    problems.add('BH203', 'template', `systemd ${OLDEST_SYSTEMD} or newer is needed, this host has ${host.systemdVersion}`);
+  }
+}
+
+function checkSeccomp({ seccomp }: Declaration, host: HostFacts, problems: PlanProblems): void {
+  if (host.seccompProfiles.includes(seccomp)) return;
+  const known = [...host.seccompProfiles].sort().join(', ');
+  problems.add('BH205', 'seccomp', `there is no seccomp profile '${seccomp}'`, known === '' ? undefined : `there are ${known}`);
+}
+
+function checkFiles(declaration: Declaration, host: HostFacts, problems: PlanProblems): void {
+  const { name, version, view } = declaration;
+  if (view.root !== 'host') checkRoot(declaration, host, problems);
+  if (version !== undefined) {
+    const directory = versionDirectory(name, version, host.paths);
+    if (host.files.get(directory) !== 'directory') {
+      problems.add('BH201', 'version', `version '${version}' is not installed: '${directory}' is not a directory`);
+      return;
+    }
+  }
+  const [program = ''] = declaration.exec;
+  const onHost = programOnHost(declaration, host.paths);
+  if (onHost === undefined) {
+    const shown = version === undefined ? '/usr' : `/usr and, as ${PLUGIN_DIRECTORY}, the version's directory`;
+    problems.add('BH202', 'exec', `'${program}' cannot be seen in the sandbox`, `it shows ${shown} of the host only`);
+    return;
+  }
+  // Absolute links inside another root lead elsewhere when they are looked at from the host, so they cannot be judged.
+  const kind = host.files.get(onHost) ?? 'missing';
+  if (kind === 'executable' || (kind === 'missing' && view.root !== 'host' && !onHost.startsWith(host.paths.versions))) return;
+  const what = { missing: 'there is no such file', file: 'it is not executable', directory: 'it is a directory' }[kind];
+  problems.add('BH202', 'exec', `'${program}' cannot be executed: ${what}`, onHost === program ? undefined : `looked for '${onHost}'`);
+}
+
+function checkRoot(declaration: Declaration, host: HostFacts, problems: PlanProblems): void {
+  const root = rootDirectory(declaration.view, host.paths);
+  if (host.files.get(root) !== 'directory') {
+    problems.add('BH204', 'view.root', `'${root}' is not a directory`);
+    return;
+  }
+  const missing = rootDirectories(declaration).filter((directory) => host.files.get(`${root}${directory}`) !== 'directory');
+  if (missing.length === 0) return;
+  const paths = missing.map((directory) => `${root}${directory}`).join(' ');
+  problems.add('BH204', 'view.root', `'${root}' has no directory '${missing.join("', '")}'`, `mkdir ${paths}`);
+}
+
+function rootDirectories({ version }: Declaration): readonly string[] {
+  return version === undefined ? ROOT_DIRECTORIES : [...ROOT_DIRECTORIES, PLUGIN_DIRECTORY];
+}
+
+/** Collects problems at the places where the values came from. */
+class PlanProblems {
+  readonly found: Problem[] = [];
+  readonly #origins: Origins;
+
+  constructor(origins: Origins) {
+    this.#origins = origins;
+  }
+
+  add(code: FailureCode, key: string, message: string, hint?: string): void {
+    this.found.push({ code, place: this.#placeOf(key), message, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  contradiction(key: string, message: string, other: string): void {
+    this.add('BH110', key, message, otherPlace(this.#placeOf(other)));
+  }
+
+  #placeOf(key: string): Place {
+    const origin = this.#origins.get(key);
+    if (origin?.kind === 'file') return { file: origin.file, line: origin.line, column: origin.column };
+    return BUILT_IN;
+  }
+}

@@ -1,0 +1,64 @@
+import type { Declaration } from '../declare/declaration.ts';
+import type { HostPaths, PlannedMount } from './plan.ts';
+
+/** Where a sandbox sees its version's directory, and our init. */
+export const PLUGIN_DIRECTORY = '/plugin';
+export const INIT_PATH = '/run/plugin-init';
+
+/** Directories that a root directory must have, because nothing can be made in a read-only root. */
+export const ROOT_DIRECTORIES = ['/usr', '/proc', '/sys', '/dev', '/run', '/tmp'] as const;
+
+/** The directory of an installed version on the host. */
+export function versionDirectory(plugin: string, version: string, paths: HostPaths): string {
+  return `${paths.versions}/${plugin}/${version}`;
+}
+
+/** The directory that becomes the sandbox's root. */
+export function rootDirectory(view: Declaration['view'], paths: HostPaths): string {
+  return view.root === 'host' ? `${paths.run}/skeleton` : view.root;
+}
+
+/** What the sandbox sees beside its root directory and what nspawn always makes. */
+export function planMounts(declaration: Declaration, paths: HostPaths): PlannedMount[] {
+  const { name, version, view } = declaration;
+  const mounts: PlannedMount[] = [];
+  if (view.root === 'host') mounts.push(bind('/usr', '/usr'));
+  if (version !== undefined) mounts.push(bind(versionDirectory(name, version, paths), PLUGIN_DIRECTORY));
+  mounts.push(bind(`${paths.lib}/plugin-init`, INIT_PATH));
+  // nspawn's own /tmp and /dev/shm may take a tenth of the node's memory each.
+  mounts.push(tmpfs('/tmp', view.tmp), tmpfs('/dev/shm', view.tmp));
+  return mounts;
+}
+
+function bind(source: string, target: string): PlannedMount {
+  return { kind: 'bind-ro', source, target, options: '' };
+}
+
+function tmpfs(target: string, size: number): PlannedMount {
+  return { kind: 'tmpfs', source: '', target, options: `nosuid,nodev,mode=1777,size=${size}` };
+}
+
+/**
+ * The first word of `exec` as it is called inside the sandbox. "./x" means the version's directory, which is also the
+ * working directory.
+ */
+export function programInside(declaration: Declaration): string {
+  const program = declaration.exec[0] ?? '';
+  return program.startsWith('./') ? `${workingDirectory(declaration)}${program.slice(1)}`.replace(/^\/\//, '/') : program;
+}
+
+/** The version's directory, or the root when everything is in the root. */
+export function workingDirectory(declaration: Declaration): string {
+  return declaration.version === undefined ? '/' : PLUGIN_DIRECTORY;
+}
+
+/** Where the program is on the host; undefined when it is at a place that the sandbox does not see. */
+export function programOnHost(declaration: Declaration, paths: HostPaths): string | undefined {
+  const { name, version, view } = declaration;
+  const inside = programInside(declaration);
+  if (version !== undefined && inside.startsWith(`${PLUGIN_DIRECTORY}/`)) {
+    return `${versionDirectory(name, version, paths)}${inside.slice(PLUGIN_DIRECTORY.length)}`;
+  }
+  if (view.root !== 'host') return `${view.root}${inside}`;
+  return /^\/(usr|bin|sbin|lib|lib64)\//.test(inside) ? inside : undefined;
+}

@@ -1,0 +1,68 @@
+import type { Failure, FailureCode } from '../base/failure.ts';
+import { parseSandboxUnit } from '../plan/identity.ts';
+import type { Journal, Priority } from '../systemd/journal.ts';
+import type { EventRing } from './event-ring.ts';
+
+/** What happened, before it has a number and a time. */
+export interface Happening<Kind extends string> {
+  readonly kind: Kind;
+  readonly plugin: string | undefined;
+  readonly unit: string | undefined;
+  readonly code: FailureCode | undefined;
+  readonly text: string;
+}
+
+/** Kinds of happenings that are worth more than an `info` line. */
+const PRIORITIES: Readonly<Record<string, Priority>> = {
+  died: 'warning',
+  'start-failed': 'warning',
+  'backing-off': 'notice',
+  failed: 'error',
+  declaration: 'error',
+};
+
+/** Writes what happens into the journal, which is the history, and into the ring that clients read. */
+export class Chronicle<Kind extends string> {
+  readonly #ring: EventRing<Kind>;
+  readonly #journal: Journal;
+
+  constructor(ring: EventRing<Kind>, journal: Journal) {
+    this.#ring = ring;
+    this.#journal = journal;
+  }
+
+  add(happening: Happening<Kind>): void {
+    const { kind, plugin, unit, code, text } = happening;
+    this.#ring.add({
+      at: Date.now(),
+      plugin: plugin ?? null,
+      unit: unit ?? null,
+      kind,
+      code: code ?? null,
+      text,
+    });
+    const who = unit ?? plugin;
+    const line = `${who === undefined ? '' : `'${who}': `}${code === undefined ? '' : `${code} `}${text}`;
+    const parsed = unit === undefined ? undefined : parseSandboxUnit(unit);
+    this.#journal.write(PRIORITIES[kind] ?? 'info', line, {
+      BULKHEAD_PLUGIN: plugin,
+      BULKHEAD_UNIT: unit,
+      BULKHEAD_GENERATION: parsed?.generation,
+      BULKHEAD_EVENT: kind,
+      BULKHEAD_CODE: code,
+    });
+  }
+
+  /** Something odd that changed nothing. */
+  ignored(text: string, failure?: Failure): void {
+    this.#journal.write('warning', failure === undefined ? text : `${text}: ${failure.line}`, {
+      BULKHEAD_CODE: failure?.code,
+    });
+  }
+
+  /** A defect of ours: it was survived, and must be found. */
+  defect(thrown: unknown): void {
+    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    this.#journal.write('error', `defect, going on: ${text}`);
+  }
+}

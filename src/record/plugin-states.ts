@@ -1,0 +1,82 @@
+import type { RememberedState } from '../decide/restore.ts';
+import type { Origin } from '../declare/declaration.ts';
+import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
+
+/** The form on disk: JSON has no maps and no undefined. */
+interface StoredState extends Omit<RememberedState, 'plan'> {
+  readonly format: 1;
+  readonly plugin: string;
+  readonly plan?: Omit<NonNullable<RememberedState['plan']>, 'origins'> & {
+    readonly origins: readonly (readonly [string, Origin])[];
+  };
+}
+
+/** What is remembered of each plugin over a restart of the supervisor; gone after a reboot. */
+export class PluginStates {
+  readonly #directory: string;
+  /** The last text written, so that a decision that changed nothing durable writes nothing. */
+  readonly #written = new Map<string, string>();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  save(plugin: string, state: RememberedState): void {
+    const { plan, ...rest } = state;
+    const stored: StoredState = {
+      format: 1,
+      plugin,
+      ...rest,
+      ...(plan === undefined ? {} : { plan: { ...plan, origins: [...plan.origins] } }),
+    };
+    const text = `${JSON.stringify(stored)}\n`;
+    if (this.#written.get(plugin) === text) return;
+    writeFileAtomically(this.#path(plugin), text);
+    this.#written.set(plugin, text);
+  }
+
+  /** All plugins that something is remembered of. A damaged file is told of and removed: the machine is the truth. */
+  all(damaged: (file: string, why: string) => void): Map<string, RememberedState> {
+    const states = new Map<string, RememberedState>();
+    for (const name of namesIn(this.#directory, '.json')) {
+      const file = `${this.#directory}/${name}`;
+      const stored = parse(readFileIfThere(file));
+      if (stored !== undefined && `${stored.plugin}.json` === name) states.set(stored.plugin, revive(stored));
+      else {
+        damaged(file, 'not a plugin state of this format');
+        removeFile(file);
+      }
+    }
+    return states;
+  }
+
+  #path(plugin: string): string {
+    return `${this.#directory}/${plugin}.json`;
+  }
+}
+
+function parse(text: string | undefined): StoredState | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const stored = JSON.parse(text) as StoredState;
+    const whole =
+      stored.format === 1 &&
+      typeof stored.plugin === 'string' &&
+      typeof stored.phase === 'string' &&
+      Number.isSafeInteger(stored.nextGeneration) &&
+      Array.isArray(stored.deaths);
+    return whole ? stored : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function revive(stored: StoredState): RememberedState {
+  const { plan, format: _format, plugin: _plugin, ...rest } = stored;
+  return {
+    ...rest,
+    invocation: rest.invocation,
+    reason: rest.reason,
+    plan: plan === undefined ? undefined : { ...plan, origins: new Map(plan.origins) },
+  };
+}

@@ -1,0 +1,52 @@
+/** What init says on the report pipe; see docs/internals.md. Nothing of it is believed beyond its bounds. */
+export type Report =
+  | { readonly event: 'started'; readonly pid: number }
+  | { readonly event: 'ready' }
+  | { readonly event: 'status'; readonly text: string }
+  | { readonly event: 'stopping'; readonly signal: number }
+  | { readonly event: 'setup-failed'; readonly step: string; readonly error: string }
+  | { readonly event: 'exit'; readonly how: 'exited' | 'killed' | 'dumped'; readonly status: number };
+
+/** A line of init is shorter than this (PIPE_BUF, so that each is written whole). */
+export const LONGEST_REPORT_BYTES = 4096;
+
+/** The report on the line, or undefined when it is none. */
+export function parseReport(line: string): Report | undefined {
+  if (line.length > LONGEST_REPORT_BYTES) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { event, pid, text, signal, step, error, how, status } = value as Record<string, unknown>;
+  switch (event) {
+    case 'started':
+      return isCount(pid, 4_194_304) ? { event, pid } : undefined;
+    case 'ready':
+      return { event };
+    case 'status':
+      return typeof text === 'string' ? { event, text: printable(text) } : undefined;
+    case 'stopping':
+      return isCount(signal, 64) ? { event, signal } : undefined;
+    case 'setup-failed':
+      if (typeof step !== 'string' || typeof error !== 'string') return undefined;
+      return { event, step: printable(step), error: printable(error) };
+    case 'exit':
+      if ((how !== 'exited' && how !== 'killed' && how !== 'dumped') || !isCount(status, 255)) return undefined;
+      return { event, how, status };
+    default:
+      return undefined;
+  }
+}
+
+function isCount(value: unknown, most: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
+}
+
+/** At most 256 characters, without control characters: the text goes to terminals and to the journal. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return text.slice(0, 256).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
+}

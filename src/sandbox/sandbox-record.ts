@@ -1,0 +1,79 @@
+import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
+import type { SlotName } from '../plan/plan.ts';
+
+/** What the supervisor intended with a sandbox. Written before its unit is started, removed after all of it is gone. */
+export interface SandboxRecord {
+  readonly format: 1;
+  readonly unit: string;
+  readonly plugin: string;
+  readonly slot: SlotName;
+  readonly generation: number;
+  readonly version: string | null;
+  readonly digest: string;
+  readonly machine: string;
+  readonly uidBase: number;
+  readonly cgroup: string;
+  readonly seccomp: string;
+  /** Ours come before systemd's own limits; ms. */
+  readonly startTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  /** Keys of the listening sockets that the launcher gets, in order. */
+  readonly listeners: readonly string[];
+}
+
+/** The records of all sandboxes, as files below one directory. */
+export class SandboxRecords {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** All readable records. A damaged one is set aside under another name and told of. */
+  all(damaged: (file: string, why: string) => void): SandboxRecord[] {
+    const records: SandboxRecord[] = [];
+    for (const name of namesIn(this.#directory, '.json')) {
+      const file = `${this.#directory}/${name}`;
+      const record = parseRecord(readFileIfThere(file));
+      if (record !== undefined && `${record.unit}.json` === name) records.push(record);
+      else {
+        damaged(file, 'not a record of this format');
+        removeFile(file);
+      }
+    }
+    return records;
+  }
+
+  write(record: SandboxRecord): void {
+    writeFileAtomically(this.#path(record.unit), `${JSON.stringify(record)}\n`);
+  }
+
+  remove(unit: string): void {
+    removeFile(this.#path(unit));
+  }
+
+  #path(unit: string): string {
+    return `${this.#directory}/${unit}.json`;
+  }
+}
+
+function parseRecord(text: string | undefined): SandboxRecord | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const record = JSON.parse(text) as SandboxRecord;
+    const whole =
+      record.format === 1 &&
+      [record.unit, record.plugin, record.digest, record.machine, record.cgroup, record.seccomp].every(isText) &&
+      (record.slot === 'a' || record.slot === 'b') &&
+      [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
+      Array.isArray(record.listeners) &&
+      record.listeners.every(isText);
+    return whole ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}

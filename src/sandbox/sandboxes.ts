@@ -1,0 +1,244 @@
+import { closeSync } from 'node:fs';
+import type { Clock } from '../base/clock.ts';
+import { formatDuration } from '../base/duration.ts';
+import { asFailure, Failure } from '../base/failure.ts';
+import { killCgroup } from '../kernel/cgroup.ts';
+import { pipe } from '../kernel/native.ts';
+import type { HostPaths, PluginPlan, SlotName } from '../plan/plan.ts';
+import { planSandbox } from '../plan/plan-sandbox.ts';
+import type { TransientUnit } from '../unit/transient-unit.ts';
+import { transientUnit } from '../unit/transient-unit.ts';
+import type { FilterCache } from './filter-cache.ts';
+import type { Report } from './report.ts';
+import { Sandbox } from './sandbox.ts';
+import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
+import type { UidRanges } from './uid-ranges.ts';
+
+/** The part of systemd that sandboxes need. */
+export interface UnitControl {
+  /** Starts a transient unit and waits for its job; throws BH506 when the job fails, BH504 when it is refused. */
+  startTransient(unit: TransientUnit, timeoutMs: number): Promise<void>;
+  /** Asks for the stop without waiting for it; throws BH504 with NoSuchUnit when there is none. */
+  stop(unit: string): Promise<void>;
+}
+
+/** What happens to a sandbox, told as it is seen. */
+export interface SandboxEvents {
+  ready(record: SandboxRecord): void;
+  startFailed(record: SandboxRecord, failure: Failure): void;
+  exited(record: SandboxRecord, how: 'exited' | 'killed' | 'dumped' | 'unknown', status: number): void;
+  stopSeen(record: SandboxRecord): void;
+  cleared(record: SandboxRecord): void;
+}
+
+export interface SandboxesParts {
+  readonly clock: Clock;
+  readonly paths: HostPaths;
+  readonly units: UnitControl;
+  readonly records: SandboxRecords;
+  readonly uidRanges: UidRanges;
+  readonly filters: FilterCache;
+  readonly descriptorStore: { store(name: string, fd: number): void; remove(name: string): void };
+  /** A copy of a listening socket, to be given away. */
+  readonly copyListener: (key: string) => number;
+  readonly events: SandboxEvents;
+}
+
+export const REPORT_PREFIX = 'report.';
+
+/** How much longer (ms) than the sandbox's own limit its start job is waited for: systemd has a limit of its own. */
+const JOB_GRACE_MS = 15_000;
+/** Start jobs under way at once. systemd works them off one by one; more would only lengthen its queue. */
+const STARTS_AT_ONCE = 8;
+
+/** Starts, stops, adopts and forgets sandboxes. */
+export class Sandboxes {
+  readonly #parts: SandboxesParts;
+  readonly #sandboxes = new Map<string, Sandbox>();
+  /** Write ends of report pipes whose launcher has not come yet. */
+  readonly #writeEnds = new Map<string, number>();
+  #starting = 0;
+  readonly #queue: (() => void)[] = [];
+
+  constructor(parts: SandboxesParts) {
+    this.#parts = parts;
+  }
+
+  get(unit: string): Sandbox | undefined {
+    return this.#sandboxes.get(unit);
+  }
+
+  /** The record is on disk before anything else happens, so that a supervisor killed at any line finds its sandbox. */
+  async start(plan: PluginPlan, slot: SlotName, generation: number): Promise<void> {
+    const { paths, uidRanges, records, filters, units } = this.#parts;
+    const uidBase = uidRanges.take();
+    const sandboxPlan = planSandbox(plan, { slot, generation, uidBase }, paths);
+    const record: SandboxRecord = {
+      format: 1,
+      unit: sandboxPlan.unit,
+      plugin: plan.plugin,
+      slot,
+      generation,
+      version: plan.version ?? null,
+      digest: plan.digest,
+      machine: sandboxPlan.machine,
+      uidBase,
+      cgroup: `/plugin.slice/${sandboxPlan.sliceUnit}/${sandboxPlan.unit}`,
+      seccomp: plan.seccomp,
+      startTimeoutMs: sandboxPlan.startTimeoutMs,
+      stopTimeoutMs: sandboxPlan.stopTimeoutMs,
+      listeners: plan.listeners.map(({ key }) => key),
+    };
+    records.write(record);
+    const sandbox = this.#add(record);
+    await this.#turn();
+    try {
+      await filters.prepare(plan.seccomp);
+      this.#openPipe(sandbox);
+      sandbox.limitStart();
+      await units.startTransient(transientUnit(sandboxPlan), sandboxPlan.startTimeoutMs + JOB_GRACE_MS);
+      sandbox.ready();
+      sandbox.watchCgroup();
+      this.#parts.events.ready(record);
+    } catch (error) {
+      await sandbox.lastWords();
+      this.#parts.events.startFailed(record, startFailure(sandbox, asFailure(error)));
+    } finally {
+      this.#turnDone();
+    }
+  }
+
+  /** Takes over a sandbox of an earlier supervisor. @param readEnd its report pipe, if the fd store kept it. */
+  adopt(record: SandboxRecord, readEnd: number | undefined, ready: boolean): void {
+    this.#parts.uidRanges.occupy(record.uidBase);
+    const sandbox = this.#add(record);
+    if (!ready) sandbox.limitStart();
+    if (readEnd !== undefined) sandbox.listen(readEnd);
+    sandbox.watchCgroup();
+  }
+
+  async stop(unit: string): Promise<void> {
+    this.#sandboxes.get(unit)?.limitStop();
+    try {
+      await this.#parts.units.stop(unit);
+    } catch (error) {
+      this.#stopRefused(unit, asFailure(error));
+    }
+  }
+
+  /** The payload is dead: makes sure that the rest goes, too. */
+  async clear(unit: string): Promise<void> {
+    const sandbox = this.#sandboxes.get(unit);
+    // The payload's group, never nspawn itself: killed by SIGKILL, nspawn leaves a mount behind.
+    if (sandbox !== undefined) killCgroup(sandbox.payloadCgroup);
+    await this.stop(unit);
+  }
+
+  forget(unit: string): void {
+    const sandbox = this.#sandboxes.get(unit);
+    if (sandbox === undefined) return;
+    this.#sandboxes.delete(unit);
+    sandbox.release();
+    this.#closeWriteEnd(unit);
+    this.#parts.descriptorStore.remove(`${REPORT_PREFIX}${unit}`);
+    this.#parts.uidRanges.giveBack(sandbox.record.uidBase);
+    this.#parts.records.remove(unit);
+  }
+
+  /** systemd has no such unit any more, or says that it is inactive or failed. */
+  unitGone(unit: string): void {
+    this.#sandboxes.get(unit)?.unitGone();
+  }
+
+  /** What the launcher of the unit gets: report pipe, filter, listeners. Throws BH302 for a unit that is not known. */
+  descriptorsFor(unit: string): { readonly fds: readonly number[] } {
+    const sandbox = this.#sandboxes.get(unit);
+    if (sandbox === undefined) throw new Failure('BH302', `nobody ordered '${unit}'`);
+    const fds: number[] = [];
+    try {
+      // A launcher that comes after a restart of the supervisor gets a new pipe: the old write end went with it.
+      if (!this.#writeEnds.has(unit)) this.#openPipe(sandbox);
+      fds.push(this.#takeWriteEnd(unit), this.#parts.filters.open(sandbox.record.seccomp));
+      for (const key of sandbox.record.listeners) fds.push(this.#parts.copyListener(key));
+      return { fds };
+    } catch (error) {
+      for (const fd of fds) closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** Stops watching; what runs goes on. */
+  release(): void {
+    for (const sandbox of this.#sandboxes.values()) sandbox.release();
+    for (const fd of this.#writeEnds.values()) closeSync(fd);
+  }
+
+  #add(record: SandboxRecord): Sandbox {
+    const { clock, events } = this.#parts;
+    const sandbox = new Sandbox(record, clock, {
+      report: (report) => this.#reported(record, report),
+      empty: () => events.exited(record, 'unknown', 0),
+      cleared: () => events.cleared(record),
+    });
+    this.#sandboxes.set(record.unit, sandbox);
+    return sandbox;
+  }
+
+  #reported(record: SandboxRecord, report: Report): void {
+    const { events } = this.#parts;
+    if (report.event === 'ready') events.ready(record);
+    if (report.event === 'stopping') events.stopSeen(record);
+    if (report.event === 'exit') events.exited(record, report.how, report.status);
+  }
+
+  #openPipe(sandbox: Sandbox): void {
+    const { unit } = sandbox.record;
+    const { read, write } = pipe();
+    this.#closeWriteEnd(unit);
+    this.#writeEnds.set(unit, write);
+    this.#parts.descriptorStore.remove(`${REPORT_PREFIX}${unit}`);
+    this.#parts.descriptorStore.store(`${REPORT_PREFIX}${unit}`, read);
+    sandbox.listen(read);
+  }
+
+  #takeWriteEnd(unit: string): number {
+    const fd = this.#writeEnds.get(unit);
+    if (fd === undefined) throw new Failure('BH302', `the report pipe of '${unit}' is not there`);
+    this.#writeEnds.delete(unit);
+    return fd;
+  }
+
+  #closeWriteEnd(unit: string): void {
+    const fd = this.#writeEnds.get(unit);
+    if (fd === undefined) return;
+    this.#writeEnds.delete(unit);
+    closeSync(fd);
+  }
+
+  #stopRefused(unit: string, failure: Failure): void {
+    if (failure.dbusName === 'org.freedesktop.systemd1.NoSuchUnit') this.unitGone(unit);
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#starting >= STARTS_AT_ONCE) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    this.#starting += 1;
+  }
+
+  #turnDone(): void {
+    this.#starting -= 1;
+    this.#queue.shift()?.();
+  }
+}
+
+/** The most exact reason that is known for a start that failed. */
+function startFailure(sandbox: Sandbox, failure: Failure): Failure {
+  const { unit, startTimeoutMs } = sandbox.record;
+  if (sandbox.tookTooLong) {
+    return new Failure('BH303', `'${unit}' was not ready within ${formatDuration(startTimeoutMs)}`);
+  }
+  if (sandbox.setupFailure === undefined)
+    return failure.code === 'BH506' ? new Failure('BH301', failure.message) : failure;
+  const { step, error } = sandbox.setupFailure;
+  const code = step === 'execve' ? 'BH305' : 'BH302';
+  return new Failure(code, `'${unit}': step '${step}': ${error}`);
+}

@@ -1,0 +1,86 @@
+import { formatBytes } from '../base/bytes.ts';
+import { quoteWord } from './quote.ts';
+
+/** How values of one kind are written: for D-Bus, and as the text after `Key=` in a unit file (one line each). */
+export interface Encoding<Value> {
+  /** D-Bus signature. Measured on systemd 257: a wrong integer type is refused as "Unexpected message contents". */
+  readonly signature: string;
+  /** For the bus door: `t` takes a number or `infinity`, `ay` a Uint8Array. */
+  readonly bus: (value: Value) => unknown;
+  readonly text: (value: Value) => readonly string[];
+}
+
+type Amount = number | 'infinity';
+
+/** Program and arguments of an Exec line, argv[0] included. */
+export type Command = readonly string[];
+
+const oneLine = (value: string) => [escapeSpecifiers(value)];
+
+/** Free text and words of a fixed vocabulary. */
+export const TEXT: Encoding<string> = { signature: 's', bus: (value) => value, text: oneLine };
+
+export const FLAG: Encoding<boolean> = { signature: 'b', bus: (value) => value, text: (value) => [value ? 'yes' : 'no'] };
+
+export const COUNT: Encoding<Amount> = { signature: 't', bus: (value) => value, text: (value) => [String(value)] };
+
+/** Shown with a suffix where that loses nothing. */
+export const BYTES: Encoding<Amount> = {
+  signature: 't',
+  bus: (value) => value,
+  text: (value) => [value === 'infinity' ? value : exactBytes(value)],
+};
+
+/** Milliseconds here, microseconds for systemd. */
+export const TIME: Encoding<number> = {
+  signature: 't',
+  bus: (value) => value * 1000,
+  text: (value) => [value % 1000 === 0 ? `${value / 1000}s` : `${value}ms`],
+};
+
+/** Microseconds of CPU per second; a percentage of one CPU in a unit file. */
+export const CPU_QUOTA: Encoding<Amount> = {
+  signature: 't',
+  bus: (value) => value,
+  text: (value) => [value === 'infinity' ? '' : `${value / 10_000}%`],
+};
+
+export const UNITS: Encoding<readonly string[]> = { signature: 'as', bus: (value) => [...value], text: (value) => [value.join(' ')] };
+
+/** `NAME=value` assignments. */
+export const ASSIGNMENTS: Encoding<readonly string[]> = {
+  signature: 'as',
+  bus: (value) => [...value],
+  text: (value) => value.map((assignment) => escapeSpecifiers(quoteWord(assignment))),
+};
+
+/** Journal fields; byte strings on the bus. */
+export const LOG_FIELDS: Encoding<readonly string[]> = {
+  signature: 'aay',
+  bus: (value) => value.map((field) => new TextEncoder().encode(field)),
+  text: (value) => value.map((field) => escapeSpecifiers(quoteWord(field))),
+};
+
+/** One command, of which systemd expands nothing: ':' in a unit file, `no-env-expand` on the bus. */
+export const COMMAND: Encoding<Command> = {
+  signature: 'a(sasas)',
+  bus: (value) => [[value[0] ?? '', [...value], ['no-env-expand']]],
+  text: (value) => [`:${value.map((word) => escapeSpecifiers(quoteWord(word))).join(' ')}`],
+};
+
+/** Exit statuses that count as success (no signals). */
+export const EXIT_STATUSES: Encoding<readonly number[]> = {
+  signature: '(aiai)',
+  bus: (value) => [[...value], []],
+  text: (value) => [value.join(' ')],
+};
+
+function exactBytes(bytes: number): string {
+  const short = formatBytes(bytes);
+  return short.includes('.') || short.endsWith('B') ? String(bytes) : short;
+}
+
+/** A '%' in a unit file begins a specifier. Over the bus nothing is expanded. */
+function escapeSpecifiers(text: string): string {
+  return text.replaceAll('%', '%%');
+}

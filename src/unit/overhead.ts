@@ -1,0 +1,47 @@
+import type { PlannedLimits } from '../plan/plan.ts';
+
+/**
+ * What nspawn and init need inside the unit, beside the payload. A declared limit is what the payload gets, so the unit
+ * gets this on top. Tasks: nspawn and init, one thread each (while it starts, nspawn's helper takes the payload's
+ * place). Memory: nspawn's own pages are 1.1 MB; the rest is for page tables, mounts and socket buffers of both.
+ */
+export const TASKS_OVERHEAD = 2;
+export const MEMORY_OVERHEAD = 4 * 1024 ** 2;
+
+/** Sandboxes per declared one that a plugin's slice has room for: a new version starts beside the old one. */
+const UPGRADE_ROOM = 2;
+
+/** The limits of a sandbox's unit. */
+export function unitLimits(limits: PlannedLimits): PlannedLimits {
+  return {
+    ...limits,
+    memoryMax: plus(limits.memoryMax, MEMORY_OVERHEAD),
+    memoryHigh: plus(limits.memoryHigh, MEMORY_OVERHEAD),
+    tasksMax: plus(limits.tasksMax, TASKS_OVERHEAD),
+  };
+}
+
+/**
+ * The limits of a plugin's slice: those of its units, twice the pool's size. The slice has no memory.high of its own:
+ * it would slow all sandboxes down for one that is greedy.
+ */
+export function sliceLimits(limits: PlannedLimits, size: number): PlannedLimits {
+  const unit = unitLimits(limits);
+  const count = size * UPGRADE_ROOM;
+  return {
+    ...unit,
+    memoryMax: times(unit.memoryMax, count),
+    memoryHigh: 'infinity',
+    swapMax: times(unit.swapMax, count),
+    cpuQuotaPerSecUsec: times(unit.cpuQuotaPerSecUsec, count),
+    tasksMax: times(unit.tasksMax, count),
+  };
+}
+
+function plus(value: number | 'infinity', more: number): number | 'infinity' {
+  return value === 'infinity' ? value : value + more;
+}
+
+function times(value: number | 'infinity', count: number): number | 'infinity' {
+  return value === 'infinity' ? value : value * count;
+}

@@ -1,0 +1,24 @@
+import type { PluginPlan } from '../plan/plan.ts';
+import { sliceLimits } from './overhead.ts';
+import { busProperties, type Settings } from './properties.ts';
+import type { TransientUnit } from './transient-unit.ts';
+
+/** What is set on the plugin's slice, by plan field: its totals, and its weight against other plugins. */
+export function sliceSettings(plan: PluginPlan): Settings {
+  const limits = sliceLimits(plan.limits, plan.size);
+  return {
+    description: `Plugin ${plan.plugin}`,
+    collectMode: 'inactive-or-failed',
+    memoryMax: limits.memoryMax,
+    memoryHigh: limits.memoryHigh,
+    swapMax: limits.swapMax,
+    cpuQuota: limits.cpuQuotaPerSecUsec,
+    cpuWeight: limits.cpuWeight,
+    tasksMax: limits.tasksMax,
+  };
+}
+
+/** The plugin's slice, for StartTransientUnit; when it exists already, its resource properties can be set again. */
+export function pluginSlice(plan: PluginPlan): TransientUnit {
+  return { name: plan.sliceUnit, properties: busProperties(sliceSettings(plan)) };
+}

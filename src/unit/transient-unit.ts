@@ -1,0 +1,77 @@
+import { signalNumber } from '../plan/nspawn-command.ts';
+import type { SandboxPlan } from '../plan/plan.ts';
+import { unitLimits } from './overhead.ts';
+import { type BusProperty, busProperties, type Settings } from './properties.ts';
+
+/** A unit for StartTransientUnit. */
+export interface TransientUnit {
+  readonly name: string;
+  readonly properties: readonly BusProperty[];
+}
+
+/**
+ * systemd's own time limits come later than ours, so that the supervisor ends a payload first and nspawn stays to clean
+ * up: a SIGKILL for nspawn, which is what systemd does at its limit, leaks a mount. Milliseconds.
+ */
+export const BACKSTOP_MS = 5000;
+
+/** Status of init for a payload that ended by SIGTERM or the declared stop signal: 128 + signal. */
+function stopStatuses(stopSignal: string): number[] {
+  const term = 128 + signalNumber('SIGTERM');
+  const own = 128 + signalNumber(stopSignal);
+  return own === term ? [term] : [term, own];
+}
+
+/** What is set on a sandbox's unit, by plan field. */
+export function sandboxSettings(plan: SandboxPlan): Settings {
+  const limits = unitLimits(plan.limits);
+  return {
+    description: plan.description,
+    // Stopping the anchor stops the sandboxes even without a supervisor. Not ordered after it: the anchor's start job
+    // ends only when sandboxes are ready, and would wait for ever.
+    stopPropagatedFrom: [plan.anchorUnit],
+    collectMode: 'inactive-or-failed',
+    type: 'notify',
+    // READY comes from nspawn itself, which is the main process after the launcher's exec.
+    notifyAccess: 'main',
+    execStart: [plan.launcher, plan.unit, '--', ...plan.command],
+    environment: [
+      // nspawn's own filter costs 41 of 71 ms at start and is wider than ours, which init must load or nothing runs.
+      'SYSTEMD_SECCOMP=0',
+      // /tmp comes from the declared, size-limited tmpfs.
+      'SYSTEMD_NSPAWN_TMPFS_TMP=0',
+    ],
+    startTimeout: plan.startTimeoutMs + BACKSTOP_MS,
+    stopTimeout: plan.stopTimeoutMs + BACKSTOP_MS,
+    // SIGTERM for nspawn alone, which hands it to init; whatever is left at the time limit is killed.
+    killMode: 'mixed',
+    successExitStatus: stopStatuses(plan.stopSignal),
+    // The kernel kills the payload only (init raised its score); systemd must not kill nspawn after it.
+    oomPolicy: 'continue',
+    files: plan.limits.files,
+    standardInput: 'null',
+    standardOutput: 'journal',
+    standardError: 'journal',
+    syslogIdentifier: plan.plugin,
+    logExtraFields: [
+      `BULKHEAD_PLUGIN=${plan.plugin}`,
+      ...(plan.version === undefined ? [] : [`BULKHEAD_VERSION=${plan.version}`]),
+      `BULKHEAD_SANDBOX=${plan.machine}`,
+    ],
+    slice: plan.sliceUnit,
+    // nspawn makes cgroups of its own below the unit's, which is only allowed in a delegated one.
+    delegate: true,
+    devicePolicy: 'closed',
+    memoryMax: limits.memoryMax,
+    memoryHigh: limits.memoryHigh,
+    swapMax: limits.swapMax,
+    cpuQuota: limits.cpuQuotaPerSecUsec,
+    cpuWeight: limits.cpuWeight,
+    tasksMax: limits.tasksMax,
+  };
+}
+
+/** The unit of one sandbox, for StartTransientUnit. */
+export function transientUnit(plan: SandboxPlan): TransientUnit {
+  return { name: plan.unit, properties: busProperties(sandboxSettings(plan)) };
+}

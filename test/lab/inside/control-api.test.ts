@@ -1,0 +1,175 @@
+/**
+ * The D-Bus API of whoever owns org.bulkhead.Manager1 in this machine: bulkheadd, when the package is installed, or
+ * control-stand-in.ts. It needs a declared plugin `hello`.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from '../../../src/control/wire-names.ts';
+
+const NOBODY = { uid: 65534, gid: 65534 };
+const RUBBISH_CALLS = 10_000;
+
+interface Ran {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(file: string, args: readonly string[], who: { uid?: number; gid?: number } = {}): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(file, [...args], { encoding: 'utf8', timeout: 120_000, cwd: '/', ...who }, (error, out, err) => {
+      const status = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
+      resolve({ status, out, err });
+    });
+  });
+}
+
+async function asNobody<T>(...args: readonly string[]): Promise<T> {
+  const program = fileURLToPath(new URL('./control-nobody.js', import.meta.url));
+  const { status, out, err } = await run(process.execPath, [program, ...args], NOBODY);
+  assert.equal(status, 0, err);
+  return JSON.parse(out) as T;
+}
+
+/** The command of this build, so that it needs no package; BULKHEADCTL names another one. */
+function ctl(args: readonly string[], who: { uid?: number; gid?: number } = {}): Promise<Ran> {
+  const named = process.env.BULKHEADCTL;
+  if (named !== undefined) return run(named, args, who);
+  const program = fileURLToPath(new URL('../../../src/bulkheadctl.js', import.meta.url));
+  return run(process.execPath, [program, ...args], who);
+}
+
+async function supervisorPid(): Promise<number> {
+  const args = [
+    'call',
+    'org.freedesktop.DBus',
+    '/org/freedesktop/DBus',
+    'org.freedesktop.DBus',
+    'GetConnectionUnixProcessID',
+    's',
+  ];
+  const { out, err } = await run('busctl', [...args, MANAGER_NAME]);
+  const pid = Number(out.trim().split(' ')[1]);
+  assert.ok(pid > 0, `nobody owns ${MANAGER_NAME}: ${err}`);
+  return pid;
+}
+
+function rssKb(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
+describe('control API', function () {
+  this.timeout(180_000);
+
+  it('can be introspected, with documentation', async () => {
+    const { out, status } = await run('busctl', ['introspect', '--xml-interface', MANAGER_NAME, MANAGER_PATH], NOBODY);
+    assert.equal(status, 0);
+    for (const method of [
+      'ListPlugins',
+      'GetStatus',
+      'GetPlan',
+      'GetEvents',
+      'StartPlugin',
+      'StopPlugin',
+      'RestartPlugin',
+    ]) {
+      assert.ok(out.includes(`<method name="${method}">`), method);
+    }
+    assert.ok(out.includes(`<interface name="${MANAGER_INTERFACE}">`));
+    assert.ok(out.includes('<signal name="EventAdded">'));
+    assert.ok(out.includes('DocString'));
+  });
+
+  it('refuses every control method to nobody, and says why', async () => {
+    const results = await asNobody<Record<string, { name: string; text: string }>>('refusals');
+    for (const method of ['StartPlugin', 'StopPlugin', 'RestartPlugin']) {
+      assert.equal(results[method]?.name, 'org.bulkhead.Error.BH403', method);
+      assert.match(results[method]?.text ?? '', /'org\.bulkhead\.manage' for user 65534: /);
+    }
+    assert.equal(results.badName?.name, 'org.bulkhead.Error.BH109');
+    assert.match(results.badName?.text ?? '', /it contains "\/"/);
+    for (const kind of ['wrongType', 'tooMany', 'none']) {
+      assert.equal(results[kind]?.name, 'org.freedesktop.DBus.Error.InvalidArgs', kind);
+      assert.match(results[kind]?.text ?? '', /StartPlugin takes \(s name\)/);
+    }
+    assert.equal(results.unknownMethod?.name, 'org.freedesktop.DBus.Error.UnknownMethod');
+    assert.equal(results.unknownObject?.name, 'org.freedesktop.DBus.Error.UnknownObject');
+    assert.equal(results.setVersion?.name, 'org.freedesktop.DBus.Error.InvalidArgs');
+    assert.equal(results.takeName?.name, 'org.freedesktop.DBus.Error.AccessDenied');
+  });
+
+  it('is not disturbed by ten thousand rubbish calls', async () => {
+    const before = await supervisorPid();
+    // The heap grows to its working size first; only what grows after that would be a leak.
+    await asNobody('rubbish', String(RUBBISH_CALLS));
+    const memory = rssKb(before);
+    const answers = await asNobody<Record<string, number>>('rubbish', String(RUBBISH_CALLS));
+    const sum = Object.values(answers).reduce((total, count) => total + count, 0);
+    assert.equal(sum, RUBBISH_CALLS, JSON.stringify(answers));
+    // Every call was answered, none by a defect or by silence.
+    for (const bad of ['org.bulkhead.Error.BH406', 'BH501', 'BH502', 'BH503', 'org.freedesktop.DBus.Error.NoReply']) {
+      assert.equal(answers[bad], undefined, JSON.stringify(answers));
+    }
+    assert.equal(await supervisorPid(), before);
+    assert.ok(rssKb(before) < memory + 24 * 1024, `memory went from ${memory} to ${rssKb(before)} KiB`);
+    assert.equal((await ctl(['list'])).status, 0);
+  });
+
+  it('lets nobody read, as shipped', async () => {
+    const { status, out } = await ctl(['list', '--json'], NOBODY);
+    assert.equal(status, 0);
+    assert.ok((JSON.parse(out) as { name: string }[]).some(({ name }) => name === 'hello'));
+  });
+
+  it('gives bulkheadctl the exit status and the reason', async () => {
+    const refused = await ctl(['start', 'hello'], NOBODY);
+    assert.equal(refused.status, 5);
+    assert.match(refused.err, /^bulkheadctl: BH403 not authorised: 'org\.bulkhead\.manage' for user 65534: .* — /);
+    const missing = await ctl(['status', 'helo']);
+    assert.equal(missing.status, 4);
+    assert.match(missing.err, /did you mean 'hello'\?/);
+  });
+
+  it('starts, shows and stops a plugin for root', async () => {
+    const started = await ctl(['start', 'hello']);
+    assert.equal(started.status, 0, started.err);
+    assert.match(started.out, /^● hello: running, /);
+    const shown = await ctl(['status', 'hello', '--json']);
+    assert.equal(shown.status, 0);
+    assert.equal(JSON.parse(shown.out).name, 'hello');
+    const events = await ctl(['events', 'hello', '--json']);
+    assert.ok(
+      events.out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).plugin)
+        .every((name) => name === 'hello'),
+    );
+    const stopped = await ctl(['stop', 'hello']);
+    assert.equal(stopped.status, 0, stopped.err);
+    assert.equal((await ctl(['status', 'hello'])).status, 3);
+  });
+
+  it('tells new events to who follows', async () => {
+    const following = new Promise<string>((resolve) => {
+      const program = fileURLToPath(new URL('../../../src/bulkheadctl.js', import.meta.url));
+      const child = execFile(process.execPath, [program, 'events', '-f', '--json'], { cwd: '/' }, (_error, out) =>
+        resolve(out),
+      );
+      setTimeout(() => child.kill('SIGINT'), 4000);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    assert.equal((await ctl(['restart', 'hello'])).status, 0);
+    const numbers = (await following)
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).number as number);
+    assert.ok(numbers.length > 0, 'no event was told');
+    assert.deepEqual(
+      numbers,
+      [...new Set(numbers)].sort((one, other) => one - other),
+    );
+  });
+});

@@ -1,0 +1,64 @@
+import type { Declaration } from '../../src/declare/declaration.ts';
+import type { PluginPlan } from '../../src/plan/plan.ts';
+
+/** What a test wants different from an ordinary small plugin. */
+export interface PlanWishes {
+  readonly size?: number;
+  readonly digest?: string;
+  readonly restarts?: number;
+  readonly withinMs?: number;
+  readonly resetMs?: number;
+}
+
+/** A plan as the pure stages would make it, for tests of decisions that never look at most of it. */
+export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
+  const declaration: Declaration = {
+    name: 'hello',
+    description: '',
+    templates: ['native'],
+    version: 'v1',
+    exec: ['./main'],
+    environment: {},
+    listen: [],
+    pool: { size: wishes.size ?? 2 },
+    view: { root: 'host', tmp: 64 << 20 },
+    seccomp: 'native',
+    capabilities: [],
+    limits: {
+      memory: { percent: 20 },
+      memoryHigh: { percent: 75 },
+      swap: { bytes: 0 },
+      cpu: 'infinity',
+      cpuWeight: 100,
+      tasks: 50,
+      files: 1024,
+    },
+    health: { ready: 'exec', startTimeoutMs: 30_000 },
+    stop: { signal: 'SIGTERM', timeoutMs: 30_000 },
+    recovery: {
+      backoff: { initialMs: 100, maxMs: 10_000, factor: 2, jitter: 0, resetMs: wishes.resetMs ?? 60_000 },
+      budget: { restarts: wishes.restarts ?? 5, withinMs: wishes.withinMs ?? 60_000 },
+    },
+  };
+  return {
+    plugin: 'hello',
+    version: 'v1',
+    declaration,
+    origins: new Map(),
+    anchorUnit: 'plugin@hello.service',
+    sliceUnit: 'plugin-hello.slice',
+    size: declaration.pool.size,
+    listeners: [],
+    seccomp: 'native',
+    limits: {
+      memoryMax: 1,
+      memoryHigh: 1,
+      swapMax: 0,
+      cpuQuotaPerSecUsec: 'infinity',
+      cpuWeight: 100,
+      tasksMax: 50,
+      files: 1024,
+    },
+    digest: wishes.digest ?? 'd1',
+  };
+}

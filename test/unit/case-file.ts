@@ -1,0 +1,90 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { parseBytes } from '../../src/base/bytes.ts';
+import type { Problem } from '../../src/base/problem.ts';
+import type { Declaration, DeclarationText, Origins } from '../../src/declare/declaration.ts';
+import { readDeclaration } from '../../src/declare/read-declaration.ts';
+import type { HostFacts, PluginPlan, SandboxPlan } from '../../src/plan/plan.ts';
+import { planPlugin, requiredPaths } from '../../src/plan/plan-plugin.ts';
+import { planSandbox } from '../../src/plan/plan-sandbox.ts';
+import { PROJECT } from './project.ts';
+
+/** One `## ...` line of a case. */
+export interface Directive {
+  readonly word: string;
+  readonly rest: string;
+}
+
+/** What became of a case's declaration. */
+export interface Outcome {
+  readonly problems: readonly Problem[];
+  readonly declaration: Declaration | undefined;
+  readonly origins: Origins;
+  readonly plan: PluginPlan | undefined;
+  readonly sandbox: SandboxPlan | undefined;
+}
+
+export const CASES = `${PROJECT}/test/cases`;
+
+const PATHS = { lib: '/usr/lib/bulkhead', run: '/run/bulkhead', versions: '/opt/plugin', nspawn: '/usr/bin/systemd-nspawn' };
+
+export function directives(text: string): Directive[] {
+  return text.split('\n').flatMap((line) => {
+    const match = /^## ?(\S+) ?(.*)$/.exec(line);
+    return match === null ? [] : [{ word: match[1] ?? '', rest: match[2] ?? '' }];
+  });
+}
+
+/** Reads, plans and unfolds a case the way the supervisor does, for a host of 8G where everything is installed. */
+export function runCase(file: string): Outcome {
+  const all = directives(readFileSync(file, 'utf8'));
+  const texts = [file, ...values(all, 'with').map((name) => `${CASES}/${name}`)].map(textOf);
+  const name = values(all, 'name')[0] ?? basename(file).replace(/\.\w+$/, '');
+  const { declaration, origins, problems } = readDeclaration(name, texts, templateTexts);
+  if (declaration === undefined) return { problems, origins, declaration, plan: undefined, sandbox: undefined };
+  const host = hostFor(declaration, all);
+  const planned = planPlugin(declaration, origins, host);
+  const identity = { slot: 'a', generation: 7, uidBase: 1073741824 } as const;
+  const sandbox = planned.plan === undefined ? undefined : planSandbox(planned.plan, identity, PATHS);
+  return { problems: planned.problems, origins, declaration, plan: planned.plan, sandbox };
+}
+
+function values(all: readonly Directive[], word: string): string[] {
+  return all.filter((directive) => directive.word === word).map(({ rest }) => rest);
+}
+
+function textOf(file: string): DeclarationText {
+  return { file: shortName(file), text: readFileSync(file, 'utf8'), format: file.endsWith('.yaml') ? 'yaml' : 'unit' };
+}
+
+/** Names below the cases' directory, so that expectations read well; templates are `templates/NAME.yaml`. */
+function shortName(file: string): string {
+  return file.replace(`${CASES}/`, '').replace(`${PROJECT}/templates/plugins/`, 'templates/');
+}
+
+function templateTexts(name: string): DeclarationText[] | undefined {
+  const file = [`${CASES}/templates/${name}.yaml`, `${PROJECT}/templates/plugins/${name}.yaml`].find((path) => existsSync(path));
+  return file === undefined ? undefined : [textOf(file)];
+}
+
+function hostFor(declaration: Declaration, all: readonly Directive[]): HostFacts {
+  const files = new Map<string, 'directory' | 'executable' | 'file' | 'missing'>();
+  for (const path of requiredPaths(declaration, PATHS)) files.set(path, isProgram(path, declaration) ? 'executable' : 'directory');
+  for (const path of values(all, 'host-missing')) files.set(path, 'missing');
+  for (const path of values(all, 'host-file')) files.set(path, 'file');
+  for (const path of values(all, 'host-directory')) files.set(path, 'directory');
+  return {
+    memoryTotal: parseBytes(values(all, 'host-memory')[0] ?? '8G') ?? Number.NaN,
+    cpus: 4,
+    systemdVersion: Number(values(all, 'host-systemd')[0] ?? 257),
+    cgroupControllers: ['cpu', 'memory', 'pids'],
+    paths: PATHS,
+    files,
+    seccompProfiles: ['native', 'node', 'python'],
+  };
+}
+
+function isProgram(path: string, { exec }: Declaration): boolean {
+  const word = (exec[0] ?? '').replace(/^\.\//, '/').replace(/^\/plugin\//, '/');
+  return path.endsWith(word);
+}

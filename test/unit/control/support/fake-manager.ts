@@ -1,0 +1,117 @@
+import type { Owned } from '../../../../src/base/clock.ts';
+import { Failure } from '../../../../src/base/failure.ts';
+import type { EventRecord, PlanReport, PluginStatus, PluginSummary } from '../../../../src/control/api.ts';
+import type { ControlVerb, EventWatcher, Manager } from '../../../../src/control/manager.ts';
+
+/** A supervisor in memory, seen through the client's interface. */
+export class FakeManager implements Manager {
+  statuses: PluginStatus[] = [];
+  ring: EventRecord[] = [];
+  readonly controlled: string[] = [];
+  watchers = new Set<EventWatcher>();
+  /** What happens while a job runs. */
+  onControl: (name: string, verb: ControlVerb) => Promise<void> = async () => {};
+  released = false;
+
+  async version() {
+    return '0.1.0';
+  }
+
+  async list(): Promise<readonly PluginSummary[]> {
+    return this.statuses;
+  }
+
+  async status(name: string): Promise<PluginStatus> {
+    const found = this.statuses.find((status) => status.name === name);
+    if (found === undefined) throw new Failure('BH404', `'${name}'`);
+    return found;
+  }
+
+  async plan(name: string): Promise<PlanReport> {
+    await this.status(name);
+    return { plugin: name, version: 'v1', digest: 'd', sections: [], differences: [], compared: true };
+  }
+
+  async events(after: number, limit: number) {
+    return this.ring.filter(({ number }) => number > after).slice(0, limit);
+  }
+
+  async lastEvent() {
+    return this.ring.at(-1)?.number ?? 0;
+  }
+
+  async control(name: string, verb: ControlVerb) {
+    await this.status(name);
+    this.controlled.push(`${verb} ${name}`);
+    await this.onControl(name, verb);
+  }
+
+  async watch(watcher: EventWatcher): Promise<Owned> {
+    this.watchers.add(watcher);
+    return { release: () => this.watchers.delete(watcher) };
+  }
+
+  happen(...events: EventRecord[]): void {
+    this.ring.push(...events);
+    for (const watcher of this.watchers) watcher.added();
+  }
+
+  release() {
+    this.released = true;
+  }
+}
+
+export function event(number: number, fields: Partial<EventRecord> = {}): EventRecord {
+  return {
+    number,
+    at: 1000 + number,
+    plugin: 'hello',
+    unit: null,
+    kind: 'note',
+    code: null,
+    text: `event ${number}`,
+    ...fields,
+  };
+}
+
+export function status(name: string, fields: Partial<PluginStatus> = {}): PluginStatus {
+  return {
+    name,
+    state: 'running',
+    version: 'v1',
+    ready: 2,
+    size: 2,
+    line: '2/2 ready, slot a, v1',
+    reason: null,
+    declaration: [`/etc/bulkhead/plugins/${name}.yaml`],
+    description: 'says hello',
+    anchorUnit: `plugin@${name}.service`,
+    sliceUnit: `plugin-${name}.slice`,
+    slot: 'a',
+    seccomp: 'python',
+    listeners: [{ address: '127.0.0.1:8081', name: 'tcp-8081', kept: true }],
+    sandboxes: [
+      {
+        unit: `plugin-${name}-a-g1.service`,
+        machine: `${name}-a-g1`,
+        slot: 'a',
+        generation: 1,
+        version: 'v1',
+        state: 'ready',
+        payloadPid: 4711,
+        initPid: 4710,
+        cgroup: null,
+        uidBase: 1073741824,
+        uidCount: 65536,
+        seccomp: { profile: 'python', mode: 2, filters: 1 },
+        memoryBytes: 8 * 1024 ** 2,
+        tasks: 3,
+        readySinceMs: 65_000,
+        statusText: null,
+      },
+    ],
+    restarts: { recent: 0, budget: 5, withinMs: 60_000, total: 0 },
+    nextStartMs: null,
+    ...fields,
+  };
+}

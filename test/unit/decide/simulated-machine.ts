@@ -1,0 +1,82 @@
+import { decide } from '../../../src/decide/decide.ts';
+import type { Observation } from '../../../src/decide/observation.ts';
+import type { Order } from '../../../src/decide/order.ts';
+import type { PluginState } from '../../../src/decide/plugin-state.ts';
+import { initialState } from '../../../src/decide/plugin-state.ts';
+import type { PluginPlan } from '../../../src/plan/plan.ts';
+
+/** A machine for decisions: what was ordered can be made to happen, in any sequence, with a clock of its own. */
+export class SimulatedMachine {
+  state: PluginState = initialState('hello');
+  now = 1_000_000;
+  random = 0.5;
+  /** Orders of the last observation. */
+  orders: readonly Order[] = [];
+  readonly units = new Set<string>();
+  readonly everStarted: string[] = [];
+  readonly told: string[] = [];
+  wakeAt: number | undefined;
+  plan: PluginPlan;
+
+  constructor(plan: PluginPlan) {
+    this.plan = plan;
+  }
+
+  observe(observation: Observation): void {
+    const { state, orders } = decide(this.state, observation, { now: this.now, random: this.random });
+    this.state = state;
+    this.orders = orders;
+    for (const order of orders) this.#note(order);
+    // Loading and listening answer at once: their asynchrony is the loop's business.
+    for (const order of orders) {
+      if (order.kind === 'load') this.observe({ kind: 'declared', plan: this.plan });
+      if (order.kind === 'listen') this.observe({ kind: 'listening' });
+    }
+  }
+
+  /** Wanted, and all sandboxes ready. */
+  started(): this {
+    this.observe({ kind: 'wanted', invocation: 'i1', automatic: false });
+    for (const unit of this.unitsIn('starting')) this.observe({ kind: 'became-ready', unit });
+    return this;
+  }
+
+  die(unit: string, status = 9): void {
+    this.observe({ kind: 'exited', unit, exit: { how: 'killed', status } });
+    this.observe({ kind: 'cleared', unit });
+  }
+
+  /** Lets time pass until the next wake, or for `ms`. */
+  pass(ms: number): void {
+    const until = this.now + ms;
+    while (this.wakeAt !== undefined && this.wakeAt <= until) {
+      this.now = Math.max(this.now, this.wakeAt);
+      this.wakeAt = undefined;
+      this.observe({ kind: 'woke' });
+    }
+    this.now = until;
+  }
+
+  unitsIn(life: string): string[] {
+    return [...this.state.sandboxes.values()].filter((sandbox) => sandbox.life === life).map(({ unit }) => unit);
+  }
+
+  #note(order: Order): void {
+    if (order.kind === 'start') {
+      this.units.add(order.unit);
+      this.everStarted.push(order.unit);
+    }
+    if (order.kind === 'forget') this.units.delete(order.unit);
+    if (order.kind === 'wake') this.wakeAt = order.at;
+    if (order.kind === 'tell') {
+      const { word } = order;
+      this.told.push(
+        word.word === 'status'
+          ? `status ${word.text}`
+          : word.word === 'failed'
+            ? `failed ${word.reason.code}`
+            : word.word,
+      );
+    }
+  }
+}

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { closeSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { listenTcp, socketAddress } from '../../../src/kernel/native.ts';
+import { compileFilter, payload, prepare, type Running, scratch, startInit } from './native-programs.ts';
+
+/** The shipped filters against real payloads: what they need works, what is forbidden kills. */
+describe('seccomp filters', function () {
+  this.timeout(60_000);
+  let place: ReturnType<typeof scratch>;
+  const running: Running[] = [];
+  before(prepare);
+  beforeEach(() => {
+    place = scratch();
+  });
+  afterEach(async () => {
+    for (const one of running.splice(0)) {
+      one.kill();
+      await one.ended;
+    }
+    place.remove();
+  });
+
+  function start(
+    list: string,
+    command: readonly string[],
+    more: Partial<Parameters<typeof startInit>[0]> = {},
+  ): Running {
+    const started = startInit({ directory: place.path, filter: compileFilter(place.path, list), command, ...more });
+    running.push(started);
+    return started;
+  }
+
+  if (process.arch === 'x64') {
+    const forbidden: { name: string; call: (number | string)[] }[] = [
+      { name: 'unshare(CLONE_NEWUSER)', call: [272, 0x10000000] },
+      { name: 'clone(CLONE_NEWUSER)', call: [56, 0x10000011] },
+      { name: 'clone(CLONE_NEWNET)', call: [56, 0x40000011] },
+      { name: 'setns', call: [308, 0, 0] },
+      { name: 'mount', call: [165] },
+      { name: 'move_mount', call: [429] },
+      { name: 'pivot_root', call: [155] },
+      { name: 'chroot', call: [161] },
+      { name: 'ptrace', call: [101, 0] },
+      { name: 'process_vm_readv', call: [310] },
+      { name: 'bpf', call: [321] },
+      { name: 'perf_event_open', call: [298] },
+      { name: 'keyctl', call: [250] },
+      { name: 'userfaultfd', call: [323] },
+      { name: 'open_by_handle_at', call: [304] },
+      { name: 'name_to_handle_at', call: [303] },
+      { name: 'kexec_load', call: [246] },
+      { name: 'finit_module', call: [313] },
+      { name: 'personality', call: [135] },
+      { name: 'setuid', call: [105, 0] },
+      { name: 'seccomp', call: [317, 1, 0, 0] },
+      { name: 'pidfd_getfd', call: [438] },
+      { name: 'socket(AF_VSOCK)', call: [41, 40, 1, 0] },
+      { name: 'socket(AF_PACKET)', call: [41, 17, 3, 0] },
+      { name: 'socket(AF_ALG)', call: [41, 38, 5, 0] },
+      { name: 'ioctl(TIOCSTI)', call: [16, 0, 0x5412] },
+      { name: 'ioctl(TIOCSTI) with upper bits', call: [16, 0, '0x100005412'] },
+      { name: 'prctl(PR_SET_SECCOMP)', call: [157, 22, 2, 0] },
+      { name: 'prctl(PR_SET_PTRACER)', call: [157, 0x59616d61, 1] },
+      { name: 'a number that no call has', call: [999] },
+      { name: 'getpid of x32', call: [0x40000000 + 39] },
+    ];
+    for (const list of ['core', 'python', 'node', 'native']) {
+      it(`${list}: forbidden calls end the payload as 134`, async () => {
+        for (const { name, call } of forbidden) {
+          const init = start(list, [payload('probe'), 'call', ...call.map(String)]);
+          assert.equal(await init.ended, 134, `${name}: ${init.out}`);
+          assert.equal(init.report('exit')?.status, 31, name);
+        }
+      });
+    }
+
+    it('32-bit calls end the payload as 134', async () => {
+      const init = start('native', [payload('probe'), 'int80', '20']);
+      assert.equal(await init.ended, 134, init.out);
+    });
+
+    const answered: { name: string; call: number[]; result: number }[] = [
+      { name: 'clone3', call: [435, 0, 0], result: -38 },
+      { name: 'io_uring_setup', call: [425, 1, 0], result: -38 },
+      { name: 'socket(AF_NETLINK)', call: [41, 16, 3, 0], result: -97 },
+      { name: 'fchmodat2', call: [452, 0, 0, 0, 0], result: -38 },
+      { name: 'socket(AF_INET)', call: [41, 2, 1, 0], result: 3 },
+      { name: 'ioctl(TIOCGWINSZ)', call: [16, 0, 0x5413, 0], result: -25 },
+    ];
+    for (const { name, call, result } of answered) {
+      it(`${name} gives ${result}`, async () => {
+        const init = start('core', [payload('probe'), 'call', ...call.map(String)]);
+        assert.equal(await init.ended, 0, init.err);
+        assert.equal(init.out, `result ${result}\n`);
+      });
+    }
+  }
+
+  const python = `
+import asyncio, concurrent.futures, hashlib, http.server, json, logging, os, random, select, shutil, signal, socket, sqlite3, ssl
+import sys, tempfile, threading, time, uuid, zlib
+import ctypes, decimal, datetime, glob, mmap, multiprocessing.pool, platform
+directory = tempfile.mkdtemp()
+database = sqlite3.connect(directory + '/x.db', check_same_thread=False)
+database.execute('pragma journal_mode=wal'); database.execute('create table t(a)')
+lock = threading.Lock()
+context = ssl.create_default_context()
+async def later():
+    await asyncio.sleep(0.001)
+    return await asyncio.get_running_loop().run_in_executor(None, os.getpid)
+def work():
+    with lock:
+        database.execute('insert into t values(?)', (time.time(),)); database.commit()
+        rows = database.execute('select count(*) from t').fetchone()[0]
+    with tempfile.TemporaryDirectory() as d:
+        p = d + '/x'
+        with open(p, 'wb') as f: f.write(os.urandom(1000)); f.flush(); os.fsync(f.fileno())
+        shutil.copy2(p, p + '2'); os.rename(p, p + '3'); os.chmod(p + '3', 0o600); os.utime(p + '3'); os.symlink('a', d + '/l')
+        os.listdir(d); glob.glob(d + '/*'); os.readlink(d + '/l'); os.mkdir(d + '/m'); os.truncate(p + '2', 10); shutil.disk_usage(d)
+        with open(p + '3', 'r+b') as f, mmap.mmap(f.fileno(), 0) as m: m[0:1] = b'x'; m.flush()
+    asyncio.run(later())
+    for action in (lambda: socket.getaddrinfo('localhost', 80), lambda: socket.create_connection(('127.0.0.1', 1), 1), lambda: os.nice(1)):
+        try: action()
+        except OSError: pass
+    with concurrent.futures.ThreadPoolExecutor(4) as pool: list(pool.map(abs, range(10)))
+    os.cpu_count(); os.sched_getaffinity(0); os.getloadavg(); os.uname(); os.times(); platform.machine(); uuid.uuid4(); sys.stdout.isatty()
+    return rows
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_GET(self):
+        body = json.dumps({'rows': work(), 'hash': hashlib.sha256(b'x').hexdigest()}).encode()
+        self.send_response(200); self.send_header('Content-Length', str(len(body))); self.end_headers(); self.wfile.write(body)
+    def log_message(self, *a): pass
+server = http.server.ThreadingHTTPServer(('', 0), Handler, bind_and_activate=False)
+server.socket.close(); server.socket = socket.socket(fileno=3); server.daemon_threads = True
+signal.signal(signal.SIGTERM, lambda *a: (shutil.rmtree(directory), os._exit(0)))
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s: s.connect(os.environ['NOTIFY_SOCKET']); s.sendall(b'READY=1\\nSTATUS=serving')
+server.serve_forever()
+`;
+  const node = `
+import http from 'node:http'; import fs from 'node:fs'; import zlib from 'node:zlib'; import crypto from 'node:crypto';
+import os from 'node:os'; import net from 'node:net'; import dns from 'node:dns'; import { Worker } from 'node:worker_threads';
+const directory = fs.mkdtempSync('/tmp/bulkhead-probe-');
+async function work() {
+  const d = fs.mkdtempSync(directory + '/'); const p = d + '/x';
+  fs.writeFileSync(p, crypto.randomBytes(1000)); await fs.promises.copyFile(p, p + '2'); fs.copyFileSync(p, p + '4', fs.constants.COPYFILE_FICLONE);
+  await fs.promises.rename(p, p + '3'); fs.readdirSync(d); fs.chmodSync(p + '3', 0o600); fs.utimesSync(p + '3', 1, 1);
+  fs.symlinkSync('a', d + '/l'); fs.readlinkSync(d + '/l'); fs.truncateSync(p + '3', 3); fs.statfsSync(d); fs.appendFileSync(p + '3', 'x');
+  const f = fs.openSync(p + '3', 'r+'); fs.fsyncSync(f); fs.closeSync(f); fs.watch(d, () => {}).close(); fs.rmSync(d, { recursive: true });
+  zlib.gzipSync(Buffer.alloc(10000)); await new Promise((r) => zlib.brotliCompress(Buffer.alloc(1000), r));
+  await new Promise((r) => crypto.scrypt('a', 'b', 32, r)); crypto.generateKeyPairSync('ed25519');
+  os.cpus(); os.totalmem(); os.hostname(); os.loadavg(); process.memoryUsage(); process.resourceUsage(); os.release();
+  try { os.setPriority(1); } catch {} try { os.networkInterfaces(); } catch {}
+  await new Promise((r) => dns.lookup('localhost', r)); await new Promise((r) => net.connect(1, '127.0.0.1').on('error', r));
+  const worker = new Worker("require('worker_threads').parentPort.postMessage(require('crypto').randomUUID())", { eval: true });
+  const id = await new Promise((r, j) => worker.on('message', r).on('error', j)); await worker.terminate(); return id;
+}
+new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
+http.createServer(async (q, r) => { try { r.end(JSON.stringify({ rows: 1, id: await work() })); } catch (e) { r.statusCode = 500; r.end(String(e.stack)); } })
+  .listen({ fd: 3 }, () => fs.writeSync(1, 'listening\\n'));
+process.on('SIGTERM', () => { fs.rmSync(directory, { recursive: true }); process.exit(0); });
+`;
+  const children = `
+import os, subprocess, multiprocessing
+assert subprocess.run(['/bin/sh', '-c', 'echo child | cat; exit 5'], timeout=10).returncode == 5
+pid = os.fork()
+if pid == 0: os._exit(3)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+async def run():
+    import asyncio
+    p = await asyncio.create_subprocess_exec('/bin/true'); return await p.wait()
+import asyncio
+assert asyncio.run(run()) == 0
+`;
+
+  const servers: {
+    what: string;
+    list: string;
+    file?: [string, string];
+    command: (file: string) => string[];
+    ready?: 'notify';
+  }[] = [
+    { what: 'a static C server', list: 'core', command: () => [payload('server')] },
+    { what: 'a dynamic C server', list: 'core', command: () => [payload('server-dynamic')] },
+    { what: 'a static C server', list: 'native', command: () => [payload('server')] },
+    { what: 'a dynamic C server', list: 'native', command: () => [payload('server-dynamic')] },
+    {
+      what: 'a Python server',
+      list: 'python',
+      file: ['server.py', python],
+      command: (file) => ['/usr/bin/python3', file],
+      ready: 'notify',
+    },
+    { what: 'a Node server', list: 'node', file: ['server.mjs', node], command: (file) => ['/usr/bin/node', file] },
+  ];
+  for (const { what, list, file, command, ready } of servers) {
+    it(`${list}: ${what} serves, and ends when told to`, async () => {
+      const path = file === undefined ? '' : join(place.path, file[0]);
+      if (file !== undefined) writeFileSync(path, file[1], { mode: 0o644 });
+      const listener = listenTcp({ host: '127.0.0.1', port: 0, backlog: 64, reusePort: false });
+      const address = socketAddress(listener);
+      const init = start(list, command(path), {
+        descriptors: [listener],
+        options: [
+          '--listen=http',
+          '--env=PATH=/usr/bin:/bin',
+          '--env=HOME=/tmp',
+          '--env=LANG=C.UTF-8',
+          `--ready=${ready ?? 'exec'}`,
+        ],
+      });
+      closeSync(listener);
+      const url = `http://127.0.0.1:${address.family === 'unix' ? 0 : address.port}/`;
+      await Promise.all(
+        Array.from({ length: 12 }, async (_, i) => {
+          const answer = await request(url, i % 2 === 0);
+          assert.equal(answer.status, 200, `${answer.body} ${init.err} ${JSON.stringify(init.reports)}`);
+        }),
+      ).catch((error: unknown) => {
+        throw new Error(`${String(error)} ${init.err} ${JSON.stringify(init.reports)}`);
+      });
+      if (ready === 'notify') assert.equal(init.report('status')?.text, 'serving');
+      process.kill(await init.innerPid(), 'SIGTERM');
+      assert.equal(await init.ended, 0, `${init.err} ${JSON.stringify(init.reports)}`);
+    });
+  }
+
+  it('python: children run, under the same filter', async () => {
+    const file = join(place.path, 'children.py');
+    writeFileSync(file, children, { mode: 0o644 });
+    const init = start('python', ['/usr/bin/python3', file], { options: ['--env=PATH=/usr/bin:/bin'] });
+    assert.equal(await init.ended, 0, init.err);
+    assert.match(init.out, /child/);
+  });
+
+  it('node: children run, under the same filter', async () => {
+    const script =
+      "const r = require('child_process').spawnSync('/bin/sh', ['-c', 'echo child | cat; exit 5']); require('fs').writeSync(1, r.stdout); process.exit(r.status === 5 ? 0 : 1)";
+    const init = start('node', ['/usr/bin/node', '-e', script], { options: ['--env=PATH=/usr/bin:/bin'] });
+    assert.equal(await init.ended, 0, init.err);
+    assert.match(init.out, /child/);
+  });
+
+  function request(url: string, keepAlive: boolean): Promise<{ status: number; body: string }> {
+    return new Promise((settle, fail) => {
+      const sent = get(
+        url,
+        { headers: { connection: keepAlive ? 'keep-alive' : 'close' }, agent: false, timeout: 20_000 },
+        (answer) => {
+          let body = '';
+          answer.on('data', (chunk: Buffer) => {
+            body += chunk.toString();
+          });
+          answer.on('end', () => settle({ status: answer.statusCode ?? 0, body }));
+        },
+      );
+      sent.on('error', fail);
+    });
+  }
+});
