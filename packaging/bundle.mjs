@@ -19,7 +19,9 @@ const result = await build({
   external: ['usocket', 'x11'],
   // Bundled CommonJS packages call require(), which an ES module does not have. A name of our own for the import:
   // the bundler does not see it, and the sources may import createRequire, too.
-  banner: { js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
+  },
   legalComments: 'eof',
   // For reading a stack trace of the shipped file in the checkout; not shipped.
   sourcemap: 'external',

@@ -62,7 +62,8 @@ export function generate(schema) {
   ajv.addKeyword({ keyword: 'x-expected', schemaType: 'string' });
   ajv.addSchema(withoutTexts(schema));
   const validator = standalone(ajv, { check: schema.$id });
-  if (/\b(require|import)\b\s*\(/.test(validator)) throw new Error('the validator needs a module at run time; avoid that keyword');
+  if (/\b(require|import)\b\s*\(/.test(validator))
+    throw new Error('the validator needs a module at run time; avoid that keyword');
   return `${HEAD}${validator.replace('"use strict";', '')}\nexport const keys = ${JSON.stringify(listKeys(schema), null, 1)};\n`;
 }
 

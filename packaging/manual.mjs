@@ -3,7 +3,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listKeys, readSchema } from './generate-schema.mjs';
-import { escape, prose, tagged } from './roff.mjs';
+import { escapeText, prose, tagged } from './roff.mjs';
 import { importSource } from './source.mjs';
 
 const PAGES = 'packaging/man';
@@ -16,7 +16,11 @@ const { verbManText } = await importSource('src/control/verb-man.ts');
 
 const generated = {
   // Entries of lists have keys without a title, which say nothing that the list's own key does not.
-  keys: () => listKeys(readSchema()).filter((key) => key.title).map(keyEntry).join(''),
+  keys: () =>
+    listKeys(readSchema())
+      .filter((key) => key.title)
+      .map(keyEntry)
+      .join(''),
   verbs: () => verbManText(VERBS),
   errors: () => Object.entries(FAILURES).map(errorEntry).join(''),
 };
@@ -29,13 +33,11 @@ for (const page of await readdir(PAGES)) {
 }
 
 function expand(page, text) {
-  return text
-    .replaceAll('@VERSION@', version)
-    .replace(/^\.\\" generated: (.*)\n/gm, (_, name) => {
-      const write = generated[name];
-      if (!write) throw new Error(`${page}: nothing generates '${name}'`);
-      return write();
-    });
+  return text.replaceAll('@VERSION@', version).replace(/^\.\\" generated: (.*)\n/gm, (_, name) => {
+    const write = generated[name];
+    if (!write) throw new Error(`${page}: nothing generates '${name}'`);
+    return write();
+  });
 }
 
 function errorEntry([code, { summary, advice }]) {
@@ -50,8 +52,8 @@ function keyEntry(key) {
   const parts = [sentence(key.title)];
   if (key.description) parts.push(prose(key.description));
   if (key.expected && key.expected !== 'a map') parts.push('.br\n', sentence(`Value: ${key.expected}`));
-  if ('default' in key) parts.push('.br\n', `Default: \\fB${escape(yaml(key.default))}\\fR\n`);
-  const examples = (key.examples ?? []).map((example) => `\\fB${escape(yaml(example))}\\fR`);
+  if ('default' in key) parts.push('.br\n', `Default: \\fB${escapeText(yaml(key.default))}\\fR\n`);
+  const examples = (key.examples ?? []).map((example) => `\\fB${escapeText(yaml(example))}\\fR`);
   if (examples.length > 0) parts.push('.br\n', `Example: ${examples.join(', or ')}\n`);
   return tagged(key.key, parts.join(''));
 }

@@ -1,7 +1,7 @@
 // Text as the man(7) language wants it.
 
 /** Escapes what the formatter takes for its own, and hyphens, which have to be copied as "-". */
-export function escape(text) {
+export function escapeText(text) {
   return text
     .replaceAll('\\', '\\e')
     .replaceAll('…', '...')
@@ -17,11 +17,11 @@ export function prose(text) {
   const begun = text.charAt(0).toUpperCase() + text.slice(1);
   return begun
     .split(/(?<=[a-z)'"0-9]\.) (?=[A-Z])/)
-    .map((sentence) => `${escape(sentence).replace(/^\./, '\\&.')}\n`)
+    .map((sentence) => `${escapeText(sentence).replace(/^\./, '\\&.')}\n`)
     .join('');
 }
 
 /** A tagged paragraph: the tag in bold, then lines of text and requests. */
 export function tagged(tag, text) {
-  return `.TP\n\\fB${escape(tag)}\\fR\n${text}`;
+  return `.TP\n\\fB${escapeText(tag)}\\fR\n${text}`;
 }

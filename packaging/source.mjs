@@ -11,7 +11,9 @@ export async function importSource(file) {
     format: 'esm',
     target: 'node20',
     external: ['usocket', 'x11'],
-    banner: { js: "import { createRequire as sourceRequire } from 'node:module';\nconst require = sourceRequire('file:///');" },
+    banner: {
+      js: "import { createRequire as sourceRequire } from 'node:module';\nconst require = sourceRequire('file:///');",
+    },
     logLevel: 'warning',
   });
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);

@@ -4,12 +4,14 @@
  *   bulkhead-seccomp compile FILE.list -o OUT.bpf    writes the filter, atomically, mode 0600
  *   bulkhead-seccomp check FILE.list                 says what is wrong with it
  *   bulkhead-seccomp show FILE.list                  lists what it allows, includes resolved
+ *   bulkhead-seccomp name NUMBER                     a system call's name, for the number in the kernel's record of a kill
  *
  * Exit status: 0; 1 if the list has problems (each as FILE:LINE:COLUMN: BH603 ...) or cannot be written; 2 usage.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,14 +77,34 @@ static int compile(scmp_filter_ctx filter, const char *out) {
     return 0;
 }
 
+static int print_name(const char *text) {
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || number < 0 || number > INT_MAX) return -1;
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
+    if (name == NULL) {
+        (void)fprintf(stderr, "bulkhead-seccomp: no system call has the number %ld\n", number);
+        return 1;
+    }
+    (void)puts(name);
+    free(name);
+    return 0;
+}
+
 static int usage(void) {
     (void)fputs("usage: bulkhead-seccomp compile FILE.list -o OUT.bpf\n"
                 "       bulkhead-seccomp check FILE.list\n"
-                "       bulkhead-seccomp show FILE.list\n", stderr);
+                "       bulkhead-seccomp show FILE.list\n"
+                "       bulkhead-seccomp name NUMBER\n", stderr);
     return 2;
 }
 
 int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "name") == 0) {
+        int result = print_name(argv[2]);
+        return result < 0 ? usage() : result;
+    }
     bool to_compile = argc == 5 && strcmp(argv[1], "compile") == 0 && strcmp(argv[3], "-o") == 0;
     bool to_show = argc == 3 && strcmp(argv[1], "show") == 0;
     if (!to_compile && !to_show && !(argc == 3 && strcmp(argv[1], "check") == 0)) return usage();

@@ -36,13 +36,21 @@ export class AnchorServer implements Owned {
   readonly #said = new Map<string, LastWords>();
   readonly #server = createServer((socket) => this.#accept(socket));
 
-  /** @param group gid whose members may connect: the anchors' own. */
-  constructor(path: string, group: number, events: AnchorEvents) {
+  constructor(events: AnchorEvents) {
     this.#events = events;
+  }
+
+  /**
+   * Accepts anchors from now on: not before what runs was taken over, since an anchor of a plugin that is not known
+   * yet would look like a new start.
+   *
+   * @param group gid whose members may connect: the anchors' own.
+   */
+  listen(path: string, group: number): void {
     removeFile(path);
     const fd = listenUnix({ path, backlog: BACKLOG, mode: 0o660 });
     chownSync(path, 0, group);
-    this.#server.on('error', (error) => events.refused(asFailure(error)));
+    this.#server.on('error', (error) => this.#events.refused(asFailure(error)));
     this.#server.listen({ fd });
   }
 

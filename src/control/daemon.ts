@@ -113,7 +113,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     work.catch((error: unknown) => chronicle.ignored('systemd could not be asked, a resync follows', asFailure(error)));
   };
   const anchors = owner.own(
-    new AnchorServer(`${paths.run}/anchor.sock`, anchorGroup, {
+    new AnchorServer({
       hello: (plugin, invocation) => guard(supervisor.anchorSaid(plugin, invocation)),
       stop: (plugin) => supervisor.loop(plugin).observe({ kind: 'unwanted' }),
       reload: (plugin) => supervisor.loop(plugin).observe({ kind: 'reload' }),
@@ -134,6 +134,9 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     records: records.all(damaged),
     reports: byPrefix(parts.inherited, REPORT_PREFIX),
   });
+  // What changed while the lists were read.
+  await supervisor.resync();
+  anchors.listen(`${paths.run}/anchor.sock`, anchorGroup);
   manager.onResync.add(() => guard(supervisor.resync()));
   owner.own(
     serveLaunchers(

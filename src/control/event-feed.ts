@@ -25,8 +25,9 @@ export class EventFeed implements Owned {
   readonly #reader: FeedReader;
   #fail: (reason: unknown) => void = () => {};
   #watch: Owned | undefined;
-  #fetching = false;
+  #running: Promise<void> | undefined;
   #again = false;
+  #released = false;
 
   /** Begins after the event with the number `after`. */
   constructor(manager: Manager, after: number, reader: FeedReader) {
@@ -54,31 +55,33 @@ export class EventFeed implements Owned {
     await this.catchUp();
   }
 
-  /** Shows what there is. */
-  async catchUp(): Promise<void> {
-    if (this.#fetching) {
-      this.#again = true;
-      return;
-    }
-    this.#fetching = true;
-    try {
-      do {
-        this.#again = false;
-        await this.#fetchAll();
-      } while (this.#again);
-    } finally {
-      this.#fetching = false;
-    }
+  /** Shows what there is. When that is under way already, it is done once more, and both wait for the end. */
+  catchUp(): Promise<void> {
+    this.#again = true;
+    this.#running ??= this.#fetchUntilDone().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
   }
 
+  /** Nothing is shown after this. */
   release(): void {
+    this.#released = true;
     this.#watch?.release();
     this.#watch = undefined;
+  }
+
+  async #fetchUntilDone(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      await this.#fetchAll();
+    }
   }
 
   async #fetchAll(): Promise<void> {
     for (;;) {
       const records = await this.#manager.events(this.#cursor.last, BATCH);
+      if (this.#released) return;
       const missing = this.#cursor.missingBefore(records);
       if (missing > 0) this.#reader.missed(missing);
       for (const record of this.#cursor.take(records)) this.#reader.event(record);

@@ -93,7 +93,9 @@ function declarationRows(declaration: Declaration, origins: Origins): Row[] {
 function unitRows(settings: Settings, type: 'Service' | 'Slice', origins: Origins): Row[] {
   return unitLines(settings, type)
     .filter(({ key }) => key !== 'ExecStart')
-    .map(({ key, value, from }) => row(key, value === '' ? '(none)' : value, from === undefined ? BULKHEAD : originOf(from, origins)));
+    .map(({ key, value, from }) =>
+      row(key, value === '' ? '(none)' : value, from === undefined ? BULKHEAD : originOf(from, origins)),
+    );
 }
 
 /** ExecStart= of the unit, one argument a row: on one line nobody could read it. */

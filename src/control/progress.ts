@@ -12,7 +12,7 @@ const CLEAR_LINE = '\r\u001b[K';
 
 /**
  * Shows what happens while a job runs: on a terminal one line that is redrawn in place and gone at the end, elsewhere
- * one line for each event.
+ * one line for each event. Nothing is drawn before the first event: a password may be asked for until then.
  */
 export class Progress implements Owned {
   readonly #title: string;
@@ -27,7 +27,6 @@ export class Progress implements Owned {
     this.#terminal = terminal;
     this.#clock = clock;
     this.#begun = clock.now();
-    if (terminal.interactive) this.#draw();
   }
 
   tell(event: EventRecord): void {
@@ -44,7 +43,7 @@ export class Progress implements Owned {
   release(): void {
     this.#timer?.release();
     this.#timer = undefined;
-    if (this.#terminal.interactive) this.#terminal.write(CLEAR_LINE);
+    if (this.#latest !== '' && this.#terminal.interactive) this.#terminal.write(CLEAR_LINE);
   }
 
   #draw(): void {

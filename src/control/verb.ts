@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Owned } from '../base/clock.ts';
 import type { PlanReport } from './api.ts';
 import type { DoctorFacts } from './doctor-checks.ts';
 import type { ExitStatus } from './exit-status.ts';
@@ -64,6 +64,8 @@ export interface World {
   gatherDoctorFacts(): Promise<DoctorFacts>;
   /** Runs a program in the foreground and returns its exit status. */
   run(program: string, args: readonly string[]): Promise<number>;
+  /** Lets polkit ask for a password on the terminal until released. */
+  passwordAgent(): Promise<Owned>;
   /** Resolves when the user asks to end (SIGINT, SIGTERM). */
   interrupted(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { gatherDoctorFacts } from './doctor-facts.ts';
 import type { Manager } from './manager.ts';
 import { connectManager } from './manager-client.ts';
 import { checkOffline, planOffline } from './offline.ts';
+import { openPasswordAgent } from './password-agent.ts';
 import { processTerminal } from './terminal.ts';
 import type { World } from './verb.ts';
 
@@ -34,6 +35,7 @@ export class RealWorld implements World {
   declaredNames = async () => declaredPlugins();
   check = checkOffline;
   planOffline = planOffline;
+  passwordAgent = openPasswordAgent;
 
   gatherDoctorFacts() {
     return gatherDoctorFacts({ clock: this.clock, manager: () => this.manager() });

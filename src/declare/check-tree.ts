@@ -3,9 +3,19 @@ import { nearest } from '../base/nearest.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import { check } from './check.generated.js';
 import { type KeyFacts, keyFacts } from './keys.ts';
-import { describeNode, type Entry, type MapNode, mapNode, quoteValue, type ScalarNode, toPlain, type TreeNode } from './tree.ts';
+import {
+  describeNode,
+  type Entry,
+  type MapNode,
+  mapNode,
+  quoteValue,
+  type ScalarNode,
+  type TreeNode,
+  toPlain,
+} from './tree.ts';
 import { unknownKey } from './unknown-key.ts';
 import { isReservedVariable, READERS } from './values.ts';
+import { MOST_PROBLEMS } from './yaml-tree.ts';
 
 /** One finding of the compiled schema, as ajv gives it. */
 interface SchemaError {
@@ -25,8 +35,8 @@ interface Spot {
 }
 
 export interface CheckedTree {
-  /** The tree without the values that are wrong. */
-  readonly tree: MapNode;
+  /** The tree without the values that are wrong; absent when so much is wrong that the search was given up. */
+  readonly tree?: MapNode;
   readonly problems: readonly Problem[];
   /** Paths of what was wrong, so that nobody complains that it is missing. */
   readonly broken: ReadonlySet<string>;
@@ -37,7 +47,8 @@ export function checkTree(tree: MapNode): CheckedTree {
   const checker = new TreeChecker(tree);
   checker.checkSchema();
   checker.checkValues({ path: '', key: '', node: tree, keyPlace: tree.place });
-  return { tree: prune(tree, '', checker.broken) as MapNode, problems: checker.problems, broken: checker.broken };
+  const { problems, broken } = checker;
+  return checker.isFull ? { problems, broken } : { tree: prune(tree, '', broken) as MapNode, problems, broken };
 }
 
 class TreeChecker {
@@ -49,22 +60,29 @@ class TreeChecker {
     this.#root = root;
   }
 
+  get isFull(): boolean {
+    return this.problems.length >= MOST_PROBLEMS;
+  }
+
   checkSchema(): void {
     const validate = check as unknown as { (data: unknown): boolean; errors?: readonly SchemaError[] | null };
     if (validate(toPlain(this.#root))) return;
-    for (const error of validate.errors ?? []) this.#explain(error);
+    for (const error of validate.errors ?? []) {
+      if (this.isFull) return;
+      this.#explain(error);
+    }
   }
 
   /** Lets the readers of `values.ts` judge each scalar that the schema had nothing against. */
   checkValues(spot: Spot): void {
     const { node, path } = spot;
-    if (this.broken.has(path)) return;
+    if (this.isFull || this.broken.has(path)) return;
     if (node.kind === 'scalar') {
       if (node.value !== null) this.#readScalar(spot, node);
       return;
     }
     for (const inner of spotsBelow(spot)) {
-      if (spot.key === 'environment' && isReservedVariable(nameOf(inner))) {
+      if (spot.key === 'environment' && !this.broken.has(inner.path) && isReservedVariable(nameOf(inner))) {
         this.#add('BH104', inner.keyPlace, `'${inner.path}' cannot be set: bulkhead sets '${nameOf(inner)}' itself`);
         this.broken.add(inner.path);
       }
@@ -123,7 +141,13 @@ class TreeChecker {
 
   #tcpOrUnix(spot: Spot, both: boolean): void {
     if (both) this.#add('BH110', spot.node.place, `'${spot.path}' has both 'tcp' and 'unix'`, 'make two entries of it');
-    else this.#add('BH105', spot.node.place, `'${spot.path}' has neither 'tcp' nor 'unix'`, "add 'tcp: ADDRESS:PORT' or 'unix: /PATH'");
+    else
+      this.#add(
+        'BH105',
+        spot.node.place,
+        `'${spot.path}' has neither 'tcp' nor 'unix'`,
+        "add 'tcp: ADDRESS:PORT' or 'unix: /PATH'",
+      );
     this.broken.add(spot.path);
   }
 
@@ -137,7 +161,7 @@ class TreeChecker {
   #wrongValue(code: FailureCode, spot: Spot, reason: string, hint?: string): void {
     const expected = keyFacts(spot.key)?.expected ?? 'something else';
     const why = reason === '' ? '' : `: ${reason}`;
-    const subject = spot.path === '' ? 'the text' : `'${spot.path}'`;
+    const subject = spot.path === '' ? 'the text' : quoteValue(spot.path);
     this.#add(code, spot.node.place, `${subject} must be ${expected}, not ${describeNode(spot.node)}${why}`, hint);
     this.broken.add(spot.path);
   }
@@ -158,18 +182,30 @@ class TreeChecker {
 
 function spotsBelow(spot: Spot): Spot[] {
   const { node } = spot;
-  const names = node.kind === 'map' ? [...node.entries.keys()] : node.kind === 'list' ? node.items.map((_, index) => String(index)) : [];
+  const names =
+    node.kind === 'map'
+      ? [...node.entries.keys()]
+      : node.kind === 'list'
+        ? node.items.map((_, index) => String(index))
+        : [];
   return names.flatMap((name) => spotBelow(spot, name) ?? []);
 }
 
 function spotBelow({ path, key, node }: Spot, name: string): Spot | undefined {
   if (node.kind === 'list') {
     const item = node.items[Number(name)];
-    return item === undefined ? undefined : { path: `${path}[${name}]`, key: `${key}[]`, node: item, keyPlace: item.place };
+    return item === undefined
+      ? undefined
+      : { path: `${path}[${name}]`, key: `${key}[]`, node: item, keyPlace: item.place };
   }
   const entry = entryOf(node, name);
   if (entry === undefined) return undefined;
-  return { path: join(path, name), key: join(key, key === 'environment' ? '*' : name), node: entry.value, keyPlace: entry.keyPlace };
+  return {
+    path: join(path, name),
+    key: join(key, key === 'environment' ? '*' : name),
+    node: entry.value,
+    keyPlace: entry.keyPlace,
+  };
 }
 
 function entryOf(node: TreeNode, name: string): Entry | undefined {
@@ -187,7 +223,8 @@ function join(path: string, name: string): string {
 /** Copies the tree without what is broken; an item of a list goes as a whole, since half a socket is none. */
 function prune(node: TreeNode, path: string, broken: ReadonlySet<string>): TreeNode {
   if (broken.size === 0 || node.kind === 'scalar') return node;
-  if (node.kind === 'list') return { ...node, items: node.items.filter((_, index) => !isBroken(`${path}[${index}]`, broken)) };
+  if (node.kind === 'list')
+    return { ...node, items: node.items.filter((_, index) => !isBroken(`${path}[${index}]`, broken)) };
   const pruned = mapNode(node.place, node.replaces);
   for (const [name, { keyPlace, value }] of node.entries) {
     const inner = join(path, name);
@@ -209,7 +246,8 @@ function typeHint({ key, node }: Spot): string | undefined {
     return reading !== undefined && 'refused' in reading ? reading.hint : `write it in quotes: '${node.source}'`;
   }
   if (facts.types.includes('array') && typeof node.value === 'string') return listHint(facts, node.source);
-  if (facts.types.includes('integer') && typeof node.value === 'string' && /^\d+$/.test(node.value)) return 'write it without quotes';
+  if (facts.types.includes('integer') && typeof node.value === 'string' && /^\d+$/.test(node.value))
+    return 'write it without quotes';
   return undefined;
 }
 

@@ -4,6 +4,7 @@ import type { FailureCode } from '../base/failure.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import type { Declaration, Listen, Origins } from './declaration.ts';
 import { BUILT_IN, otherPlace } from './place.ts';
+import { quoteValue } from './tree.ts';
 
 /**
  * What no single value shows: settings of a whole declaration that cannot hold together. Both places are named.
@@ -32,12 +33,15 @@ class Finder {
   checkExec({ exec, version }: Declaration): void {
     const [program] = exec;
     if (program === undefined || this.#isBroken('exec')) return;
+    const shown = `the program ${quoteValue(program)}`;
     const path = program.startsWith('./') ? program.slice(1) : program;
-    if (!path.startsWith('/')) {
-      this.#add('BH104', 'exec', `the program '${program}' must be a full path, or begin with './'`, `write './${program}' or '/usr/bin/${program}'`);
-    } else if (path.split('/').includes('..')) this.#add('BH104', 'exec', `the program '${program}' must not contain '..'`);
+    if (/\p{Cc}/u.test(program)) this.#add('BH104', 'exec', `${shown} must not contain control characters`);
+    else if (!path.startsWith('/')) {
+      const hint = /^[\w.+-]{1,64}$/.test(program) ? `write './${program}' or '/usr/bin/${program}'` : undefined;
+      this.#add('BH104', 'exec', `${shown} must be a full path, or begin with './'`, hint);
+    } else if (path.split('/').includes('..')) this.#add('BH104', 'exec', `${shown} must not contain '..'`);
     else if (program.startsWith('./') && version === undefined && !this.#isBroken('version')) {
-      this.#add('BH110', 'exec', `the program '${program}' is in the version's directory, but there is no 'version'`, "add 'version'");
+      this.#add('BH110', 'exec', `${shown} is in the version's directory, but there is no 'version'`, "add 'version'");
     }
   }
 
@@ -46,11 +50,17 @@ class Finder {
     listen.forEach((socket, index) => {
       const first = listen.findIndex((other) => addressOf(other) === addressOf(socket));
       const kind = socket.kind;
-      if (first < index) this.#conflict(`listen[${index}].${kind}`, `'${addressOf(socket)}' is listened on twice`, `listen[${first}].${kind}`);
+      if (first < index)
+        this.#conflict(
+          `listen[${index}].${kind}`,
+          `'${addressOf(socket)}' is listened on twice`,
+          `listen[${first}].${kind}`,
+        );
       const named = listen.findIndex((other) => other.name === socket.name);
       // Two sockets may share a default name: 127.0.0.1:80 and [::1]:80 are the same service.
       if (named < index && (this.#isWritten(`listen[${index}].name`) || this.#isWritten(`listen[${named}].name`))) {
-        const where = (at: number) => (this.#isWritten(`listen[${at}].name`) ? `listen[${at}].name` : `listen[${at}].${listen[at]?.kind}`);
+        const where = (at: number) =>
+          this.#isWritten(`listen[${at}].name`) ? `listen[${at}].name` : `listen[${at}].${listen[at]?.kind}`;
         this.#conflict(where(index), `two sockets have the name '${socket.name}'`, where(named));
       }
     });
@@ -88,7 +98,8 @@ class Finder {
   }
 
   #isBroken(key: string): boolean {
-    for (const path of this.#broken) if (path === key || path.startsWith(`${key}[`) || key.startsWith(`${path}.`)) return true;
+    for (const path of this.#broken)
+      if (path === key || path.startsWith(`${key}[`) || key.startsWith(`${path}.`)) return true;
     return false;
   }
 

@@ -3,8 +3,20 @@ import { keyFacts } from './keys.ts';
 import { BUILT_IN } from './place.ts';
 import type { MapNode, ScalarNode, TreeNode } from './tree.ts';
 import {
-  type Reading, readBackoff, readCpu, readJitter, readLongTime, readMemory, readMode, readSocketPath, readStartTimeout,
-  readStopTimeout, readSwap, readTasks, readTcp, readTmp,
+  type Reading,
+  readBackoff,
+  readCpu,
+  readJitter,
+  readLongTime,
+  readMemory,
+  readMode,
+  readSocketPath,
+  readStartTimeout,
+  readStopTimeout,
+  readSwap,
+  readTasks,
+  readTcp,
+  readTmp,
 } from './values.ts';
 
 export interface Converted {

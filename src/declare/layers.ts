@@ -24,7 +24,8 @@ export class Layers {
     const checked = checkTree(parsed.tree);
     this.problems.push(...checked.problems);
     for (const path of checked.broken) this.broken.add(path);
-    this.#trees.push(checked.tree);
+    if (checked.tree === undefined) this.unread = true;
+    else this.#trees.push(checked.tree);
   }
 
   /** All of them merged over a tree, by default over nothing. */

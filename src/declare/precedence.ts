@@ -1,5 +1,9 @@
 /** Directories of declarations, the strongest first, as systemd orders its own (systemd.unit(5)). */
-export const PLUGIN_DIRECTORIES = ['/etc/bulkhead/plugins', '/run/bulkhead/plugins', '/usr/lib/bulkhead/plugins'] as const;
+export const PLUGIN_DIRECTORIES = [
+  '/etc/bulkhead/plugins',
+  '/run/bulkhead/plugins',
+  '/usr/lib/bulkhead/plugins',
+] as const;
 
 /** Directories of templates, the strongest first. */
 export const TEMPLATE_DIRECTORIES = ['/etc/bulkhead/templates', '/usr/lib/bulkhead/templates'] as const;
@@ -60,7 +64,8 @@ export function applyingFiles(name: string, listings: readonly Listing[]): Apply
 export function listedNames(listings: readonly Listing[]): string[] {
   const names = new Set<string>();
   for (const { files, dropIns } of listings) {
-    for (const { name } of files) if (name.endsWith(SUFFIX) && !name.startsWith('.')) names.add(name.slice(0, -SUFFIX.length));
+    for (const { name } of files)
+      if (name.endsWith(SUFFIX) && !name.startsWith('.')) names.add(name.slice(0, -SUFFIX.length));
     for (const directory of dropIns.keys()) {
       const suffix = `${SUFFIX}.d`;
       if (directory.endsWith(suffix)) names.add(directory.slice(0, -suffix.length));

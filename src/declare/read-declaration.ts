@@ -6,10 +6,7 @@ import { Layers } from './layers.ts';
 import { whyNotPluginName } from './plugin-name.ts';
 import { TemplateResolver, type TemplateTexts } from './templates.ts';
 import { readSections } from './unit-section.ts';
-import { parseYaml } from './yaml-tree.ts';
-
-/** Problems that are reported of one declaration; more of them help nobody. */
-export const MOST_PROBLEMS = 100;
+import { MOST_PROBLEMS, parseYaml } from './yaml-tree.ts';
 
 export interface ReadResult {
   /** There when there are no problems. */
@@ -44,7 +41,12 @@ export function readDeclaration(name: string, texts: readonly DeclarationText[],
   const broken = new Set([...own.broken, ...resolver.broken]);
   const unread = own.unread || resolver.unread;
   if (!tree.entries.has('exec') && !broken.has('exec') && !unread) {
-    problems.push({ code: 'BH105', place: start, message: "the key 'exec' is missing", hint: 'name a template that has it, or add it: [PROGRAM, ARGUMENT, ...]' });
+    problems.push({
+      code: 'BH105',
+      place: start,
+      message: "the key 'exec' is missing",
+      hint: 'name a template that has it, or add it: [PROGRAM, ARGUMENT, ...]',
+    });
   }
   const { declaration, origins } = convert(name, tree, resolver.nearestFirst);
   if (!unread) problems.push(...findContradictions(declaration, origins, broken));
@@ -60,7 +62,12 @@ function inOrder(problems: readonly Problem[]): Problem[] {
   const files = [...new Set(problems.map(({ place }) => place.file))];
   const seen = new Set<string>();
   return [...problems]
-    .sort((a, b) => files.indexOf(a.place.file) - files.indexOf(b.place.file) || a.place.line - b.place.line || a.place.column - b.place.column)
+    .sort(
+      (a, b) =>
+        files.indexOf(a.place.file) - files.indexOf(b.place.file) ||
+        a.place.line - b.place.line ||
+        a.place.column - b.place.column,
+    )
     .filter((problem) => {
       const identity = JSON.stringify(problem);
       return !seen.has(identity) && seen.add(identity) !== undefined;

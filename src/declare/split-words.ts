@@ -10,7 +10,17 @@ export interface SplitError {
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
-  a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', s: ' ', '\\': '\\', '"': '"', "'": "'",
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+  s: ' ',
+  '\\': '\\',
+  '"': '"',
+  "'": "'",
 };
 
 /**
@@ -33,10 +43,10 @@ export function splitWords(value: string): Word[] | SplitError {
     }
     if (begin < 0) begin = at;
     if (char === '\\') {
-      const escape = unescapeAt(value, at + 1);
-      if (escape === undefined) return { message: 'unknown escape sequence', offset: at };
-      text += escape.char;
-      at += escape.length;
+      const escaped = unescapeAt(value, at + 1);
+      if (escaped === undefined) return { message: 'unknown escape sequence', offset: at };
+      text += escaped.char;
+      at += escaped.length;
     } else if (char === quote) quote = '';
     else if (quote === '' && (char === '"' || char === "'")) quote = char;
     else text += char;

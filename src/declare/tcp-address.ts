@@ -22,7 +22,8 @@ export function parseTcpAddress(text: string): TcpAddress | Refusal {
   const match = /^(?:\[([^[\]]*)\]|([^[\]:]*)):([^:]*)$/.exec(text);
   if (match === null) {
     const colons = text.split(':').length - 1;
-    if (colons > 1 && !text.includes('[')) return { refused: 'an IPv6 address needs brackets', hint: "write it like '[::1]:8081'" };
+    if (colons > 1 && !text.includes('['))
+      return { refused: 'an IPv6 address needs brackets', hint: "write it like '[::1]:8081'" };
     return { refused: 'it has no port', ...(colons === 0 ? { hint: `write '${text.slice(0, 64)}:PORT'` } : {}) };
   }
   const [, six, four, digits = ''] = match;
@@ -35,7 +36,8 @@ export function parseTcpAddress(text: string): TcpAddress | Refusal {
   const host = four ?? '';
   if (isIpv4(host)) return { host, port };
   if (host === '*') return { refused: "'*' is not an address", hint: `write '0.0.0.0:${port}' or '[::]:${port}'` };
-  if (host === 'localhost') return { refused: 'host names are refused', hint: `write '127.0.0.1:${port}' or '[::1]:${port}'` };
+  if (host === 'localhost')
+    return { refused: 'host names are refused', hint: `write '127.0.0.1:${port}' or '[::1]:${port}'` };
   if (/[a-z]/i.test(host)) return { refused: 'host names are refused', hint: 'write the IP address' };
   return { refused: `'${host.slice(0, 64)}' is not an IPv4 address` };
 }
@@ -47,17 +49,21 @@ function isIpv4(text: string): boolean {
 
 function parseIpv6(text: string): string | Refusal {
   const wrong = { refused: `'${text.slice(0, 64)}' is not an IPv6 address` };
-  if (text.includes('%')) return { refused: 'an address with a zone (%) is refused', hint: 'listen on [::] or on a global address' };
+  if (text.includes('%'))
+    return { refused: 'an address with a zone (%) is refused', hint: 'listen on [::] or on a global address' };
   if (isIpv4(text)) return { refused: 'brackets are for IPv6 addresses', hint: `write '${text}' without them` };
   const mapped = /^::ffff:([\d.]+)$/i.exec(text)?.[1];
-  if (mapped !== undefined && isIpv4(mapped)) return { refused: 'it is an IPv4 address in IPv6 form', hint: `write '${mapped}'` };
+  if (mapped !== undefined && isIpv4(mapped))
+    return { refused: 'it is an IPv4 address in IPv6 form', hint: `write '${mapped}'` };
   const halves = text.split('::');
   if (halves.length > 2) return wrong;
   const [left = [], right = []] = halves.map((half) => (half === '' ? [] : half.split(':')));
   const given = [...left, ...right];
   if (!given.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return wrong;
   if (halves.length === 2 ? given.length > 7 : given.length !== 8) return wrong;
-  const groups = [...left, ...Array<string>(8 - given.length).fill('0'), ...right].map((group) => Number.parseInt(group, 16));
+  const groups = [...left, ...Array<string>(8 - given.length).fill('0'), ...right].map((group) =>
+    Number.parseInt(group, 16),
+  );
   return shortestIpv6(groups);
 }
 

@@ -42,12 +42,20 @@ export function readUnitSection(file: string, text: string, section: string): Un
     const placeAt = (offset: number) => placeIn(file, joined, offset);
     const begin = joined.text.search(/\S/);
     const content = joined.text.trim();
+    // Lines that consist of nothing but a backslash join to nothing.
+    if (content === '') continue;
     const header = /^\[(.*)\]$/.exec(content)?.[1];
     if (header !== undefined) {
       inside = header === section;
       present ||= inside;
       const odd = !inside && header.toLowerCase().replaceAll('_', '-') === section.toLowerCase();
-      if (odd) problems.push({ code: 'BH102', place: placeAt(begin), message: `unknown section '[${header}]'`, hint: `did you mean '[${section}]'?` });
+      if (odd)
+        problems.push({
+          code: 'BH102',
+          place: placeAt(begin),
+          message: `unknown section '[${header}]'`,
+          hint: `did you mean '[${section}]'?`,
+        });
       continue;
     }
     if (!inside) continue;

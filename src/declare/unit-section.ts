@@ -4,9 +4,9 @@ import type { DeclarationText } from './declaration.ts';
 import { isSetting, keyFacts } from './keys.ts';
 import { splitWords, type Word } from './split-words.ts';
 import { type MapNode, mapNode, quoteValue, type ScalarNode, type TreeNode } from './tree.ts';
-import { unknownKey } from './unknown-key.ts';
 import { type Assignment, readUnitSection } from './unit-lines.ts';
-import { LONGEST_TEXT, type ParsedText } from './yaml-tree.ts';
+import { unknownKey } from './unknown-key.ts';
+import { LONGEST_TEXT, MOST_PROBLEMS, type ParsedText } from './yaml-tree.ts';
 
 /** The section of `plugin@NAME.service` and its drop-ins that declares a plugin; systemd ignores sections with "X-". */
 export const UNIT_SECTION = 'X-Plugin';
@@ -28,13 +28,20 @@ export function readSections(texts: readonly DeclarationText[]): ParsedText {
   const reader = new SectionReader();
   for (const { file, text } of texts) {
     if (text.length > LONGEST_TEXT) {
-      reader.add('BH112', { file, line: 1, column: 1 }, `the text has ${text.length} characters, ${LONGEST_TEXT} are allowed`);
+      reader.add(
+        'BH112',
+        { file, line: 1, column: 1 },
+        `the text has ${text.length} characters, ${LONGEST_TEXT} are allowed`,
+      );
       continue;
     }
     const section = readUnitSection(file, text, UNIT_SECTION);
-    reader.problems.push(...section.problems);
+    reader.problems.push(...section.problems.slice(0, MOST_PROBLEMS));
     if (section.present) reader.root ??= mapNode({ file, line: 1, column: 1 });
-    for (const assignment of section.assignments) reader.assign(assignment);
+    for (const assignment of section.assignments) {
+      if (reader.problems.length >= MOST_PROBLEMS) break;
+      reader.assign(assignment);
+    }
   }
   const { root, problems, broken } = reader;
   return { ...(root === undefined ? {} : { tree: root }), problems, broken };
@@ -46,6 +53,7 @@ class SectionReader {
   readonly broken: string[] = [];
 
   add(code: FailureCode, place: Place, message: string, hint?: string): void {
+    if (this.problems.length >= MOST_PROBLEMS) return;
     this.problems.push({ code, place, message, ...(hint === undefined ? {} : { hint }) });
   }
 
@@ -57,7 +65,8 @@ class SectionReader {
       return;
     }
     if (value === '') {
-      const reset: TreeNode = key === 'environment' ? mapNode(keyPlace, true) : { kind: 'scalar', place: keyPlace, value: null, source: '' };
+      const reset: TreeNode =
+        key === 'environment' ? mapNode(keyPlace, true) : { kind: 'scalar', place: keyPlace, value: null, source: '' };
       this.#put(key, keyPlace, reset);
       return;
     }
@@ -73,7 +82,12 @@ class SectionReader {
     if (group !== undefined && !group.key.includes('[]')) {
       this.add('BH103', place, `'${key}' is a group of keys`, `write '${key}.KEY=value'`);
     } else if (variable !== undefined) {
-      this.add('BH102', place, `unknown key ${quoteValue(key)}`, `write 'environment=${quoteValue(variable).slice(1, -1)}=value'`);
+      this.add(
+        'BH102',
+        place,
+        `unknown key ${quoteValue(key)}`,
+        `write 'environment=${quoteValue(variable).slice(1, -1)}=value'`,
+      );
     } else {
       const dot = key.lastIndexOf('.');
       const parent = key.slice(0, Math.max(dot, 0));
@@ -108,7 +122,11 @@ class SectionReader {
       const place = placeAt(offset);
       const equals = text.indexOf('=');
       if (equals < 1) this.add('BH104', place, `${quoteValue(text)} is not of the form 'NAME=value'`);
-      else map.entries.set(text.slice(0, equals), { keyPlace: place, value: scalar(text.slice(equals + 1), place, ['string']) });
+      else
+        map.entries.set(text.slice(0, equals), {
+          keyPlace: place,
+          value: scalar(text.slice(equals + 1), place, ['string']),
+        });
     }
     root.entries.set(key, { keyPlace, value: map });
   }
@@ -127,7 +145,12 @@ class SectionReader {
         const inner = { ...place, column: place.column + (name ?? '').length + 1 };
         socket.entries.set(name ?? '', { keyPlace: place, value: scalar(rest, inner, types) });
       } else if (index === 0) {
-        this.add('BH104', place, `${quoteValue(text)} is not a socket`, "write 'listen=tcp:ADDRESS:PORT' or 'listen=unix:/PATH'");
+        this.add(
+          'BH104',
+          place,
+          `${quoteValue(text)} is not a socket`,
+          "write 'listen=tcp:ADDRESS:PORT' or 'listen=unix:/PATH'",
+        );
       } else this.add('BH104', place, `${quoteValue(text)} is not of the form 'key=value'`);
     });
     if (!socket.entries.has('tcp') && !socket.entries.has('unix')) return;

@@ -23,7 +23,8 @@ interface Suggestion {
 }
 
 function suggest(parent: string, name: string): Suggestion {
-  if (name === '<<') return { hint: 'merge keys are not supported; put what is common into a template', meant: undefined };
+  if (name === '<<')
+    return { hint: 'merge keys are not supported; put what is common into a template', meant: undefined };
   const word = toKebab(name);
   const siblings = keysBelow(parent);
   const near = nearest(word, siblings);

@@ -107,7 +107,8 @@ export function readSocketPath(text: string): Reading<string> {
   if ('refused' in path) return path;
   const bytes = new TextEncoder().encode(text).length;
   if (bytes > LONGEST_SOCKET_PATH) return { refused: `it has ${bytes} bytes` };
-  if (text === '/run/bulkhead' || text.startsWith('/run/bulkhead/')) return { refused: "that directory is bulkhead's own" };
+  if (text === '/run/bulkhead' || text.startsWith('/run/bulkhead/'))
+    return { refused: "that directory is bulkhead's own" };
   return path;
 }
 

@@ -3,9 +3,15 @@ import type { FailureCode } from '../base/failure.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import { isNull, type MapNode, mapNode, quoteValue, type TreeNode } from './tree.ts';
 
-/** Bounds of one text. A declaration has some hundred values at most; these keep any text from taking long. */
-export const LONGEST_TEXT = 256 * 1024;
+/**
+ * Bounds of one text, in characters and values. A declaration has some hundred values at most; these keep any text from
+ * taking long. (The worst text known, nothing but commas, takes the library half a second at this length.)
+ */
+export const LONGEST_TEXT = 64 * 1024;
 const MOST_NODES = 10_000;
+
+/** Problems that are reported of one text; more of them help nobody, and a garbled text has one at each word. */
+export const MOST_PROBLEMS = 100;
 const DEEPEST = 16;
 
 export interface ParsedText {
@@ -43,18 +49,33 @@ export function parseYaml(file: string, text: string): ParsedText {
     });
   } catch (thrown) {
     // The library recurses; a text of brackets alone exhausts its stack.
-    if (thrown instanceof RangeError) return { problems: [{ code: 'BH112', place: start, message: 'it is nested too deeply' }] };
+    if (thrown instanceof RangeError)
+      return { problems: [{ code: 'BH112', place: start, message: 'it is nested too deeply' }] };
     throw thrown;
   }
-  const syntax = [...document.errors, ...document.warnings].map((error) => syntaxProblem(error, placeAt, text));
+  const errors = [...document.errors, ...document.warnings].slice(0, MOST_PROBLEMS);
+  // The library catches an exhausted stack itself in most places.
+  const exhausted = errors.find(({ message }) => message.startsWith('Maximum call stack'));
+  if (exhausted !== undefined)
+    return { problems: [{ code: 'BH112', place: placeAt(exhausted.pos[0]), message: 'it is nested too deeply' }] };
+  const syntax = errors.map((error) => syntaxProblem(error, placeAt, text));
   if (document.directives?.yaml.explicit === true) {
-    syntax.push({ code: 'BH101', place: start, message: 'directives (%YAML) are not supported', hint: 'remove the line' });
+    syntax.push({
+      code: 'BH101',
+      place: start,
+      message: 'directives (%YAML) are not supported',
+      hint: 'remove the line',
+    });
   }
   if (syntax.length > 0) return { problems: syntax };
   const reader = new TreeReader(placeAt);
   const root = document.contents === null ? mapNode(start) : reader.read(document.contents, 0);
   if (root.kind !== 'map' && !isNull(root)) {
-    reader.problem('BH103', root.place, `the text must be a map of keys, not ${root.kind === 'list' ? 'a list' : 'a single value'}`);
+    reader.problem(
+      'BH103',
+      root.place,
+      `the text must be a map of keys, not ${root.kind === 'list' ? 'a list' : 'a single value'}`,
+    );
     return { problems: reader.problems };
   }
   if (reader.gaveUp) return { problems: reader.problems };
@@ -96,6 +117,7 @@ class TreeReader {
   }
 
   problem(code: FailureCode, place: Place, message: string, hint?: string): void {
+    if (this.problems.length >= MOST_PROBLEMS) return;
     this.problems.push({ code, place, message, ...(hint === undefined ? {} : { hint }) });
   }
 
@@ -111,20 +133,22 @@ class TreeReader {
       return nothing;
     }
     if (isAlias(node)) return this.#readAlias(node.source, place, depth);
-    if ((isMap(node) || isSeq(node) || isScalar(node)) && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
+    if ((isMap(node) || isSeq(node) || isScalar(node)) && node.anchor !== undefined)
+      this.#anchors.set(node.anchor, node);
     if (isMap(node)) return this.#readMap(node.items, place, depth);
     if (isSeq(node)) return { kind: 'list', place, items: node.items.map((item) => this.read(item, depth + 1)) };
     if (!isScalar(node)) return nothing;
     const { value, source } = node;
     if (typeof value === 'string') return { kind: 'scalar', place, value, source: value };
-    if (typeof value === 'number' || typeof value === 'boolean') return { kind: 'scalar', place, value, source: source ?? String(value) };
+    if (typeof value === 'number' || typeof value === 'boolean')
+      return { kind: 'scalar', place, value, source: source ?? String(value) };
     return nothing;
   }
 
   #readAlias(name: string, place: Place, depth: number): TreeNode {
     const target = this.#anchors.get(name);
     if (target !== undefined) return { ...this.read(target, depth + 1), place };
-    this.problem('BH101', place, `there is no anchor '${name}' above`);
+    this.problem('BH101', place, `there is no anchor ${quoteValue(name)} above`);
     return { kind: 'scalar', place, value: null, source: '' };
   }
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readlinkSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../base/problem.ts';
 import type { DeclarationText } from '../declare/declaration.ts';
@@ -14,6 +14,8 @@ import {
 import { type ReadResult, readDeclaration } from '../declare/read-declaration.ts';
 import type { TemplateTexts } from '../declare/templates.ts';
 import { LONGEST_TEXT } from '../declare/yaml-tree.ts';
+import { DeclarationMemo } from './declaration-memo.ts';
+import { isMask, namesIn } from './directory.ts';
 import { declaresPlugin, pluginsOfUnits, UNIT_DIRECTORIES, unitFilesOf } from './unit-files.ts';
 
 /** Where declarations, templates and unit files are looked for, each in order of strength. */
@@ -32,6 +34,9 @@ export const DECLARATION_ROOTS: DeclarationRoots = {
 /** UTF-8 takes at most four bytes for a character; a larger file is too long whatever it holds. */
 const LARGEST_BYTES = 4 * LONGEST_TEXT;
 
+/** What was read before; texts are compared, so it never shows anything stale. */
+const memo = new DeclarationMemo();
+
 export interface LoadedDeclaration extends ReadResult {
   /** The files that take part, in the order in which they apply; without templates. */
   readonly files: readonly string[];
@@ -42,7 +47,8 @@ export interface LoadedDeclaration extends ReadResult {
  * unit's drop-ins. Never throws; what cannot be read is a problem like any other.
  */
 export function loadDeclaration(name: string, roots: DeclarationRoots = DECLARATION_ROOTS): LoadedDeclaration {
-  const listings = roots.plugins.map(list);
+  // A name that cannot be one never becomes part of a path.
+  const listings = isPluginName(name) ? roots.plugins.map((directory) => listFor(directory, name)) : [];
   const { paths, maskedBy } = applyingFiles(name, listings);
   const reader = new TextReader();
   const yaml = paths.flatMap((path) => reader.read(path, 'yaml'));
@@ -58,7 +64,7 @@ export function loadDeclaration(name: string, roots: DeclarationRoots = DECLARAT
       problems: [{ code: 'BH108', place: { file: maskedBy, line: 1, column: 1 }, message }],
     };
   }
-  return withProblems(readDeclaration(name, texts, templateTexts(roots, reader)), reader, files);
+  return withProblems(memo.read(name, texts, templateTexts(roots, reader)), reader, files);
 }
 
 /** Checks one file as the whole declaration of `name`, with the host's templates, whatever else declares it. */
@@ -92,8 +98,9 @@ function withProblems(result: ReadResult, reader: TextReader, files: readonly st
 }
 
 function templateTexts(roots: DeclarationRoots, reader: TextReader): TemplateTexts {
-  const listings = roots.templates.map(list);
   return (name) => {
+    if (!isPluginName(name)) return undefined;
+    const listings = roots.templates.map((directory) => listFor(directory, name));
     const { paths } = applyingFiles(name, listings);
     return paths.length === 0 ? undefined : paths.flatMap((path) => reader.read(path, 'yaml'));
   };
@@ -101,9 +108,22 @@ function templateTexts(roots: DeclarationRoots, reader: TextReader): TemplateTex
 
 /** What a directory of declarations holds; one that is not there holds nothing. */
 function list(directory: string): Listing {
+  return listing(directory, namesIn(directory));
+}
+
+/** What a directory holds about one name, without looking at the other files: there may be hundreds. */
+function listFor(directory: string, name: string): Listing {
+  const candidates = [`${name}.yaml`, `${name}.yaml.d`];
+  return listing(
+    directory,
+    candidates.filter((candidate) => lstatSync(join(directory, candidate), { throwIfNoEntry: false }) !== undefined),
+  );
+}
+
+function listing(directory: string, names: readonly string[]): Listing {
   const dropIns = new Map<string, ListedFile[]>();
   const files: ListedFile[] = [];
-  for (const name of namesIn(directory)) {
+  for (const name of names) {
     if (name.endsWith('.yaml')) files.push({ name, masks: isMask(join(directory, name)) });
     if (name.endsWith('.yaml.d')) dropIns.set(name, listFiles(join(directory, name)));
   }
@@ -112,30 +132,6 @@ function list(directory: string): Listing {
 
 function listFiles(directory: string): ListedFile[] {
   return namesIn(directory).map((name) => ({ name, masks: isMask(join(directory, name)) }));
-}
-
-/** Sorted; empty for a directory that is not there or cannot be listed. */
-export function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory).sort();
-  } catch {
-    return [];
-  }
-}
-
-/** An empty file or a link to /dev/null, which is how systemd masks. */
-export function isMask(path: string): boolean {
-  try {
-    if (readlinkSync(path) === '/dev/null') return true;
-  } catch {
-    // Not a link.
-  }
-  try {
-    const found = statSync(path);
-    return found.isFile() && found.size === 0;
-  } catch {
-    return false;
-  }
 }
 
 /** Reads texts with bounds and collects why some could not be read. */

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isPluginName } from '../declare/plugin-name.ts';
 import { UNIT_SECTION } from '../declare/unit-section.ts';
-import { isMask, namesIn } from './declaration-files.ts';
+import { isMask, namesIn } from './directory.ts';
 
 /** Where systemd's system manager looks for unit files, the strongest first (systemd.unit(5)); without generators. */
 export const UNIT_DIRECTORIES = [

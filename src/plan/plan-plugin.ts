@@ -1,8 +1,8 @@
+import { formatBytes } from '../base/bytes.ts';
 import type { FailureCode } from '../base/failure.ts';
 import type { Place, Problem } from '../base/problem.ts';
-import { formatBytes } from '../base/bytes.ts';
-import { BUILT_IN, otherPlace } from '../declare/place.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
+import { BUILT_IN, otherPlace } from '../declare/place.ts';
 import { digestText } from './digest.ts';
 import { anchorUnitName, pluginSliceName } from './identity.ts';
 import { listenerKey } from './listener-key.ts';
@@ -74,14 +74,23 @@ function digestOf(plan: PluginPlan, paths: HostPaths): string {
 
 function checkHost(host: HostFacts, problems: PlanProblems): void {
   if (host.systemdVersion < OLDEST_SYSTEMD) {
-    problems.add('BH203', 'template', `systemd ${OLDEST_SYSTEMD} or newer is needed, this host has ${host.systemdVersion}`);
+    problems.add(
+      'BH203',
+      'template',
+      `systemd ${OLDEST_SYSTEMD} or newer is needed, this host has ${host.systemdVersion}`,
+    );
   }
 }
 
 function checkSeccomp({ seccomp }: Declaration, host: HostFacts, problems: PlanProblems): void {
   if (host.seccompProfiles.includes(seccomp)) return;
   const known = [...host.seccompProfiles].sort().join(', ');
-  problems.add('BH205', 'seccomp', `there is no seccomp profile '${seccomp}'`, known === '' ? undefined : `there are ${known}`);
+  problems.add(
+    'BH205',
+    'seccomp',
+    `there is no seccomp profile '${seccomp}'`,
+    known === '' ? undefined : `there are ${known}`,
+  );
 }
 
 function checkFiles(declaration: Declaration, host: HostFacts, problems: PlanProblems): void {
@@ -103,9 +112,15 @@ function checkFiles(declaration: Declaration, host: HostFacts, problems: PlanPro
   }
   // Absolute links inside another root lead elsewhere when they are looked at from the host, so they cannot be judged.
   const kind = host.files.get(onHost) ?? 'missing';
-  if (kind === 'executable' || (kind === 'missing' && view.root !== 'host' && !onHost.startsWith(host.paths.versions))) return;
+  if (kind === 'executable' || (kind === 'missing' && view.root !== 'host' && !onHost.startsWith(host.paths.versions)))
+    return;
   const what = { missing: 'there is no such file', file: 'it is not executable', directory: 'it is a directory' }[kind];
-  problems.add('BH202', 'exec', `'${program}' cannot be executed: ${what}`, onHost === program ? undefined : `looked for '${onHost}'`);
+  problems.add(
+    'BH202',
+    'exec',
+    `'${program}' cannot be executed: ${what}`,
+    onHost === program ? undefined : `looked for '${onHost}'`,
+  );
 }
 
 function checkRoot(declaration: Declaration, host: HostFacts, problems: PlanProblems): void {
@@ -114,7 +129,9 @@ function checkRoot(declaration: Declaration, host: HostFacts, problems: PlanProb
     problems.add('BH204', 'view.root', `'${root}' is not a directory`);
     return;
   }
-  const missing = rootDirectories(declaration).filter((directory) => host.files.get(`${root}${directory}`) !== 'directory');
+  const missing = rootDirectories(declaration).filter(
+    (directory) => host.files.get(`${root}${directory}`) !== 'directory',
+  );
   if (missing.length === 0) return;
   const paths = missing.map((directory) => `${root}${directory}`).join(' ');
   problems.add('BH204', 'view.root', `'${root}' has no directory '${missing.join("', '")}'`, `mkdir ${paths}`);

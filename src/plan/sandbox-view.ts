@@ -44,7 +44,9 @@ function tmpfs(target: string, size: number): PlannedMount {
  */
 export function programInside(declaration: Declaration): string {
   const program = declaration.exec[0] ?? '';
-  return program.startsWith('./') ? `${workingDirectory(declaration)}${program.slice(1)}`.replace(/^\/\//, '/') : program;
+  return program.startsWith('./')
+    ? `${workingDirectory(declaration)}${program.slice(1)}`.replace(/^\/\//, '/')
+    : program;
 }
 
 /** The version's directory, or the root when everything is in the root. */

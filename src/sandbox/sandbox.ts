@@ -17,6 +17,8 @@ export interface SandboxVoice {
   report(report: Report): void;
   /** No process of the payload is left. */
   empty(): void;
+  /** A limit of time was reached; the payload was killed for it. */
+  overdue(): void;
   /** The unit is gone and all reports have been read. */
   cleared(): void;
 }
@@ -96,6 +98,7 @@ export class Sandbox implements Owned {
       this.#clock.after(afterMs, () => {
         reached();
         killCgroup(this.payloadCgroup);
+        this.#voice.overdue();
       }),
     );
   }

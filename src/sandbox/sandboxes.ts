@@ -178,6 +178,7 @@ export class Sandboxes {
     const sandbox = new Sandbox(record, clock, {
       report: (report) => this.#reported(record, report),
       empty: () => events.exited(record, 'unknown', 0),
+      overdue: () => void this.clear(record.unit),
       cleared: () => events.cleared(record),
     });
     this.#sandboxes.set(record.unit, sandbox);

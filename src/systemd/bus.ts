@@ -133,6 +133,11 @@ export class Bus implements Owned {
     return this.#upSince !== undefined;
   }
 
+  /** Another number for each connection: unique names of an earlier one may belong to somebody else by now. */
+  get epoch(): number {
+    return this.#attempts;
+  }
+
   /** Our unique name, while the connection is up; a peer has none. */
   get uniqueName(): string | undefined {
     return this.#uniqueName;
@@ -216,17 +221,15 @@ export class Bus implements Owned {
     }
   }
 
-  /** Answers a call with an error, unless the caller wants no answer. */
+  /** Answers a call with an error, unless the caller wants no answer. Never throws. */
   refuse(call: Head, errorName: string, text: string): void {
     if ((call.flags & FLAG.noReplyExpected) !== 0) return;
-    const reply = {
-      type: MESSAGE.error,
-      errorName,
-      replySerial: call.serial,
-      signature: 's',
-      body: [text.replaceAll('\0', '')],
-    };
-    this.send({ ...reply, destination: call.sender });
+    const reply = { type: MESSAGE.error, errorName, replySerial: call.serial, destination: call.sender };
+    try {
+      this.send({ ...reply, signature: 's', body: [text.replaceAll('\0', '')] });
+    } catch {
+      this.counters.unsent += 1; // a peer may give a sender that is no name
+    }
   }
 
   /** Wants signals from now on. Releasing it takes the match rule back when it was the last with that rule. */

@@ -164,24 +164,33 @@ export class Service implements Owned {
 
   async #answer(message: Incoming, sender: string): Promise<void> {
     const { head } = message;
+    const { epoch } = this.#bus;
     try {
-      const [signature, body] = await this.#dispatch(message, sender);
-      if ((head.flags & FLAG.noReplyExpected) !== 0) return;
+      const [signature, body] = await this.#dispatch(message, sender, epoch);
+      if ((head.flags & FLAG.noReplyExpected) !== 0 || this.#bus.epoch !== epoch) return;
       this.#bus.send({ type: MESSAGE.return, replySerial: head.serial, destination: sender, signature, body });
     } catch (thrown) {
+      // Nobody is there to be told, or worse: somebody else has the caller's unique name.
+      const refuse = (name: string, text: string) => {
+        if (this.#bus.epoch === epoch) this.#bus.refuse(head, name, text);
+      };
       if (thrown instanceof Refusal) {
-        this.#bus.refuse(head, thrown.errorName, thrown.message);
+        refuse(thrown.errorName, thrown.message);
         return;
       }
       // BH503: what the method returned does not fit the table.
       const defect = !(thrown instanceof Failure) || thrown.code === 'BH503';
       if (defect) this.#options.onDefect(thrown);
       const { name, text } = toErrorReply(defect ? undefined : thrown);
-      this.#bus.refuse(head, name, text);
+      refuse(name, text);
     }
   }
 
-  async #dispatch(message: Incoming, sender: string): Promise<[signature: string, body: readonly unknown[]]> {
+  async #dispatch(
+    message: Incoming,
+    sender: string,
+    epoch: number,
+  ): Promise<[signature: string, body: readonly unknown[]]> {
     const { head } = message;
     const path = head.path ?? '';
     const standard = this.#standard(head, path);
@@ -198,14 +207,25 @@ export class Service implements Owned {
       throw new Refusal('InvalidArgs', `the arguments of ${head.member} cannot be decoded`);
     }
     const interactive = (head.flags & FLAG.allowInteractiveAuthorization) !== 0;
+    const samePerson = <T>(ask: () => Promise<T>): Promise<T> => this.#inEpoch(epoch, ask);
     const body = await method.run({
       sender,
       path,
       arguments: args,
-      credentials: () => credentialsOf(this.#bus, sender),
-      authorize: (action, details = {}) => authorize(this.#bus, { sender, action, details, interactive }),
+      credentials: () => samePerson(() => credentialsOf(this.#bus, sender)),
+      authorize: (action, details = {}) =>
+        samePerson(() => authorize(this.#bus, { sender, action, details, interactive })),
     });
     return [signatureOf(method.out), body];
+  }
+
+  /** Asks about a sender only over the connection on which the call came: on another its name is somebody else's. */
+  async #inEpoch<T>(epoch: number, ask: () => Promise<T>): Promise<T> {
+    const lost = () => new Failure('BH403', 'the connection over which it was asked is lost');
+    if (this.#bus.epoch !== epoch) throw lost();
+    const answer = await ask();
+    if (this.#bus.epoch !== epoch) throw lost();
+    return answer;
   }
 
   #find(object: ServiceObject | undefined, head: Head, path: string): ServiceMethod {

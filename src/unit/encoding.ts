@@ -20,7 +20,11 @@ const oneLine = (value: string) => [escapeSpecifiers(value)];
 /** Free text and words of a fixed vocabulary. */
 export const TEXT: Encoding<string> = { signature: 's', bus: (value) => value, text: oneLine };
 
-export const FLAG: Encoding<boolean> = { signature: 'b', bus: (value) => value, text: (value) => [value ? 'yes' : 'no'] };
+export const FLAG: Encoding<boolean> = {
+  signature: 'b',
+  bus: (value) => value,
+  text: (value) => [value ? 'yes' : 'no'],
+};
 
 export const COUNT: Encoding<Amount> = { signature: 't', bus: (value) => value, text: (value) => [String(value)] };
 
@@ -45,7 +49,11 @@ export const CPU_QUOTA: Encoding<Amount> = {
   text: (value) => [value === 'infinity' ? '' : `${value / 10_000}%`],
 };
 
-export const UNITS: Encoding<readonly string[]> = { signature: 'as', bus: (value) => [...value], text: (value) => [value.join(' ')] };
+export const UNITS: Encoding<readonly string[]> = {
+  signature: 'as',
+  bus: (value) => [...value],
+  text: (value) => [value.join(' ')],
+};
 
 /** `NAME=value` assignments. */
 export const ASSIGNMENTS: Encoding<readonly string[]> = {
@@ -61,11 +69,15 @@ export const LOG_FIELDS: Encoding<readonly string[]> = {
   text: (value) => value.map((field) => escapeSpecifiers(quoteWord(field))),
 };
 
-/** One command, of which systemd expands nothing: ':' in a unit file, `no-env-expand` on the bus. */
+/**
+ * One command, of which systemd expands nothing: each '$' is doubled. `ExecStartEx` with `no-env-expand` would say the
+ * same, but systemd 252 writes it into the transient unit file under that name and cannot read it back at a
+ * daemon-reload ("Service has no ExecStart=", load state bad-setting).
+ */
 export const COMMAND: Encoding<Command> = {
-  signature: 'a(sasas)',
-  bus: (value) => [[value[0] ?? '', [...value], ['no-env-expand']]],
-  text: (value) => [`:${value.map((word) => escapeSpecifiers(quoteWord(word))).join(' ')}`],
+  signature: 'a(sasb)',
+  bus: (value) => [[value[0] ?? '', value.map(escapeVariables), false]],
+  text: (value) => [value.map((word) => escapeSpecifiers(escapeVariables(quoteWord(word)))).join(' ')],
 };
 
 /** Exit statuses that count as success (no signals). */
@@ -83,4 +95,9 @@ function exactBytes(bytes: number): string {
 /** A '%' in a unit file begins a specifier. Over the bus nothing is expanded. */
 function escapeSpecifiers(text: string): string {
   return text.replaceAll('%', '%%');
+}
+
+/** A '$' in a command begins a variable, on the bus, too. */
+function escapeVariables(text: string): string {
+  return text.replaceAll('$', '$$$$');
 }

@@ -1,4 +1,17 @@
-import { ASSIGNMENTS, BYTES, COMMAND, COUNT, CPU_QUOTA, type Encoding, EXIT_STATUSES, FLAG, LOG_FIELDS, TEXT, TIME, UNITS } from './encoding.ts';
+import {
+  ASSIGNMENTS,
+  BYTES,
+  COMMAND,
+  COUNT,
+  CPU_QUOTA,
+  type Encoding,
+  EXIT_STATUSES,
+  FLAG,
+  LOG_FIELDS,
+  TEXT,
+  TIME,
+  UNITS,
+} from './encoding.ts';
 
 /** One unit setting: its key in a unit file, its name and type on D-Bus, and the declaration's key behind it. */
 interface PropertyRow<Value> {
@@ -31,7 +44,7 @@ export const PROPERTIES = {
   collectMode: row('Unit', 'CollectMode', 'CollectMode', TEXT),
   type: row('Service', 'Type', 'Type', TEXT),
   notifyAccess: row('Service', 'NotifyAccess', 'NotifyAccess', TEXT),
-  execStart: row('Service', 'ExecStart', 'ExecStartEx', COMMAND, 'exec'),
+  execStart: row('Service', 'ExecStart', 'ExecStart', COMMAND, 'exec'),
   environment: row('Service', 'Environment', 'Environment', ASSIGNMENTS),
   startTimeout: row('Service', 'TimeoutStartSec', 'TimeoutStartUSec', TIME, 'health.start-timeout'),
   stopTimeout: row('Service', 'TimeoutStopSec', 'TimeoutStopUSec', TIME, 'stop.timeout'),

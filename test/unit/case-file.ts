@@ -26,7 +26,12 @@ export interface Outcome {
 
 export const CASES = `${PROJECT}/test/cases`;
 
-const PATHS = { lib: '/usr/lib/bulkhead', run: '/run/bulkhead', versions: '/opt/plugin', nspawn: '/usr/bin/systemd-nspawn' };
+const PATHS = {
+  lib: '/usr/lib/bulkhead',
+  run: '/run/bulkhead',
+  versions: '/opt/plugin',
+  nspawn: '/usr/bin/systemd-nspawn',
+};
 
 export function directives(text: string): Directive[] {
   return text.split('\n').flatMap((line) => {
@@ -63,13 +68,16 @@ function shortName(file: string): string {
 }
 
 function templateTexts(name: string): DeclarationText[] | undefined {
-  const file = [`${CASES}/templates/${name}.yaml`, `${PROJECT}/templates/plugins/${name}.yaml`].find((path) => existsSync(path));
+  const file = [`${CASES}/templates/${name}.yaml`, `${PROJECT}/templates/plugins/${name}.yaml`].find((path) =>
+    existsSync(path),
+  );
   return file === undefined ? undefined : [textOf(file)];
 }
 
 function hostFor(declaration: Declaration, all: readonly Directive[]): HostFacts {
   const files = new Map<string, 'directory' | 'executable' | 'file' | 'missing'>();
-  for (const path of requiredPaths(declaration, PATHS)) files.set(path, isProgram(path, declaration) ? 'executable' : 'directory');
+  for (const path of requiredPaths(declaration, PATHS))
+    files.set(path, isProgram(path, declaration) ? 'executable' : 'directory');
   for (const path of values(all, 'host-missing')) files.set(path, 'missing');
   for (const path of values(all, 'host-file')) files.set(path, 'file');
   for (const path of values(all, 'host-directory')) files.set(path, 'directory');

@@ -20,15 +20,23 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'expect-slice': (outcome, rest) => assert.equal(outcome.sandbox?.sliceUnit, rest),
   'expect-anchor': (outcome, rest) => assert.equal(outcome.sandbox?.anchorUnit, rest),
   'expect-machine': (outcome, rest) => assert.equal(outcome.sandbox?.machine, rest),
-  'expect-arg': ({ sandbox }, rest) => assert.ok(sandbox?.command.includes(rest), `no '${rest}' in ${sandbox?.command.join('\n')}`),
+  'expect-arg': ({ sandbox }, rest) =>
+    assert.ok(sandbox?.command.includes(rest), `no '${rest}' in ${sandbox?.command.join('\n')}`),
   'expect-no-arg': ({ sandbox }, rest) => {
-    assert.deepEqual(existing(sandbox).command.filter((arg) => arg.startsWith(rest)), []);
+    assert.deepEqual(
+      existing(sandbox).command.filter((arg) => arg.startsWith(rest)),
+      [],
+    );
   },
   'expect-exec': ({ sandbox }, rest) => {
     const { command } = existing(sandbox);
     assert.deepEqual(command.slice(command.indexOf('--') + 1), JSON.parse(rest));
   },
-  'expect-listener': ({ plan }, rest) => assert.ok(plan?.listeners.some(({ key }) => key === rest), `no '${rest}'`),
+  'expect-listener': ({ plan }, rest) =>
+    assert.ok(
+      plan?.listeners.some(({ key }) => key === rest),
+      `no '${rest}'`,
+    ),
   'expect-value': ({ declaration }, rest) => {
     const [, path = '', json = ''] = /^(\S+) (.*)$/.exec(rest) ?? [];
     let value: unknown = existing(declaration);
@@ -38,10 +46,23 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'expect-origin': ({ origins }, rest, file) => {
     const [key = '', ...words] = rest.split(' ');
     const origin = origins.get(key);
-    const actual = origin === undefined ? 'nowhere' : origin.kind === 'built-in' ? 'built-in' : `${origin.file} ${origin.line}:${origin.column}`;
+    const actual =
+      origin === undefined
+        ? 'nowhere'
+        : origin.kind === 'built-in'
+          ? 'built-in'
+          : `${origin.file} ${origin.line}:${origin.column}`;
     const [kind, ...more] = words;
-    const expected = kind === 'declaration' ? [basename(file), ...more] : kind === 'template' ? [`templates/${more[0]}.yaml`, ...more.slice(1)] : words;
-    assert.ok(`${actual} `.startsWith(`${expected.join(' ')} `), `'${key}' comes from ${actual}, not ${expected.join(' ')}`);
+    const expected =
+      kind === 'declaration'
+        ? [basename(file), ...more]
+        : kind === 'template'
+          ? [`templates/${more[0]}.yaml`, ...more.slice(1)]
+          : words;
+    assert.ok(
+      `${actual} `.startsWith(`${expected.join(' ')} `),
+      `'${key}' comes from ${actual}, not ${expected.join(' ')}`,
+    );
   },
 };
 
@@ -53,7 +74,10 @@ function existing<Value>(value: Value | undefined): Value {
 function checkProperty(properties: readonly BusProperty[], rest: string): void {
   const [, name = '', expected = ''] = /^(\S+) ?(.*)$/.exec(rest) ?? [];
   const property = properties.find(([busName]) => busName === name);
-  assert.ok(property !== undefined, `'${name}' is not set; set are ${properties.map(([busName]) => busName).join(', ')}`);
+  assert.ok(
+    property !== undefined,
+    `'${name}' is not set; set are ${properties.map(([busName]) => busName).join(', ')}`,
+  );
   assert.equal(shown(property[2]), expected, name);
 }
 
@@ -69,9 +93,14 @@ function addTests(directory: string, isBroken: boolean): void {
     it(name, () => {
       const all = directives(readFileSync(file, 'utf8'));
       const outcome = runCase(file);
-      const problems = outcome.problems.map(formatProblem).map((line) => line.replace(`${file.replace(`${CASES}/`, '')}:`, ''));
+      const problems = outcome.problems
+        .map(formatProblem)
+        .map((line) => line.replace(`${file.replace(`${CASES}/`, '')}:`, ''));
       const expected = all.filter(({ word }) => word === 'expect-problem').map(({ rest }) => rest);
-      assert.deepEqual(problems.map((line) => line.replace(/^(\S*?\d+:\d+):/, '$1')), expected);
+      assert.deepEqual(
+        problems.map((line) => line.replace(/^(\S*?\d+:\d+):/, '$1')),
+        expected,
+      );
       assert.equal(expected.length > 0, isBroken, 'a case belongs to test/cases/broken exactly when it has problems');
       const checks = all.filter(({ word }) => word !== 'expect-problem' && !SET_UP.includes(word));
       assert.ok(isBroken || checks.length > 0, 'the case expects nothing');

@@ -58,6 +58,7 @@ async function perform(manager: Manager, name: string, verb: ControlVerb, world:
     lost: () => progress.note('the supervisor is away'),
     back: () => progress.note('the supervisor is back'),
   });
+  const agent = await world.passwordAgent();
   try {
     await feed.follow();
     await manager.control(name, verb);
@@ -65,6 +66,7 @@ async function perform(manager: Manager, name: string, verb: ControlVerb, world:
   } catch (thrown) {
     throw explained(asFailure(thrown), name);
   } finally {
+    agent.release();
     feed.release();
     progress.release();
   }

@@ -13,6 +13,8 @@ const FIRST_FD = 3;
 const LAST_CALL_MS = 1000; // a silent connection is kept open so long after SIGTERM: a request may be on its way
 
 let stopping = false;
+/** Connections without a request in hand. */
+const silent = new Set();
 
 /** The one function to change: what this plugin is for. */
 function answer(method, path, body) {
@@ -32,7 +34,14 @@ async function respond(request, response) {
 
 function listen(fd) {
   const server = http.createServer({ keepAliveTimeout: 75_000 }, (request, response) => {
+    const { socket } = request;
+    silent.delete(socket);
+    response.on('finish', () => socket.destroyed || silent.add(socket));
     respond(request, response).catch(() => response.destroy()); // the client left in the middle of its request
+  });
+  server.on('connection', (socket) => {
+    silent.add(socket);
+    socket.on('close', () => silent.delete(socket));
   });
   server.listen({ fd });
   return server;
@@ -50,7 +59,8 @@ function stop(servers) {
     // Not server.close(): that cuts silent connections at once, together with a request that is on its way in.
     net.Server.prototype.close.call(server, closed);
   }
-  setTimeout(() => servers.forEach((server) => server.closeIdleConnections()), LAST_CALL_MS);
+  // Nor server.closeIdleConnections(): it knows only those that had a request before.
+  setTimeout(() => silent.forEach((socket) => socket.destroy()), LAST_CALL_MS);
 }
 
 const count = Number(process.env.LISTEN_FDS ?? 0);

@@ -3,7 +3,7 @@
  * control-stand-in.ts. It needs a declared plugin `hello`.
  */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from '../../../src/control/wire-names.ts';
@@ -153,23 +153,35 @@ describe('control API', function () {
   });
 
   it('tells new events to who follows', async () => {
-    const following = new Promise<string>((resolve) => {
-      const program = fileURLToPath(new URL('../../../src/bulkheadctl.js', import.meta.url));
-      const child = execFile(process.execPath, [program, 'events', '-f', '--json'], { cwd: '/' }, (_error, out) =>
-        resolve(out),
-      );
-      setTimeout(() => child.kill('SIGINT'), 4000);
+    const program = fileURLToPath(new URL('../../../src/bulkheadctl.js', import.meta.url));
+    const child = spawn(process.execPath, [program, 'events', '-f', '--json'], { cwd: '/' });
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
     });
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    const numbers = () =>
+      out
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line).number as number);
+    await until('what happened before is shown', () => numbers().length > 0);
+    const before = numbers().length;
     assert.equal((await ctl(['restart', 'hello'])).status, 0);
-    const numbers = (await following)
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line).number as number);
-    assert.ok(numbers.length > 0, 'no event was told');
+    await until('what happens is shown', () => numbers().length > before);
+    child.kill('SIGINT');
+    assert.equal(await ended, 0);
     assert.deepEqual(
-      numbers,
-      [...new Set(numbers)].sort((one, other) => one - other),
+      numbers(),
+      [...new Set(numbers())].sort((one, other) => one - other),
     );
   });
 });
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error(`not within 20 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Owner } from '../../../src/base/owner.ts';
@@ -23,6 +25,12 @@ export async function asNobody(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
+/** Unique names that this process has on the system bus. */
+export async function ownNames(): Promise<string[]> {
+  const list = JSON.parse(await run('busctl', '--json=short', 'list')) as { name: string; pid: number | null }[];
+  return list.filter(({ name, pid }) => pid === process.pid && name.startsWith(':')).map(({ name }) => name);
+}
+
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -32,6 +40,44 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await sleep(10);
+  }
+}
+
+/** Stands between a client and a socket, and can go away and come back. */
+export class SocketProxy {
+  readonly path: string;
+  readonly #target: string;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+
+  constructor(path: string, target: string) {
+    this.path = path;
+    this.#target = target;
+  }
+
+  open(): Promise<void> {
+    rmSync(this.path, { force: true });
+    const server = createServer((client) => {
+      const upstream = createConnection(this.#target);
+      for (const [from, to] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
+        this.#sockets.add(from);
+        from.pipe(to);
+        from.on('error', () => to.destroy());
+        from.on('close', () => to.destroy());
+      }
+    });
+    this.#server = server;
+    return new Promise((resolve) => server.listen(this.path, resolve));
+  }
+
+  release(): void {
+    this.#server?.close();
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
+    rmSync(this.path, { force: true });
   }
 }
 
@@ -56,10 +102,9 @@ export class Scene {
     return this.keep(new Bus({ ...options, onDefect: this.onDefect, ...limit }));
   }
 
-  manager(privateSocket: string | undefined = PRIVATE_SOCKET): Manager {
-    return this.keep(
-      new Manager({ clock: systemClock, onDefect: this.onDefect, privateSocket, busSockets: [SYSTEM_BUS_SOCKET] }),
-    );
+  manager(privateSocket = PRIVATE_SOCKET, busSocket = SYSTEM_BUS_SOCKET): Manager {
+    const sockets = { privateSocket, busSockets: [busSocket] };
+    return this.keep(new Manager({ clock: systemClock, onDefect: this.onDefect, ...sockets }));
   }
 
   /** A manager that has only the system bus. */

@@ -29,7 +29,6 @@ describe('systemd door: notifications, descriptor store, journal', function () {
     const properties = [
       ['Type', 's', 'notify'],
       ['FileDescriptorStoreMax', 'u', 16],
-      ['FileDescriptorStorePreserve', 's', 'restart'],
       command(process.execPath, program),
     ] as const;
     assert.equal(await manager.startTransientUnit(unit, properties), 'done');

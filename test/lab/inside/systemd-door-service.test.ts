@@ -47,6 +47,7 @@ describe('systemd door: our own service', function () {
   let scene: Scene;
   let service: Service;
   let waiting: (() => void)[] = [];
+  const refusals: string[] = [];
 
   before(async () => {
     writeFileSync(POLICY, POLICY_TEXT);
@@ -124,6 +125,18 @@ describe('systemd door: our own service', function () {
           out: [],
           run: () => {
             throw new TypeError('secret /path/to/source.ts');
+          },
+        },
+        WaitThenManage: {
+          doc: 'Waits, then needs a right.',
+          in: [],
+          out: [],
+          run: async (call) => {
+            await new Promise<void>((resolve) => waiting.push(resolve));
+            await call
+              .authorize('org.bulkhead.test')
+              .catch((thrown: unknown) => refusals.push(asFailure(thrown).message));
+            return [];
           },
         },
         Wait: { doc: 'Waits.', in: [], out: [], run: () => new Promise((resolve) => waiting.push(() => resolve([]))) },
@@ -248,6 +261,17 @@ describe('systemd door: our own service', function () {
     await until('both came', () => seen.length === 2);
     assert.deepEqual(seen, [['it'], [NAME, { Number: new Variant('t', 'infinity') }, []]]);
     assert.throws(() => service.emit(PATH, NAME, 'Nothing', []), RangeError);
+  });
+
+  it("does not take a caller of a lost connection for who has the caller's name now", async () => {
+    const call = run('busctl', 'call', NAME, PATH, NAME, 'WaitThenManage').catch(() => undefined);
+    await until('the call is under way', () => waiting.length === 1);
+    await run('systemctl', 'restart', 'dbus');
+    await until('the name is ours again', () => service.named);
+    for (const go of waiting) go();
+    await until('it ended', () => service.callsUnderWay === 0);
+    await call;
+    assert.deepEqual(refusals, ['the connection over which it was asked is lost']);
   });
 
   it('is there again after a restart of the bus', async () => {

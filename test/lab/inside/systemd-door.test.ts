@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
-import { createConnection, createServer, type Socket } from 'node:net';
 import type { Failure } from '../../../src/base/failure.ts';
 import { PRIVATE_SOCKET } from '../../../src/systemd/address.ts';
 import type { Bus, CallParts } from '../../../src/systemd/bus.ts';
@@ -8,7 +7,7 @@ import type { Resync } from '../../../src/systemd/manager.ts';
 import { SYSTEMD_NAME } from '../../../src/systemd/manager-link.ts';
 import { type UnitEvent, UnitEvents } from '../../../src/systemd/unit-events.ts';
 import { unitPath } from '../../../src/systemd/unit-path.ts';
-import { asNobody, command, run, Scene, SLEEPER, sleep, until } from './systemd-door-lab.ts';
+import { asNobody, command, ownNames, run, Scene, SLEEPER, SocketProxy, sleep, until } from './systemd-door-lab.ts';
 
 const DBUS = { destination: 'org.freedesktop.DBus', path: '/org/freedesktop/DBus', interface: 'org.freedesktop.DBus' };
 const GET_ID: CallParts = { ...DBUS, member: 'GetId' };
@@ -123,12 +122,6 @@ describe('systemd door', function () {
       assert.equal(bus.ownerOf(SYSTEMD_NAME), owner);
       tracked.release();
     });
-
-    /** Unique names of this process's connections. */
-    async function ownNames(): Promise<string[]> {
-      const list = JSON.parse(await run('busctl', '--json=short', 'list')) as { name: string; pid: number | null }[];
-      return list.filter(({ name, pid }) => pid === process.pid && name.startsWith(':')).map(({ name }) => name);
-    }
   });
 
   describe('a connection to the bus', () => {
@@ -256,7 +249,7 @@ describe('systemd door', function () {
 
       it('starts a transient unit, reads it, kills it, and sees its death', async () => {
         const { manager, seen } = started();
-        assert.equal(await manager.version(), 257);
+        assert.ok((await manager.version()) >= 252);
         assert.equal(manager.way, way);
         const unit = scene.unit(`plugin-door-life-${way}`);
         const properties = [...SLEEPER, ['MemoryMax', 't', 'infinity'], ['TasksMax', 't', 50]] as const;
@@ -329,7 +322,11 @@ describe('systemd door', function () {
         await manager.startTransientUnit(unit, SLEEPER);
         await sleep(50);
         const pid = await manager.unitProperty(unit, 'Service', 'MainPID');
+        const slow = ['ExecStartPre', 'a(sasb)', [['/usr/bin/sleep', ['sleep', '1'], false]]] as const;
+        const job = manager.startTransientUnit(scene.unit(`plugin-door-reload-slow-${way}`), [...SLEEPER, slow]);
+        await sleep(100);
         await run('systemctl', 'daemon-reload');
+        assert.equal(await job, 'done');
         await until('a resync came', () => resyncs.some(({ reason }) => reason === 'reloaded'));
         assert.equal(manager.reloading, false);
         assert.ok(!seen.some((event) => event.kind === 'removed'));
@@ -373,51 +370,67 @@ describe('systemd door', function () {
   }
 
   describe('the way to systemd', () => {
+    let proxy: SocketProxy;
+
+    beforeEach(async () => {
+      proxy = new SocketProxy('/run/systemd-door-test.sock', PRIVATE_SOCKET);
+      await proxy.open();
+    });
+
+    afterEach(() => {
+      proxy.release();
+    });
+
+    const slow = ['ExecStartPre', 'a(sasb)', [['/usr/bin/sleep', ['sleep', '1'], false]]] as const;
+
     it('is the system bus while the private socket is away', async () => {
-      const path = '/run/systemd-door-test.sock';
-      const proxied: Socket[] = [];
-      const server = createServer((client) => {
-        const upstream = createConnection(PRIVATE_SOCKET);
-        proxied.push(client, upstream);
-        for (const [from, to] of [
-          [client, upstream],
-          [upstream, client],
-        ] as const) {
-          from.pipe(to);
-          from.on('error', () => to.destroy());
-          from.on('close', () => to.destroy());
-        }
-      });
-      const listen = () => new Promise<void>((resolve) => server.listen(path, resolve));
-      await listen();
-      const manager = scene.manager(path);
+      const manager = scene.manager(proxy.path);
       const resyncs: Resync[] = [];
       manager.onResync.add((resync) => resyncs.push(resync));
       manager.start();
       await manager.version();
       assert.equal(manager.way, 'private');
-      const slow = ['ExecStartPre', 'a(sasb)', [['/usr/bin/sleep', ['sleep', '2'], false]]] as const;
       const job = manager.startTransientUnit(scene.unit('plugin-door-ways'), [...SLEEPER, slow]);
       await sleep(200);
 
-      server.close();
-      for (const socket of proxied) socket.destroy();
+      proxy.release();
       await until('the loss was noticed', () => manager.way === undefined);
-      assert.equal(await manager.version(), 257);
+      assert.ok((await manager.version()) >= 252);
       assert.equal(manager.way, 'bus');
       assert.equal(await job, 'done');
 
-      rmSync(path, { force: true });
-      await listen();
+      await proxy.open();
       await until('the private socket is used again', () => manager.way === 'private');
-      assert.equal(await manager.version(), 257);
+      await until('the bus is left', async () => (await ownNames()).length === 0);
+      assert.ok((await manager.version()) >= 252);
       assert.deepEqual(
         resyncs.map(({ way }) => way),
         ['private', 'bus', 'private'],
       );
-      manager.release();
-      for (const socket of proxied) socket.destroy();
-      server.close();
+    });
+
+    it('may be away while jobs end: their results are found afterwards', async () => {
+      const manager = scene.manager(proxy.path, '/run/none.sock');
+      manager.start();
+      await manager.version();
+      const [good, bad, old] = ['good', 'bad', 'old'].map((name) => scene.unit(`plugin-door-missed-${name}`)) as [
+        string,
+        string,
+        string,
+      ];
+      const stopSlowly = ['ExecStop', 'a(sasb)', [['/usr/bin/sleep', ['sleep', '1'], false]]] as const;
+      assert.equal(await manager.startTransientUnit(old, [...SLEEPER, stopSlowly]), 'done');
+      const failing = [['Type', 's', 'exec'], slow, command('/nonexistent')] as const;
+      const jobs = [
+        manager.startTransientUnit(good, [...SLEEPER, slow]),
+        manager.startTransientUnit(bad, failing),
+        manager.stopUnit(old),
+      ];
+      await sleep(200);
+      proxy.release();
+      await sleep(1500);
+      await proxy.open();
+      assert.deepEqual(await Promise.all(jobs), ['done', 'failed', 'done']);
     });
 
     it('fails a call when there is none in time', async () => {
@@ -426,14 +439,9 @@ describe('systemd door', function () {
     });
   });
 
-  it('passes arguments literally with no-env-expand, also after a daemon-reload', async () => {
-    const manager = scene.manager();
-    manager.start();
-    const unit = scene.unit('plugin-door-literal');
+  describe('arguments of commands', () => {
     const output = '/run/plugin-door-literal.txt';
-    const words = [
-      '/usr/bin/printf',
-      '<%s>\\n',
+    const odd = [
       '$HOME',
       '\u0024{HOME}',
       '%n',
@@ -445,24 +453,50 @@ describe('systemd door', function () {
       '\\x41',
       ';',
       '$$',
+      'x;y',
+      'ü',
+      '\t',
+      '#',
+      '@x',
     ];
-    const properties = [
+    const words = ['/usr/bin/printf', '<%s>\\n', ...odd];
+    const expected = `${odd.map((word) => `<${word}>`).join('\n')}\n`;
+    const common = [
       ['Type', 's', 'oneshot'],
       ['RemainAfterExit', 'b', true],
       ['Environment', 'as', ['HOME=/wrong', 'PERCENT=%n']],
       ['StandardOutputFileToTruncate', 's', output],
-      ['ExecStartEx', 'a(sasas)', [[words[0], words, ['no-env-expand']]]],
     ] as const;
-    const expected = `${words
-      .slice(2)
-      .map((word) => `<${word}>`)
-      .join('\n')}\n`;
-    assert.equal(await manager.startTransientUnit(unit, properties), 'done');
-    assert.equal(readFileSync(output, 'utf8'), expected);
-    await run('systemctl', 'daemon-reload');
-    assert.equal(await manager.restartUnit(unit), 'done');
-    assert.equal(readFileSync(output, 'utf8'), expected);
-    assert.deepEqual(await manager.unitProperty(unit, 'Service', 'Environment'), ['HOME=/wrong', 'PERCENT=%n']);
-    rmSync(output);
+
+    afterEach(() => {
+      rmSync(output, { force: true });
+    });
+
+    it('arrive literally with no-env-expand, also after a daemon-reload of systemd 257', async () => {
+      const manager = scene.manager();
+      manager.start();
+      const unit = scene.unit('plugin-door-literal');
+      const exec = ['ExecStartEx', 'a(sasas)', [[words[0], words, ['no-env-expand']]]] as const;
+      assert.equal(await manager.startTransientUnit(unit, [...common, exec]), 'done');
+      assert.equal(readFileSync(output, 'utf8'), expected);
+      assert.deepEqual(await manager.unitProperty(unit, 'Service', 'Environment'), ['HOME=/wrong', 'PERCENT=%n']);
+      if ((await manager.version()) < 257) return; // 252 cannot read its own ExecStartEx=; see properties.ts
+      await run('systemctl', 'daemon-reload');
+      assert.equal(await manager.restartUnit(unit), 'done');
+      assert.equal(readFileSync(output, 'utf8'), expected);
+    });
+
+    it('arrive literally with each $ doubled, and the unit stays loaded over a daemon-reload, on every systemd', async () => {
+      const manager = scene.manager();
+      manager.start();
+      const unit = scene.unit('plugin-door-doubled');
+      const doubled = words.map((word) => word.replaceAll('$', '$$$$'));
+      const exec = ['ExecStart', 'a(sasb)', [[words[0], doubled, false]]] as const;
+      assert.equal(await manager.startTransientUnit(unit, [...common, exec]), 'done');
+      assert.equal(readFileSync(output, 'utf8'), expected);
+      await run('systemctl', 'daemon-reload');
+      assert.equal(await manager.unitProperty(unit, 'Unit', 'LoadState'), 'loaded');
+      await manager.setUnitProperties(unit, true, [['TasksMax', 't', 60]]);
+    });
   });
 });

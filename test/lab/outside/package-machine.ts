@@ -63,10 +63,15 @@ export class Machine {
   }
 }
 
-/** Makes packages of this checkout, compressed quickly, and returns the path of the one asked for. */
-export async function makePackage(name: 'bulkhead' | 'bulkhead-node', version?: string): Promise<string> {
-  const output = 'build/test-packages';
-  const options = ['--fast', '--output', output];
+/** Makes a package of this checkout, compressed quickly unless it is to be as released, and returns its path. */
+export async function makePackage(
+  name: 'bulkhead' | 'bulkhead-node',
+  version?: string,
+  compression: 'fast' | 'release' = 'fast',
+): Promise<string> {
+  const output = `build/test-packages/${compression}`;
+  const options = ['--output', output];
+  if (compression === 'fast') options.push('--fast');
   if (version !== undefined) options.push('--version', version);
   if (name === 'bulkhead-node') options.push('--with-node');
   const printed = await must('packaging/package', options);

@@ -39,7 +39,8 @@ describe('the Debian package', function () {
     machine.get(
       "find /sys/fs/cgroup/plugin.slice /sys/fs/cgroup/system.slice/system-plugin.slice -name cgroup.procs -exec cat {} + | sort -n | paste -sd' '",
     );
-  const answers = async () => assert.match(await machine.get(`curl -sS --max-time 5 http://127.0.0.1:${PORT}/`), /hello from python/);
+  const answers = async () =>
+    assert.match(await machine.get(`curl -sS --max-time 5 http://127.0.0.1:${PORT}/`), /hello from python/);
   const added = async () => (await machine.get(SNAPSHOT)).split('\n').filter((path) => !untouched.includes(path));
 
   const declareExample = () =>
@@ -64,18 +65,30 @@ describe('the Debian package', function () {
       const table = filesOfTable();
       assert.ok(table.length > 20);
       const shipped = (await machine.get('dpkg -L bulkhead')).split('\n');
-      const found = await machine.get(`stat -c '%n %a %U:%G' ${table.map(({ path }) => shippedName(path, shipped)).join(' ')}`);
-      const expected = table.map(({ path, mode }) => `${shippedName(path, shipped)} ${mode.replace(/^0/, '')} root:root`);
+      const found = await machine.get(
+        `stat -c '%n %a %U:%G' ${table.map(({ path }) => shippedName(path, shipped)).join(' ')}`,
+      );
+      const expected = table.map(
+        ({ path, mode }) => `${shippedName(path, shipped)} ${mode.replace(/^0/, '')} root:root`,
+      );
       assert.deepEqual(found.split('\n'), expected);
       assert.equal(await machine.get('dpkg --verify bulkhead'), '');
     });
 
     it('ships nothing that somebody but root may write', async () => {
-      assert.equal(await machine.get("dpkg -L bulkhead | xargs stat -c '%A %U %n' | grep -v '^l' | grep -Ev '^.....-..-. root ' || true"), '');
+      assert.equal(
+        await machine.get(
+          "dpkg -L bulkhead | xargs stat -c '%A %U %n' | grep -v '^l' | grep -Ev '^.....-..-. root ' || true",
+        ),
+        '',
+      );
     });
 
     it('made the user of the anchors, without a shell and a home', async () => {
-      assert.match(await machine.get('getent passwd bulkhead'), /^bulkhead:[^:]*:(\d{1,3}):\1:Anchors of plugins:\/:\/usr\/sbin\/nologin$/);
+      assert.match(
+        await machine.get('getent passwd bulkhead'),
+        /^bulkhead:[^:]*:(\d{1,3}):\1:Anchors of plugins:\/:\/usr\/sbin\/nologin$/,
+      );
     });
 
     it('runs the supervisor, enabled for the next boot', async () => {
@@ -87,27 +100,35 @@ describe('the Debian package', function () {
     });
 
     it('gives the D-Bus name to the supervisor, and to nobody else', async () => {
-      const owner = await machine.get('busctl --system --json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetConnectionUnixProcessID s org.bulkhead.Manager1');
+      const owner = await machine.get(
+        'busctl --system --json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetConnectionUnixProcessID s org.bulkhead.Manager1',
+      );
       assert.deepEqual(JSON.parse(owner).data, [Number(await supervisorPid())]);
       const stolen = await machine.run(
         'setpriv --reuid=nobody --regid=nogroup --clear-groups busctl --system call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus RequestName su org.bulkhead.Manager1 6',
       );
       assert.notEqual(stolen.status, 0);
-      assert.match(stolen.stderr, /not allowed to own/);
+      assert.match(stolen.stderr, /Access denied/);
     });
 
     it('lets nobody introspect, and starts the supervisor for whoever asks', async () => {
       await machine.get('systemctl stop bulkheadd');
-      await machine.get('setpriv --reuid=nobody --regid=nogroup --clear-groups busctl --system introspect org.bulkhead.Manager1 / org.freedesktop.DBus.Introspectable');
+      await machine.get(
+        'setpriv --reuid=nobody --regid=nogroup --clear-groups busctl --system introspect org.bulkhead.Manager1 / org.freedesktop.DBus.Introspectable',
+      );
       assert.equal(await machine.get('systemctl is-active bulkheadd'), 'active');
     });
 
     it('has units without a warning, and as little exposed as promised', async () => {
       // The images have no man pages, so they cannot be looked for.
-      const verified = await machine.run('systemd-analyze verify --man=no bulkheadd.service plugin@x.service plugin.slice');
+      const verified = await machine.run(
+        'systemd-analyze verify --man=no bulkheadd.service plugin@x.service plugin.slice',
+      );
       assert.deepEqual(verified, { status: 0, stdout: '', stderr: '' });
       await machine.get('systemd-analyze security --threshold=40 bulkheadd.service');
-      await machine.get('systemctl start --no-block plugin@exposed && systemd-analyze security --threshold=10 plugin@exposed.service; result=$?; systemctl stop plugin@exposed; systemctl reset-failed plugin@exposed; exit $result');
+      await machine.get(
+        'systemctl start --no-block plugin@exposed && systemd-analyze security --threshold=10 plugin@exposed.service; result=$?; systemctl stop plugin@exposed; systemctl reset-failed plugin@exposed; exit $result',
+      );
     });
 
     it('starts the example as its manual page says', async () => {
@@ -122,7 +143,7 @@ describe('the Debian package', function () {
 
     it('as an upgrade: the same', async () => {
       await replacedUnderPlugin(() => installs(second));
-      assert.equal(await machine.get("dpkg-query -W -f '${Version}' bulkhead"), '99.0.0');
+      assert.equal(await machine.get("dpkg -s bulkhead | sed -n 's/^Version: //p'"), '99.0.0');
     });
 
     it('leaves a disabled supervisor disabled', async () => {
@@ -154,15 +175,24 @@ describe('the Debian package', function () {
 
   describe('removed', () => {
     before(async () => {
-      await machine.get("mkdir -p /etc/systemd/system/plugin@hello.service.d && printf '[Unit]\\nDescription=Mine\\n' >/etc/systemd/system/plugin@hello.service.d/override.conf && systemctl daemon-reload");
+      await machine.get(
+        "mkdir -p /etc/systemd/system/plugin@hello.service.d && printf '[Unit]\\nDescription=Mine\\n' >/etc/systemd/system/plugin@hello.service.d/override.conf && systemctl daemon-reload",
+      );
       await machine.get('dpkg --remove bulkhead 2>&1');
     });
 
     it('left no process, no unit, no listener and no name', async () => {
-      assert.equal(await machine.get("ps -eo args | grep -E 'bulkhead|plugin-|nspawn|main\\.py' | grep -v grep || true"), '');
-      assert.equal(await machine.get("systemctl list-units --all --plain --no-legend 'plugin*' 'bulkhead*'"), '');
+      assert.equal(
+        await machine.get("ps -eo args | grep -E 'bulkhead|plugin-|nspawn|main\\.py' | grep -v grep || true"),
+        '',
+      );
+      assert.equal(
+        await machine.get("systemctl list-units --state=loaded --all --plain --no-legend 'plugin*' 'bulkhead*'"),
+        '',
+      );
       assert.equal(await machine.get('find /sys/fs/cgroup -name "*plugin*" -o -name "*bulkhead*"'), '');
-      assert.equal(await machine.get(`ss -Hltn sport = :${PORT}`), '');
+      // Not even one that systemd keeps for a service that is gone; the machine has no others.
+      assert.equal(await machine.get('ss -Hlnt'), '');
       assert.doesNotMatch(await machine.get('busctl --system list --acquired --activatable'), /bulkhead/);
       assert.equal(await machine.get('findmnt -rno TARGET | grep -E "bulkhead|plugin|unix-export" || true'), '');
       assert.equal(await machine.get('systemctl is-system-running'), 'running');
@@ -192,9 +222,14 @@ describe('the Debian package', function () {
 
     it('left nothing, neither file nor user nor group', async () => {
       assert.deepEqual(await added(), []);
-      assert.equal(await machine.get('grep -l bulkhead /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/subuid /etc/subgid 2>/dev/null || true'), '');
-      assert.equal(await machine.get(`ss -Hltn sport = :${PORT}`), '');
-      assert.equal(await machine.get("dpkg-query -W -f '${db:Status-Status}' bulkhead 2>/dev/null || true"), '');
+      assert.equal(
+        await machine.get(
+          'grep -l bulkhead /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/subuid /etc/subgid 2>/dev/null || true',
+        ),
+        '',
+      );
+      assert.equal(await machine.get('ss -Hlnt'), '');
+      assert.equal(await machine.get('dpkg -l bulkhead 2>/dev/null | grep bulkhead || true'), '');
     });
   });
 
@@ -213,7 +248,7 @@ describe('the Debian package', function () {
       await inside(`dpkg -i /tmp/${basename(first)} 2>&1`);
       assert.equal(await inside('systemctl is-enabled bulkheadd'), 'enabled');
       assert.match(await inside('getent passwd bulkhead'), /^bulkhead:/);
-      assert.equal(await machine.get("ps -eo args | grep bulkhead | grep -v grep || true"), '');
+      assert.equal(await machine.get('ps -eo args | grep bulkhead | grep -v grep || true'), '');
       assert.notEqual((await machine.run('systemctl is-active bulkheadd')).stdout.trim(), 'active');
     });
 

@@ -159,10 +159,27 @@ describe('bulkheadctl', () => {
       };
       await run('restart hello', world);
       const drawn = world.err.text.split('\r\u001b[K');
-      assert.ok(drawn.some((line) => line.startsWith('restart hello (0ms)')));
+      assert.equal(drawn[0], '');
+      assert.ok(drawn[1]?.startsWith('restart hello (0ms): starting: a'));
       assert.ok(drawn.some((line) => line.startsWith('restart hello (2s): starting: a')));
       assert.ok(drawn.every((line) => line.length < 40));
       assert.equal(drawn.at(-1), '');
+      assert.equal(world.clock.timers, 0);
+    });
+
+    it('clear the line after the last event, however late that is told', async () => {
+      const { manager, world } = worldWith(status('hello'));
+      world.err.interactive = true;
+      const fetch = manager.events.bind(manager);
+      manager.events = async (after, limit) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return fetch(after, limit);
+      };
+      manager.onControl = async () => manager.happen(event(1, { kind: 'ready', text: 'it is' }));
+      await run('start hello', world);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.match(world.err.text, /ready: it is/);
+      assert.ok(world.err.text.endsWith('\r\u001b[K'));
       assert.equal(world.clock.timers, 0);
     });
 

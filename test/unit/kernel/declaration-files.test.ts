@@ -57,6 +57,22 @@ describe('declaration files', () => {
     assert.deepEqual(loadDeclaration('hello', roots).declaration?.exec, ['/bin/from-template']);
   });
 
+  it('sees every change at once, of the file and of its template', () => {
+    write('templates/mine.yaml', 'exec: [/bin/one]\n');
+    write('etc/hello.yaml', 'template: mine\n');
+    const exec = () => loadDeclaration('hello', roots).declaration?.exec?.[0];
+    assert.equal(exec(), '/bin/one');
+    assert.equal(loadDeclaration('hello', roots).declaration, loadDeclaration('hello', roots).declaration);
+    write('templates/mine.yaml', 'exec: [/bin/two]\n');
+    assert.equal(exec(), '/bin/two');
+    write('etc/hello.yaml', 'template: mine\nexec: [/bin/six]\n');
+    assert.equal(exec(), '/bin/six');
+    rmSync(join(top, 'templates/mine.yaml'));
+    assert.deepEqual(codes('hello'), ['BH106']);
+    write('templates/mine.yaml', 'exec: [/bin/two]\n');
+    assert.equal(exec(), '/bin/six');
+  });
+
   it('lists what is declared in any form, and not what is masked', () => {
     write('etc/one.yaml', 'exec: [/bin/x]\n');
     write('usr/masked.yaml', 'exec: [/bin/x]\n');

@@ -91,6 +91,10 @@ export class FakeWorld implements World {
     return this.runStatus;
   }
 
+  async passwordAgent() {
+    return { release: () => {} };
+  }
+
   interrupted(): Promise<void> {
     return new Promise((resolve) => {
       this.interrupt = resolve;

@@ -1,0 +1,93 @@
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { anchorUnitName, pluginSliceName } from '../../../src/plan/identity.ts';
+import { PAYLOAD_GROUP } from '../../../src/sandbox/sandbox.ts';
+import { declare, run } from '../../support/system.ts';
+import { groupsIn, processesBelow } from './processes.ts';
+
+/** Where test/bench/bench put what the benchmarks need. */
+export const BENCH_DIRECTORY = '/opt/bulkhead-bench';
+
+export type Language = 'c' | 'python' | 'node';
+
+/** A payload of the benchmarks as a plugin: a version directory and a declaration, as a user would make them. */
+export class BenchPlugin {
+  readonly name: string;
+  readonly anchor: string;
+  readonly language: Language;
+
+  constructor(name: string, language: Language) {
+    this.name = name;
+    this.anchor = anchorUnitName(name);
+    this.language = language;
+  }
+
+  /** The program on the host and its arguments, as the other ways to start it need them. */
+  get command(): readonly string[] {
+    const directory = `/opt/plugin/${this.name}/v1`;
+    switch (this.language) {
+      case 'c':
+        return [`${directory}/main`];
+      case 'python':
+        return ['/usr/bin/python3', `${directory}/main.py`];
+      case 'node':
+        return ['/usr/bin/node', `${directory}/main.js`];
+    }
+  }
+
+  /** The same program as the sandbox sees it. */
+  get commandInside(): readonly string[] {
+    return this.command.map((word) => word.replace(`/opt/plugin/${this.name}/v1/`, '/plugin/'));
+  }
+
+  install(declaration: readonly string[]): void {
+    const directory = `/opt/plugin/${this.name}/v1`;
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    if (this.language === 'c') {
+      cpSync(`${BENCH_DIRECTORY}/payload`, `${directory}/main`);
+      chmodSync(`${directory}/main`, 0o755);
+    } else {
+      const file = this.language === 'python' ? 'main.py' : 'main.js';
+      cpSync(`${BENCH_DIRECTORY}/${file}`, `${directory}/${file}`);
+    }
+    const template = this.language === 'c' ? 'native' : this.language;
+    declare(this.name, [`template: ${template}`, 'version: v1', ...declaration]);
+  }
+
+  async remove(): Promise<void> {
+    await run('systemctl', 'stop', this.anchor);
+    rmSync(`/etc/bulkhead/plugins/${this.name}.yaml`, { force: true });
+    rmSync(`/opt/plugin/${this.name}`, { recursive: true, force: true });
+  }
+
+  /** Host pids of the payloads that run now. */
+  payloads(): number[] {
+    return this.sandboxes().flatMap((cgroup) =>
+      processesBelow(`${cgroup}/${PAYLOAD_GROUP}`)
+        .filter(({ name }) => name !== 'plugin-init')
+        .map(({ pid }) => pid),
+    );
+  }
+
+  /** The options of systemd-nspawn with which a sandbox of this plugin runs now. */
+  nspawnOptions(): string[] {
+    const nspawn = processesBelow(this.#slice).find(({ name }) => name === 'systemd-nspawn');
+    if (nspawn === undefined) throw new Error(`no sandbox of '${this.name}' runs`);
+    const [, ...words] = readFileSync(`/proc/${nspawn.pid}/cmdline`, 'utf8').split('\0');
+    const end = words.findIndex((word) => !word.startsWith('--'));
+    return words.slice(0, end);
+  }
+
+  /** The cgroups of the sandboxes that there are now. */
+  sandboxes(): string[] {
+    return groupsIn(this.#slice).map((group) => `${this.#slice}/${group}`);
+  }
+
+  get #slice(): string {
+    return `/plugin.slice/${pluginSliceName(this.name)}`;
+  }
+}
+
+/** Whether the cgroups of all plugins are gone. */
+export function sandboxesLeft(): boolean {
+  return groupsIn('/plugin.slice').length > 0;
+}

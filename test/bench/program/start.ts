@@ -1,0 +1,210 @@
+import { declarationLines } from './declaration-lines.ts';
+import { executions } from './exec-trace.ts';
+import { journal } from './journal.ts';
+import { machineFacts } from './machine.ts';
+import { options } from './options.ts';
+import { BenchPlugin, type Language } from './plugin.ts';
+import { deliver, progress } from './result.ts';
+import { MARKS, type Mark, type Marks, marksOf } from './start-marks.ts';
+import { learnOptions, type Start, startOnce, VARIANTS, type Variant } from './start-variants.ts';
+import { median, pairedRatio, type Summary, summarise } from './statistics.ts';
+import { Systemd } from './systemd.ts';
+import { figure, table } from './table.ts';
+
+/** A sandbox is to be ready within so many times what plain nspawn without its filter takes. */
+const AIM = 1.3;
+
+const PAYLOADS: Readonly<Record<Language, string>> = { c: 'static C', python: 'python3', node: 'node' };
+
+interface Row {
+  readonly payload: Language;
+  readonly variant: Variant;
+  /** From the order (the call; for bulkhead the supervisor's order) to the payload's first instruction, ms. */
+  readonly first: Summary;
+  /** From the same to the moment at which whoever ordered it knows that it is ready, ms. */
+  readonly known: Summary | undefined;
+  /** Median of CPU time, start and stop together, ms. */
+  readonly cpu: number | undefined;
+  /** Of the medians of `first`, and in pairs of the same round. */
+  readonly timesBare: number | undefined;
+  readonly timesNspawn: number | undefined;
+  readonly timesNspawnPaired: number | undefined;
+}
+
+interface Figures {
+  readonly rows: readonly Row[];
+  /** bulkhead only: from the call of `systemctl start` to the first instruction, and to the end of the job; ms. */
+  readonly declaration: readonly { readonly payload: Language; readonly first: Summary; readonly done: Summary }[];
+  /** The first start of all, with nothing compiled or cached: call to end of the job, ms. */
+  readonly cold: readonly { readonly payload: Language; readonly done: number }[];
+  /** Where the time goes: median ms from each mark to the next one that was seen. */
+  readonly stages: readonly { readonly variant: Variant; readonly to: Mark; readonly ms: number }[];
+  readonly aim: { readonly times: number; readonly reached: boolean };
+}
+
+const { n, quick, out, revision, trace } = options(30);
+const machine = await machineFacts(revision);
+const systemd = new Systemd();
+const plugins = (Object.keys(PAYLOADS) as Language[])
+  .filter((language) => !quick || language === 'c')
+  .map((language) => new BenchPlugin(`bench-${language}`, language));
+const variants = Object.keys(VARIANTS) as Variant[];
+
+const starts: Start[] = [];
+const cold: { payload: Language; done: number }[] = [];
+try {
+  for (const [index, plugin] of plugins.entries()) {
+    plugin.install(declarationLines({ port: 8200 + index }));
+    const first = Date.now();
+    await systemd.start(plugin.anchor);
+    cold.push({ payload: plugin.language, done: Date.now() - first });
+    learnOptions(plugin);
+    await systemd.stop(plugin.anchor);
+  }
+  // Round 0 warms everything up and is not counted. Each round begins with another variant.
+  for (let round = 0; round <= n; round += 1) {
+    for (const plugin of plugins)
+      for (const index of variants.keys()) {
+        const variant = variants[(index + round) % variants.length] ?? 'bulkhead';
+        const start = await startOnce(systemd, plugin, variant, round);
+        if (round > 0) starts.push(start);
+      }
+    progress(round === 0 ? 'warm' : `round ${round} of ${n}`);
+  }
+} finally {
+  for (const plugin of plugins) await plugin.remove();
+  systemd.release();
+}
+
+const lines = journal();
+const traced = trace === undefined ? [] : executions(trace);
+const seen = starts.map((start) => ({ start, marks: marksOf(start, lines, traced) }));
+
+/** What is asked of each start of this kind, by round. */
+function each(
+  payload: Language,
+  variant: Variant,
+  ask: (marks: Marks, start: Start) => number | undefined,
+): Map<number, number> {
+  const values = new Map<number, number>();
+  for (const { start, marks } of seen) {
+    if (start.plugin.language !== payload || start.variant !== variant) continue;
+    const value = ask(marks, start);
+    if (value !== undefined) values.set(start.round, value);
+  }
+  return values;
+}
+
+function between(from: Mark, to: Mark): (marks: Marks) => number | undefined {
+  return (marks) => {
+    const [begin, end] = [marks[from], marks[to]];
+    return begin === undefined || end === undefined ? undefined : end - begin;
+  };
+}
+
+/** `bulkhead` is ordered by the supervisor, everything else by the benchmark. */
+function firstOf(payload: Language, variant: Variant): Map<number, number> {
+  return each(payload, variant, between(variant === 'bulkhead' ? 'ordered' : 'called', 'first'));
+}
+
+const rows = plugins.flatMap(({ language: payload }) =>
+  variants.map((variant): Row => {
+    const first = firstOf(payload, variant);
+    if (first.size !== n) throw new Error(`${payload}, ${variant}: ${first.size} of ${n} starts were seen`);
+    const known = each(
+      payload,
+      variant,
+      variant === 'bulkhead' ? between('ordered', 'ready') : between('called', 'done'),
+    );
+    const cpu = [...each(payload, variant, (_, { cpu: used }) => used).values()];
+    const middle = median([...first.values()]);
+    return {
+      payload,
+      variant,
+      first: summarise([...first.values()]),
+      known: known.size === 0 ? undefined : summarise([...known.values()]),
+      cpu: cpu.length === 0 ? undefined : median(cpu),
+      timesBare: middle / median([...firstOf(payload, 'bare').values()]),
+      timesNspawn: middle / median([...firstOf(payload, 'nspawn').values()]),
+      timesNspawnPaired: pairedRatio(first, firstOf(payload, 'nspawn')),
+    };
+  }),
+);
+
+const declaration = plugins.map(({ language: payload }) => ({
+  payload,
+  first: summarise([...each(payload, 'bulkhead', between('called', 'first')).values()]),
+  done: summarise([...each(payload, 'bulkhead', between('called', 'done')).values()]),
+}));
+
+/** Of the static payload, which adds least of its own: medians between marks that follow each other. */
+function stagesOf(variant: Variant): Figures['stages'] {
+  const order = Object.keys(MARKS) as Mark[];
+  const positions = order
+    .map((mark) => ({ mark, after: [...each('c', variant, between('called', mark)).values()] }))
+    .filter(({ after }) => after.length > 0)
+    .map(({ mark, after }) => ({ mark, after: median(after) }))
+    .sort((one, other) => one.after - other.after);
+  return positions.slice(1).map(({ mark }, index) => {
+    const from = positions[index]?.mark ?? 'called';
+    return { variant, to: mark, ms: median([...each('c', variant, between(from, mark)).values()]) };
+  });
+}
+
+const stages = [...stagesOf('bulkhead'), ...stagesOf('nspawn')];
+const ours = rows.filter(({ variant }) => variant === 'bulkhead');
+const reached = ours.every(({ timesNspawn }) => (timesNspawn ?? Number.POSITIVE_INFINITY) <= AIM);
+const figures: Figures = { rows, declaration, cold, stages, aim: { times: AIM, reached } };
+
+deliver(
+  { bench: 'start', quick, out, machine, n, figures },
+  [
+    'Order to first instruction of the payload (ms), then order to "known to be ready";',
+    'bulkhead: from the order of its supervisor; the others: from the call to systemd, or from fork.',
+    ...plugins.map(({ language }) => payloadTable(language)),
+    'bulkhead, from the call of a start of plugin@NAME, declaration read anew (ms):',
+    table(
+      ['payload', 'first instruction: median', 'p99', 'job done: median', 'p99', 'very first start'],
+      declaration.map(({ payload, first, done }) => [
+        PAYLOADS[payload],
+        figure(first.median),
+        figure(first.p99),
+        figure(done.median),
+        figure(done.p99),
+        figure(cold.find((one) => one.payload === payload)?.done),
+      ]),
+    ),
+    'Where the time goes, static C payload (median ms since the mark before):',
+    ...(traced.length === 0 ? ['(this kernel cannot record execve: only what the journal says)'] : []),
+    stageTable('bulkhead'),
+    stageTable('nspawn'),
+    `aim: at most ${AIM} times plain nspawn without its filter: ${ours.map(({ payload, timesNspawn, timesNspawnPaired }) => `${PAYLOADS[payload]} ${figure(timesNspawn)} (paired ${figure(timesNspawnPaired)})`).join(', ')}: ${reached ? 'reached' : 'NOT reached'}`,
+  ].join('\n\n'),
+);
+
+function payloadTable(payload: Language): string {
+  return table(
+    [PAYLOADS[payload], 'median', 'p99', 'min', 'x bare', 'x nspawn', 'paired', 'ready: median', 'p99', 'CPU'],
+    rows
+      .filter((row) => row.payload === payload)
+      .map(({ variant, first, known, cpu, timesBare, timesNspawn, timesNspawnPaired }) => [
+        VARIANTS[variant],
+        figure(first.median),
+        figure(first.p99),
+        figure(first.min),
+        figure(timesBare),
+        figure(timesNspawn),
+        figure(timesNspawnPaired),
+        figure(known?.median),
+        figure(known?.p99),
+        figure(cpu),
+      ]),
+  );
+}
+
+function stageTable(variant: Variant): string {
+  return table(
+    [VARIANTS[variant], 'ms'],
+    stages.filter((stage) => stage.variant === variant).map(({ to, ms }) => [MARKS[to], figure(ms)]),
+  );
+}

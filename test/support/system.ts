@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { PluginStatus, SandboxStatus } from '../../src/control/api.ts';
+import { pause } from './load.ts';
+
+/** What a command printed and how it ended. */
+export interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end; any exit status is a result. Longer than a minute means a hang. */
+export function run(command: string, ...args: readonly string[]): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(command, args, { timeout: 60_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
+      resolve({ status: code, stdout, stderr: error !== null && code === 255 ? `${stderr}${error.message}` : stderr });
+    });
+  });
+}
+
+/** Runs a command that must succeed; returns what it printed. */
+export async function must(command: string, ...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await run(command, ...args);
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: status ${status}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+export function systemctl(...args: readonly string[]): Promise<string> {
+  return must('systemctl', ...args);
+}
+
+/** Resolves when the condition holds; an error that says what was waited for after `timeoutMs`. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
+    await pause(20);
+  }
+}
+
+const EXAMPLES = process.env.BULKHEAD_EXAMPLES ?? '/opt/bulkhead-test/examples';
+
+/** Installs one of the example plugins under a name, as a user would: a version directory and a declaration. */
+export function installExample(name: string, example: 'python' | 'node' | 'c', declaration: readonly string[]): void {
+  const directory = `/opt/plugin/${name}/v1`;
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  cpSync(`${EXAMPLES}/hello-${example}`, directory, { recursive: true });
+  declare(name, declaration);
+}
+
+/** Writes /etc/bulkhead/plugins/NAME.yaml. */
+export function declare(name: string, lines: readonly string[]): void {
+  writeFileSync(`/etc/bulkhead/plugins/${name}.yaml`, `${lines.join('\n')}\n`, { mode: 0o644 });
+}
+
+/** Stops the plugin and removes all that was installed for it. */
+export async function uninstall(name: string): Promise<void> {
+  await run('systemctl', 'stop', `plugin@${name}`);
+  await run('systemctl', 'reset-failed', `plugin@${name}`);
+  rmSync(`/etc/bulkhead/plugins/${name}.yaml`, { force: true });
+  rmSync(`/opt/plugin/${name}`, { recursive: true, force: true });
+}
+
+export async function status(name: string): Promise<PluginStatus> {
+  return JSON.parse((await run('bulkheadctl', 'status', name, '--json')).stdout) as PluginStatus;
+}
+
+/** The ready sandboxes, all of whose facts are known. */
+export async function readySandboxes(name: string): Promise<SandboxStatus[]> {
+  return (await status(name)).sandboxes.filter(({ state, payloadPid }) => state === 'ready' && payloadPid !== null);
+}
+
+export async function untilWhole(name: string, size: number): Promise<SandboxStatus[]> {
+  let ready: SandboxStatus[] = [];
+  await until(`${size} ready sandboxes of '${name}'`, async () => {
+    ready = await readySandboxes(name).catch(() => []);
+    return ready.length === size;
+  });
+  return ready;
+}
+
+export function pidsOf(sandboxes: readonly SandboxStatus[]): number[] {
+  return sandboxes.map(({ payloadPid }) => payloadPid ?? 0).sort((one, other) => one - other);
+}
+
+/** Units of sandboxes of the plugin that systemd has now, in whatever state. */
+export async function sandboxUnits(name: string): Promise<string[]> {
+  const pattern = `plugin-${name.replaceAll('-', '\\x2d')}-*.service`;
+  const text = await must('systemctl', 'list-units', '--all', '--plain', '--no-legend', pattern.replaceAll('\\', '\\\\'));
+  return text.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '').filter((unit) => unit !== '');
+}
+
+export async function supervisorPid(): Promise<number> {
+  return Number((await systemctl('show', '-P', 'MainPID', 'bulkheadd')).trim());
+}
+
+/** kill -9 of the supervisor; resolves when the next one is ready. */
+export async function killSupervisor(): Promise<void> {
+  const pid = await supervisorPid();
+  if (pid > 0) process.kill(pid, 'SIGKILL');
+  await supervisorBack(pid);
+}
+
+/** Resolves when a supervisor other than `before` is ready. */
+export async function supervisorBack(before: number): Promise<void> {
+  await until('the next supervisor', async () => {
+    const [now, state] = (await systemctl('show', '-P', 'MainPID', '-P', 'ActiveState', 'bulkheadd')).trim().split('\n');
+    return Number(now) !== before && Number(now) > 0 && state === 'active';
+  });
+}
+
+/** A field of /proc/PID/status. */
+export function procStatus(pid: number, field: string): string {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${field}:`));
+  if (line === undefined) throw new Error(`no ${field} in /proc/${pid}/status`);
+  return line.slice(field.length + 1).trim();
+}

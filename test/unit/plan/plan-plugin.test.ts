@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import type { Listen } from '../../../src/declare/declaration.ts';
+import { readDeclaration } from '../../../src/declare/read-declaration.ts';
+import { digestText } from '../../../src/plan/digest.ts';
+import { isListenerKeyOf, listenerKey } from '../../../src/plan/listener-key.ts';
+import type { HostFacts, PluginPlan } from '../../../src/plan/plan.ts';
+import { planPlugin, requiredPaths } from '../../../src/plan/plan-plugin.ts';
+import { planSandbox } from '../../../src/plan/plan-sandbox.ts';
+
+const paths = {
+  lib: '/usr/lib/bulkhead',
+  run: '/run/bulkhead',
+  versions: '/opt/plugin',
+  nspawn: '/usr/bin/systemd-nspawn',
+};
+
+function plan(text: string): PluginPlan {
+  const read = readDeclaration('x', [{ file: 'x.yaml', text, format: 'yaml' }], () => undefined);
+  assert.ok(read.declaration !== undefined, JSON.stringify(read.problems));
+  const host: HostFacts = {
+    memoryTotal: 2 ** 32,
+    cpus: 2,
+    systemdVersion: 257,
+    cgroupControllers: [],
+    paths,
+    files: new Map(
+      requiredPaths(read.declaration, paths).map((path) => [path, path.endsWith('/v1') ? 'directory' : 'executable']),
+    ),
+    seccompProfiles: ['native'],
+  };
+  const planned = planPlugin(read.declaration, read.origins, host);
+  assert.ok(planned.plan !== undefined, JSON.stringify(planned.problems));
+  return planned.plan;
+}
+
+const BASE = 'version: v1\nexec: [./main]\n';
+
+describe('digest', () => {
+  it('is FNV-1a', () => {
+    assert.equal(digestText(''), 'cbf29ce484222325');
+    assert.equal(digestText('a'), 'af63dc4c8601ec8c');
+    assert.equal(digestText('foobar'), '85944171f73967e8');
+  });
+
+  it('changes with what a sandbox is made of, and with nothing else', () => {
+    const { digest } = plan(BASE);
+    const same = [
+      'description: x\n',
+      'pool: { size: 4 }\n',
+      'recovery: { budget: { restarts: 9 } }\n',
+      '# a comment\n',
+    ];
+    for (const more of same) assert.equal(plan(BASE + more).digest, digest, more);
+    const different = [
+      'environment: { A: b }\n',
+      'limits: { tasks: 9 }\n',
+      'limits: { memory: 1G }\n',
+      'listen: [{ tcp: 127.0.0.1:1 }]\n',
+      'view: { tmp: 1M }\n',
+      'stop: { signal: SIGINT }\n',
+      'stop: { timeout: 1s }\n',
+      'health: { start-timeout: 5s }\n',
+      'capabilities: [CAP_KILL]\n',
+    ];
+    assert.equal(new Set([digest, ...different.map((more) => plan(BASE + more).digest)]).size, different.length + 1);
+  });
+});
+
+describe('planSandbox', () => {
+  it('differs between generations in names and uids only', () => {
+    const whole = plan(BASE);
+    const first = planSandbox(whole, { slot: 'a', generation: 1, uidBase: 65536 }, paths);
+    const second = planSandbox(whole, { slot: 'a', generation: 2, uidBase: 131072 }, paths);
+    const changed = first.command.filter((word, index) => second.command[index] !== word);
+    assert.deepEqual(changed, ['--machine=x-a-g1', '--private-users=65536:65536', '--env=BULKHEAD_SANDBOX=x-a-g1']);
+    assert.deepEqual(planSandbox(whole, { slot: 'a', generation: 1, uidBase: 65536 }, paths), first);
+  });
+
+  it('escapes what nspawn would split', () => {
+    const odd = planSandbox(plan(BASE), { slot: 'b', generation: 1, uidBase: 0 }, { ...paths, lib: '/usr/lib/a:b\\c' });
+    assert.ok(odd.command.includes('--bind-ro=/usr/lib/a\\:b\\\\c/plugin-init:/run/plugin-init'));
+  });
+});
+
+describe('listenerKey', () => {
+  const unix = (path: string): Listen => ({
+    kind: 'unix',
+    path,
+    name: 'n',
+    backlog: 1,
+    mode: 0o600,
+    user: 'root',
+    group: 'root',
+  });
+
+  it('is a valid name for the fd store', () => {
+    const listens: Listen[] = [
+      { kind: 'tcp', host: '2001:db8::1', port: 65535, name: 'n', backlog: 1 },
+      unix('/run/ä:\\ b.sock'),
+      unix(`/${'ü'.repeat(53)}`),
+    ];
+    for (const listen of listens) {
+      const key = listenerKey('p'.repeat(48), listen);
+      assert.match(key, /^[\x20-\x39\x3b-\x7e]{1,255}$/);
+      assert.ok(isListenerKeyOf('p'.repeat(48), key));
+    }
+  });
+
+  it('tells addresses and plugins apart', () => {
+    const keys = [unix('/a'), unix('/a:'), unix('/a\\x3a'), unix(`/${'ü'.repeat(53)}`), unix(`/${'ö'.repeat(53)}`)].map(
+      (listen) => listenerKey('p', listen),
+    );
+    assert.equal(new Set(keys).size, keys.length);
+    assert.equal(isListenerKeyOf('p', 'pq/tcp/127.0.0.1/1'), false);
+  });
+});
