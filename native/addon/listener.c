@@ -26,7 +26,7 @@ static int tcp(const char *host, int port, int backlog, bool reuse_port, bool v6
     bool six = strchr(host, ':') != NULL;
     if (inet_pton(six ? AF_INET6 : AF_INET, host, six ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1) return -EINVAL;
 
-    int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) return -errno;
     int error = option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (error == 0 && reuse_port) error = option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
@@ -64,7 +64,7 @@ static int unix_stream(const char *path, int backlog, mode_t mode) {
     size_t length = strlen(path);
     if (path[0] != '/' || length >= sizeof(address.sun_path)) return -EINVAL;
     memcpy(address.sun_path, path, length);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     /*
      * bind(2) gives the file the mode of the socket's own inode less the umask: set before, the file is

@@ -13,6 +13,8 @@ import { LineSplitter } from '../sandbox/line-splitter.ts';
 
 /** What anchors say. */
 export interface AnchorEvents {
+  /** The invocation of the anchor that wants the plugin, as far as it is known. */
+  invocation(plugin: string): string | undefined;
   hello(plugin: string, invocation: string): void;
   stop(plugin: string): void;
   reload(plugin: string): void;
@@ -24,7 +26,6 @@ const BACKLOG = 1024;
 
 /** The last words for a plugin, told again to an anchor that connects anew. */
 interface LastWords {
-  invocation: string | undefined;
   status: string | undefined;
   final: string | undefined;
 }
@@ -55,7 +56,7 @@ export class AnchorServer implements Owned {
   }
 
   tell(plugin: string, word: AnchorWord): void {
-    const said = this.#said.get(plugin) ?? { invocation: undefined, status: undefined, final: undefined };
+    const said = this.#said.get(plugin) ?? { status: undefined, final: undefined };
     this.#said.set(plugin, said);
     const line = lineOf(word);
     if (word.word === 'status') said.status = line;
@@ -93,11 +94,10 @@ export class AnchorServer implements Owned {
     const hello = /^hello 1 ([0-9a-f]{32})$/.exec(line)?.[1];
     if (hello !== undefined) {
       this.#sockets.set(plugin, socket);
-      const said = this.#said.get(plugin);
       // What was said to an anchor before this one counts no more.
-      if (said?.invocation !== undefined && said.invocation !== hello) this.#said.delete(plugin);
+      if (this.#events.invocation(plugin) !== hello) this.#said.delete(plugin);
+      this.#repeat(plugin, socket);
       this.#events.hello(plugin, hello);
-      this.#repeat(plugin, hello, socket);
     } else if (line === 'stop') this.#events.stop(plugin);
     else if (line === 'reload') this.#events.reload(plugin);
     else {
@@ -107,11 +107,9 @@ export class AnchorServer implements Owned {
   }
 
   /** What was said while it was not connected. Saying it twice does no harm. */
-  #repeat(plugin: string, invocation: string, socket: Socket): void {
-    const said = this.#said.get(plugin) ?? { invocation, status: undefined, final: undefined };
-    this.#said.set(plugin, said);
-    said.invocation = invocation;
-    for (const words of [said.status, said.final]) if (words !== undefined) socket.write(words);
+  #repeat(plugin: string, socket: Socket): void {
+    const said = this.#said.get(plugin);
+    for (const words of [said?.status, said?.final]) if (words !== undefined) socket.write(words);
   }
 }
 

@@ -3,8 +3,10 @@ import type { Failure } from '../base/failure.ts';
 import { asFailure } from '../base/failure.ts';
 import type { AnchorWord, Order } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
+import { pluginSliceName } from '../plan/identity.ts';
 import type { HostPaths, PlannedListener, PluginPlan, SlotName } from '../plan/plan.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
+import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
 import { requirePlan } from './load-plan.ts';
 import type { Hands } from './plugin-loop.ts';
@@ -12,8 +14,8 @@ import type { SystemdUnits } from './systemd-units.ts';
 
 /** The plugin's sockets; made in traffic/, which comes after this folder. */
 export interface PluginSockets {
-  ensure(planned: readonly PlannedListener[]): Promise<void>;
-  close(keys: Iterable<string>): void;
+  ensure(plugin: string, planned: readonly PlannedListener[]): Promise<void>;
+  closeAll(plugin: string): void;
 }
 
 export interface DaemonHandsParts {
@@ -33,8 +35,8 @@ export interface DaemonHandsParts {
 /** Carries out orders on the real machine. */
 export class DaemonHands implements Hands {
   readonly #parts: DaemonHandsParts;
-  /** Slices that are being given up; a new start of the same plugin waits for the end of it. */
-  readonly #retiring = new Map<string, Promise<void>>();
+  /** Making and giving up of a plugin's sockets and slice go one after the other. */
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(parts: DaemonHandsParts) {
     this.#parts = parts;
@@ -52,21 +54,27 @@ export class DaemonHands implements Hands {
     return requirePlan(plugin, this.#parts.paths, this.#parts.systemdVersion);
   }
 
-  async prepare(plan: PluginPlan): Promise<void> {
-    await this.#retiring.get(plan.plugin);
-    await this.#parts.sockets.ensure(plan.listeners);
-    await this.#parts.units.ensureSlice(pluginSlice(plan));
+  prepare(plan: PluginPlan): Promise<void> {
+    return this.#inTurn(plan.plugin, async () => {
+      await this.#parts.sockets.ensure(plan.plugin, plan.listeners);
+      await this.applyLimits(plan);
+    });
   }
 
-  retire(plugin: string, plan: PluginPlan | undefined): void {
-    if (plan === undefined) return;
-    this.#parts.sockets.close(plan.listeners.map(({ key }) => key));
-    const dropped = this.#parts.units.dropSlice(plan.sliceUnit).catch((error: unknown) => {
-      this.#parts.ignored(`slice '${plan.sliceUnit}' cannot be stopped, ignoring`, asFailure(error));
+  /** Gives the plugin's slice its limits: the declared ones, over which the administrator's for the anchor go. */
+  async applyLimits(plan: PluginPlan): Promise<void> {
+    const { units } = this.#parts;
+    await units.ensureSlice(withLimits(pluginSlice(plan), await units.anchorLimits(plan.plugin)));
+  }
+
+  retire(plugin: string): void {
+    const slice = pluginSliceName(plugin);
+    const retired = this.#inTurn(plugin, async () => {
+      this.#parts.sockets.closeAll(plugin);
+      await this.#parts.units.dropSlice(slice);
     });
-    this.#retiring.set(plugin, dropped);
-    dropped.finally(() => {
-      if (this.#retiring.get(plugin) === dropped) this.#retiring.delete(plugin);
+    retired.catch((error: unknown) => {
+      this.#parts.ignored(`slice '${slice}' cannot be stopped, ignoring`, asFailure(error));
     });
   }
 
@@ -96,5 +104,16 @@ export class DaemonHands implements Hands {
 
   save(state: PluginState): void {
     this.#parts.save(state);
+  }
+
+  #inTurn(plugin: string, work: () => Promise<void>): Promise<void> {
+    const before = this.#turns.get(plugin) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    const settled = mine.catch(() => {});
+    this.#turns.set(plugin, settled);
+    void settled.then(() => {
+      if (this.#turns.get(plugin) === settled) this.#turns.delete(plugin);
+    });
+    return mine;
   }
 }

@@ -17,7 +17,7 @@ export interface Hands {
   /** Makes the sockets and the slice. Throws BH206, BH207, BH504. */
   prepare(plan: PluginPlan): Promise<void>;
   /** Gives up sockets and slice. */
-  retire(plugin: string, plan: PluginPlan | undefined): void;
+  retire(plugin: string): void;
   startSandbox(plan: PluginPlan, slot: SlotName, generation: number): Promise<void>;
   stopSandbox(unit: string): Promise<void>;
   clearSandbox(unit: string): Promise<void>;
@@ -90,7 +90,7 @@ export class PluginLoop implements Owned {
           (failure) => this.observe({ kind: 'not-listening', reason: { code: failure.code, text: failure.message } }),
         );
       case 'unlisten':
-        return hands.retire(plugin, plan);
+        return hands.retire(plugin);
       case 'start':
         if (plan === undefined) return;
         return this.#later(hands.startSandbox(plan, order.slot, order.generation), (failure) =>

@@ -76,8 +76,7 @@ export class Supervisor implements Owned {
       ...wantedNow.map(({ plugin }) => plugin),
     ]);
     for (const record of legacy.records) {
-      const ready = running.get(record.unit)?.activeState === 'active';
-      sandboxes.adopt(record, legacy.reports.get(record.unit), ready);
+      sandboxes.adopt(record, legacy.reports.get(record.unit), foundSandbox(record, running.get(record.unit)).life);
     }
     for (const plugin of plugins) {
       const records = legacy.records.filter((record) => record.plugin === plugin);
@@ -90,6 +89,11 @@ export class Supervisor implements Owned {
       else loop.observe(wantedBy(anchor));
     }
     for (const { unit } of legacy.records) if (!running.has(unit)) sandboxes.unitGone(unit);
+  }
+
+  /** Names of the plugins that somebody wants now. */
+  wanted(): string[] {
+    return [...this.#loops].filter(([, { state }]) => state.phase === 'on').map(([plugin]) => plugin);
   }
 
   /** The plugin's loop; a plugin that was never heard of gets one in phase `off`. */
@@ -106,8 +110,9 @@ export class Supervisor implements Owned {
     const loop = this.loop(plugin);
     if (loop.state.invocation === invocation) return;
     const anchor = await this.#parts.units.anchor(plugin);
-    const automatic = anchor !== undefined && anchor.automaticRestarts > 0;
-    loop.observe({ kind: 'wanted', invocation, automatic });
+    // It may have been stopped, or replaced, while systemd was asked.
+    if (anchor === undefined || !isWanted(anchor) || anchor.invocation !== invocation) return;
+    loop.observe({ kind: 'wanted', invocation, automatic: anchor.automaticRestarts > 0 });
   }
 
   /** An anchor's unit is not active any more, or seems so; systemd is asked, since its signals may be late. */

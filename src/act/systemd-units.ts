@@ -2,6 +2,8 @@ import { Failure } from '../base/failure.ts';
 import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
 import type { UnitControl } from '../sandbox/sandboxes.ts';
 import type { Manager } from '../systemd/manager.ts';
+import { administratorLimits } from '../unit/administrator-limits.ts';
+import type { BusProperty } from '../unit/properties.ts';
 import type { TransientUnit } from '../unit/transient-unit.ts';
 import type { AnchorUnit } from './anchor-units.ts';
 import type { SandboxUnitRow, UnitsView } from './supervisor.ts';
@@ -34,13 +36,26 @@ export class SystemdUnits implements UnitControl, UnitsView {
     }
   }
 
-  /** Lets the slice go; nothing to do when it is not there. */
+  /** Lets the slice go, with the settings that were changed on it; nothing to do when it is not there. */
   async dropSlice(slice: string): Promise<void> {
     try {
       await this.#manager.stopUnit(slice);
+      await this.#manager.revertUnitFiles([slice]);
     } catch (error) {
       if (!(error instanceof Failure) || error.dbusName !== 'org.freedesktop.systemd1.NoSuchUnit') throw error;
     }
+  }
+
+  /**
+   * What an administrator set for the plugin's anchor by `systemctl edit` or `systemctl set-property`, and what
+   * therefore holds for the plugin as a whole: settings of its slice.
+   */
+  async anchorLimits(plugin: string): Promise<readonly BusProperty[]> {
+    const [properties, defaultTasks] = await Promise.all([
+      this.#manager.unitProperties(`plugin@${plugin}.service`, ['Service']),
+      this.#manager.defaultTasksMax(),
+    ]);
+    return administratorLimits(properties, defaultTasks);
   }
 
   async anchors(): Promise<readonly AnchorUnit[]> {
@@ -71,13 +86,6 @@ export class SystemdUnits implements UnitControl, UnitsView {
         return { unit, activeState, activeSince: since };
       }),
     );
-  }
-
-  /** Unit file and drop-ins of the plugin's anchor, in the order in which systemd applies them. */
-  async anchorFiles(plugin: string): Promise<readonly string[]> {
-    const properties = await this.#manager.unitProperties(`plugin@${plugin}.service`, ['Unit']);
-    const dropIns = Array.isArray(properties.DropInPaths) ? properties.DropInPaths.map(String) : [];
-    return [String(properties.FragmentPath ?? ''), ...dropIns].filter((path) => path !== '');
   }
 
   /** Monotonic ms since boot, like our own clock. */

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import { AnchorServer } from '../act/anchor-server.ts';
 import { isWanted } from '../act/anchor-units.ts';
 import { DaemonHands } from '../act/daemon-hands.ts';
@@ -30,6 +31,7 @@ import { SERVICE_MAX_INCOMING_BYTES, Service } from '../systemd/service.ts';
 import type { UnitEvent } from '../systemd/unit-events.ts';
 import { UnitEvents } from '../systemd/unit-events.ts';
 import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
+import { watchAnchorDropIns } from '../watch/anchor-drop-ins.ts';
 import type { EventKind } from './api.ts';
 import { serveManager } from './manager-interface.ts';
 import { SupervisorView } from './supervisor-view.ts';
@@ -71,7 +73,8 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   const records = new SandboxRecords(`${paths.run}/sandbox`);
   const listeners = new Listeners(store, byPrefix(parts.inherited, LISTENER_PREFIX));
   const units = new SystemdUnits(manager);
-  const observe = ({ plugin }: SandboxRecord, seen: Observation): void => supervisor.loop(plugin).observe(seen);
+  const observe = ({ plugin }: Pick<SandboxRecord, 'plugin'>, seen: Observation): void =>
+    supervisor.loop(plugin).observe(seen);
   const sandboxes = new Sandboxes({
     clock,
     paths,
@@ -91,7 +94,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
         observe(record, { kind: 'start-failed', unit: record.unit, reason: { code, text } }),
       exited: (record, how, status) => observe(record, { kind: 'exited', unit: record.unit, exit: { how, status } }),
       stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
-      cleared: (record) => observe(record, { kind: 'cleared', unit: record.unit }),
+      cleared: (sandbox) => observe(sandbox, { kind: 'cleared', unit: sandbox.unit }),
     },
   });
   owner.own(sandboxes);
@@ -104,7 +107,15 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     sockets: listeners,
     tell: (plugin, word) => anchors.tell(plugin, word),
     note: (plugin, { what, unit, code, text }) => chronicle.add({ kind: what, plugin, unit, code, text }),
-    save: (state) => states.save(state.plugin, remember(state)),
+    save: (state) => {
+      try {
+        states.save(state.plugin, remember(state));
+      } catch (error) {
+        // What was decided must not be done without being durable. The next supervisor decides again.
+        chronicle.defect(error);
+        process.exit(1);
+      }
+    },
     ignored: (text, failure) => chronicle.ignored(text, failure),
   });
   const supervisor = new Supervisor({ clock, units, sandboxes, hands, note: (...odd) => chronicle.ignored(...odd) });
@@ -114,6 +125,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   };
   const anchors = owner.own(
     new AnchorServer({
+      invocation: (plugin) => supervisor.loops.get(plugin)?.state.invocation,
       hello: (plugin, invocation) => guard(supervisor.anchorSaid(plugin, invocation)),
       stop: (plugin) => supervisor.loop(plugin).observe({ kind: 'unwanted' }),
       reload: (plugin) => supervisor.loop(plugin).observe({ kind: 'reload' }),
@@ -129,15 +141,27 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   const wantedKeys = [...remembered.values()].flatMap(({ plan }) => plan?.listeners.map(({ key }) => key) ?? []);
   for (const key of listeners.closeInheritedBut(new Set(wantedKeys)))
     chronicle.ignored(`listener '${key}' is of no plugin; closed`);
+  const sandboxRecords = records.all(damaged);
+  const reports = byPrefix(parts.inherited, REPORT_PREFIX);
+  closeStrayReports(reports, sandboxRecords, store);
   await supervisor.takeOver({
     states: remembered,
-    records: records.all(damaged),
-    reports: byPrefix(parts.inherited, REPORT_PREFIX),
+    records: sandboxRecords,
+    reports,
   });
   // What changed while the lists were read.
   await supervisor.resync();
   anchors.listen(`${paths.run}/anchor.sock`, anchorGroup);
-  manager.onResync.add(() => guard(supervisor.resync()));
+  const applyLimits = (plugin: string): void => {
+    const { phase, plan } = supervisor.loop(plugin).state;
+    if (phase === 'on' && plan !== undefined) guard(hands.applyLimits(plan));
+  };
+  manager.onResync.add(({ reason }) => {
+    guard(supervisor.resync());
+    // After 'systemctl edit'.
+    if (reason === 'reloaded') for (const plugin of supervisor.loops.keys()) applyLimits(plugin);
+  });
+  owner.own(watchAnchorDropIns(clock, () => supervisor.wanted(), applyLimits));
   owner.own(
     serveLaunchers(
       `${paths.run}/launch.sock`,
@@ -199,10 +223,26 @@ function route(
   const gone = activeState === 'inactive' || activeState === 'failed';
   if (plugin === undefined) {
     if (gone) sandboxes.unitGone(event.unit);
+    if (activeState === 'active') sandboxes.unitActive(event.unit);
     return;
   }
   const wanted = isWanted({ plugin, activeState, subState, invocation: '', automaticRestarts: 0 });
   if (!wanted && gone) guard(supervisor.anchorGone(plugin));
+}
+
+/** Report pipes that came back from the store and belong to no sandbox any more. */
+function closeStrayReports(
+  reports: Map<string, number>,
+  records: readonly SandboxRecord[],
+  store: { remove(name: string): void },
+): void {
+  const units = new Set(records.map(({ unit }) => unit));
+  for (const [unit, fd] of [...reports]) {
+    if (units.has(unit)) continue;
+    reports.delete(unit);
+    store.remove(`${REPORT_PREFIX}${unit}`);
+    closeSync(fd);
+  }
 }
 
 function makeRuntimeDirectories(paths: HostPaths): void {

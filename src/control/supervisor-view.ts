@@ -33,8 +33,8 @@ export interface ViewParts {
   readonly audit: (plugin: string, verb: string, caller: Caller) => void;
 }
 
-/** How long a job of systemd is waited for: longer than the unit's own limits (30 min start). */
-const JOB_MS = 35 * 60_000;
+/** How long a job of systemd is waited for: longer than the unit's own limits (1 h at most, and an hour for the stop). */
+const JOB_MS = 3 * 3_600_000;
 
 /** The running supervisor as the control API shows it. Reads; the only thing it does is ask systemd for jobs. */
 export class SupervisorView implements Supervisor {
@@ -175,7 +175,7 @@ export class SupervisorView implements Supervisor {
 
   #sandbox(entry: SandboxEntry, now: number): SandboxStatus {
     const sandbox = this.#parts.sandboxes.get(entry.unit);
-    const facts = payloadFacts(sandbox?.payloadCgroup ?? '/');
+    const facts = payloadFacts(sandbox?.payloadCgroup);
     const record = sandbox?.record;
     return {
       unit: entry.unit,

@@ -60,7 +60,7 @@ class Draft {
       case 'unwanted':
         return this.#unwanted();
       case 'declared':
-        this.#set({ plan: seen.plan, reason: undefined });
+        this.#set({ plan: seen.plan, reason: undefined, refused: undefined });
         if (this.state.phase === 'loading' || this.state.phase === 'on') this.orders.push({ kind: 'listen' });
         return;
       case 'undeclarable':
@@ -109,7 +109,7 @@ class Draft {
     const carriesOn = automatic && (phase === 'on' || phase === 'loading');
     if (carriesOn) return;
     this.#note('wanted', undefined, undefined, 'start asked for');
-    this.#set({ deathsInRow: 0, deaths: [], notBefore: 0, reason: undefined, wasReady: false });
+    this.#set({ deathsInRow: 0, deaths: [], notBefore: 0, reason: undefined, refused: undefined, wasReady: false });
     if (this.state.sandboxes.size === 0) this.#load();
     else this.#stopAll();
   }
@@ -140,8 +140,7 @@ class Draft {
   #unusable(reason: Reason): void {
     if (this.state.phase !== 'loading' && this.state.phase !== 'on') return;
     this.#note('declaration', undefined, reason.code, reason.text);
-    this.#set({ reason });
-    if (living(this.state).length > 0) this.#set({ phase: 'on' });
+    if (living(this.state).length > 0) this.#set({ phase: 'on', refused: reason });
     else this.#fail(reason);
   }
 
@@ -202,7 +201,7 @@ class Draft {
 
   #stopped(): void {
     if (this.state.invocation !== undefined) return this.#load();
-    this.#set({ phase: 'off', reason: undefined, deaths: [], deathsInRow: 0, notBefore: 0 });
+    this.#set({ phase: 'off', reason: undefined, refused: undefined, deaths: [], deathsInRow: 0, notBefore: 0 });
     this.orders.push({ kind: 'unlisten' });
     this.#tell({ word: 'stopped' });
     this.#note('stopped', undefined, undefined, 'stopped');
@@ -233,10 +232,12 @@ class Draft {
   #mayStart(budget: { readonly restarts: number; readonly withinMs: number }): boolean {
     const recent = recentDeaths(this.state.deaths, this.#moment.now, budget.withinMs);
     if (recent.length <= budget.restarts) return true;
-    const last = this.state.reason?.text ?? 'unknown';
+    const { code, text: last } = this.state.reason ?? { code: 'BH304', text: 'unknown' };
     if (living(this.state).length === 0) {
       const seconds = Math.round(budget.withinMs / 1000);
-      this.#fail({ code: 'BH304', text: `${recent.length} deaths within ${seconds} s; the last: ${last}` });
+      const ends = recent.length === 1 ? 'death' : 'deaths';
+      // What the last one died of says more than that there were too many.
+      this.#fail({ code, text: `${recent.length} ${ends} within ${seconds} s; the last: ${last}` });
       return false;
     }
     // What still serves is worth more than a clean failure: wait until the budget has room again.

@@ -34,6 +34,8 @@ export interface PluginState {
   readonly notBefore: number;
   /** Why it failed or is not whole. */
   readonly reason: Reason | undefined;
+  /** Why the declaration as it is now cannot be applied to what runs. */
+  readonly refused: Reason | undefined;
   /** Whether all of the pool was ready once since the anchor's start. */
   readonly wasReady: boolean;
   /** What the anchor was told last, so that it is told only news. */
@@ -69,6 +71,7 @@ export function initialState(plugin: string): PluginState {
     restartsTotal: 0,
     notBefore: 0,
     reason: undefined,
+    refused: undefined,
     wasReady: false,
     toldStatus: '',
     toldReady: false,

@@ -15,6 +15,7 @@ export interface RememberedState {
   readonly restartsTotal: number;
   readonly notBefore: number;
   readonly reason: Reason | undefined;
+  readonly refused: Reason | undefined;
   readonly wasReady: boolean;
 }
 
@@ -31,7 +32,7 @@ export interface FoundSandbox {
 export function remember(state: PluginState): RememberedState {
   const { phase, invocation, plan, nextGeneration, slot, deathsInRow, deaths, restartsTotal, notBefore, reason } =
     state;
-  const { wasReady } = state;
+  const { refused, wasReady } = state;
   return {
     phase,
     invocation,
@@ -43,6 +44,7 @@ export function remember(state: PluginState): RememberedState {
     restartsTotal,
     notBefore,
     reason,
+    refused,
     wasReady,
   };
 }

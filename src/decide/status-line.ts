@@ -26,11 +26,14 @@ export function visibleState(state: PluginState): VisibleState {
 export function statusLine(state: PluginState): string {
   const visible = visibleState(state);
   const reason = state.reason === undefined ? '' : `: ${state.reason.code} ${state.reason.text}`;
+  const { refused } = state;
+  const note =
+    refused === undefined ? '' : `; the declaration as it is now is refused: ${refused.code} ${refused.text}`;
   if (visible === 'stopped') return 'stopped';
   if (visible === 'failed') return `failed${reason}`;
   const size = state.plan?.size ?? 0;
   const counts = `${readyOnes(state).length}/${size} ready`;
   const version = state.plan?.version === undefined ? '' : `, ${state.plan.version}`;
   const word = visible === 'running' ? '' : `, ${visible}`;
-  return `${counts}, slot ${state.slot}${version}${word}${reason}`;
+  return `${counts}, slot ${state.slot}${version}${word}${reason}${note}`;
 }

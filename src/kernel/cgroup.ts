@@ -47,7 +47,10 @@ function read(path: string): string | undefined {
   }
 }
 
-/** The unit that a process belongs to, from its cgroup path: the last element, or the one above nspawn's own groups. */
+/**
+ * The unit of the system manager that a process belongs to: the topmost of its cgroup path. What lies below is that
+ * unit's own business, be it nspawn's groups or a user's manager with units of any name.
+ */
 export function unitOfProcess(pid: number): string | undefined {
   const text = readProc(pid, 'cgroup');
   const path = text
@@ -55,7 +58,7 @@ export function unitOfProcess(pid: number): string | undefined {
     .find((line) => line.startsWith('0::'))
     ?.slice(3);
   if (path === undefined) return undefined;
-  return path.split('/').findLast((element) => /\.(service|scope|socket)$/.test(element));
+  return path.split('/').find((element) => /\.(service|scope|socket)$/.test(element));
 }
 
 /** A small file of /proc/PID; undefined when the process is gone. */

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   constants,
   fstatSync,
@@ -11,7 +12,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 /** No state file of ours comes near this size; a larger one is damaged. */
 const LARGEST_STATE_BYTES = 4 * 1024 * 1024;
@@ -79,6 +80,9 @@ export function namesIn(directory: string, suffix: string): string[] {
   }
 }
 
+/** Makes the directory, and those above it, with exactly this mode whatever the umask; what is there keeps its own. */
 export function makeDirectory(path: string, mode: number): void {
-  mkdirSync(path, { recursive: true, mode });
+  const first = mkdirSync(path, { recursive: true, mode });
+  if (first === undefined) return;
+  for (let made = resolve(path); made.length >= first.length; made = dirname(made)) chmodSync(made, mode);
 }

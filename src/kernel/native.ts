@@ -146,14 +146,16 @@ export function duplicate(fd: number): number {
   return checked<number>(addon().duplicate(fd), `fcntl F_DUPFD_CLOEXEC on descriptor ${fd}`);
 }
 
-/** A listening TCP socket with SO_REUSEADDR; close-on-exec, non-blocking. Errors of bind(2) and listen(2). */
+/** A listening TCP socket with SO_REUSEADDR; close-on-exec. It blocks, as systemd's own sockets do
+ * (systemd.socket(5), NonBlocking=): a plugin that wants it otherwise says so. Errors of bind(2) and listen(2). */
 export function listenTcp(options: TcpOptions): number {
   const { host, port } = options;
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   return checked<number>(addon().listenTcp({ v6only: true, ...options }), `listen on ${address}`);
 }
 
-/** A listening stream socket at a path; close-on-exec, non-blocking. Errors of bind(2) and listen(2). */
+/** A listening stream socket at a path; close-on-exec. It blocks, as systemd's own sockets do
+ * (systemd.socket(5), NonBlocking=): a plugin that wants it otherwise says so. Errors of bind(2) and listen(2). */
 export function listenUnix(options: UnixOptions): number {
   return checked<number>(addon().listenUnix(options), `listen on '${options.path}'`);
 }

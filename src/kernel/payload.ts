@@ -12,8 +12,9 @@ export interface PayloadFacts {
 
 const NOTHING: PayloadFacts = { initPid: null, payloadPid: null, seccompMode: null, seccompFilters: null };
 
-/** Looks into the sandbox's payload group; all null when it is empty. */
-export function payloadFacts(payloadCgroup: string): PayloadFacts {
+/** Looks into the sandbox's payload group; all null when it is empty or there is none. */
+export function payloadFacts(payloadCgroup: string | undefined): PayloadFacts {
+  if (payloadCgroup === undefined) return NOTHING;
   const processes = processesIn(payloadCgroup)
     .map(statusOf)
     .filter((process) => process !== undefined);

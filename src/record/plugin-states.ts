@@ -77,6 +77,7 @@ function revive(stored: StoredState): RememberedState {
     ...rest,
     invocation: rest.invocation,
     reason: rest.reason,
+    refused: rest.refused,
     plan: plan === undefined ? undefined : { ...plan, origins: new Map(plan.origins) },
   };
 }

@@ -1,21 +1,25 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import { makeDirectory } from '../kernel/files.ts';
 
 const COMPILE_TIMEOUT_MS = 10_000;
+/** Size of struct sock_filter (seccomp(2)). */
+const INSTRUCTION_BYTES = 8;
 
 /**
  * Compiled seccomp filters, one for each profile and content of the lists, below /run: compiling takes tens of
  * milliseconds, loading microseconds. The name carries a digest of all lists and of the compiler, so that a package
- * upgrade makes new filters and a running sandbox keeps its own.
+ * upgrade makes new filters and a running sandbox keeps its own. A filter is given out only if its content is what
+ * this supervisor compiled; one that was damaged or replaced, or is of an earlier supervisor, is compiled anew.
  */
 export class FilterCache {
   readonly #lists: string;
   readonly #compiler: string;
   readonly #cache: string;
+  /** By file: digest of the content. */
   readonly #compiled = new Map<string, Promise<string>>();
 
   constructor(paths: { readonly lists: string; readonly compiler: string; readonly cache: string }) {
@@ -24,53 +28,87 @@ export class FilterCache {
     this.#cache = paths.cache;
   }
 
-  /** Path of the profile's filter, compiled if need be. Throws BH205 and BH603. */
-  prepare(profile: string): Promise<string> {
-    const file = `${this.#cache}/${profile}-${this.#digest()}.bpf`;
-    const known = this.#compiled.get(file);
-    if (known !== undefined) return known;
-    const compiling = this.#compile(profile, file);
+  /** Makes sure that the profile's filter can be opened. Throws BH205 and BH603. */
+  async prepare(profile: string): Promise<void> {
+    closeSync(await this.open(profile));
+  }
+
+  /** Opens the profile's filter for reading, compiled if need be. Throws BH205 and BH603. */
+  async open(profile: string): Promise<number> {
+    const file = this.#file(profile);
+    const digest = await (this.#compiled.get(file) ?? this.#compile(profile, file));
+    const fd = openIntact(file, digest);
+    if (fd !== undefined) return fd;
+    const again = openIntact(file, await this.#compile(profile, file));
+    if (again === undefined) throw new Failure('BH603', `'${file}' changes while it is used`);
+    return again;
+  }
+
+  /** Compiles once for all who ask meanwhile; a failure is not remembered. */
+  #compile(profile: string, file: string): Promise<string> {
+    const compiling = this.#run(`${this.#lists}/${profile}.list`, file);
     this.#compiled.set(file, compiling);
     compiling.catch(() => this.#compiled.delete(file));
     return compiling;
   }
 
-  /** Opens the profile's filter for reading; `prepare` must have succeeded in this boot. */
-  open(profile: string): number {
-    const file = `${this.#cache}/${profile}-${this.#digest()}.bpf`;
+  async #run(list: string, file: string): Promise<string> {
     try {
-      return openSync(file, 'r');
-    } catch (error) {
-      throw new Failure('BH302', `seccomp filter '${file}' cannot be opened`, { cause: error });
-    }
-  }
-
-  async #compile(profile: string, file: string): Promise<string> {
-    makeDirectory(this.#cache, 0o700);
-    const list = `${this.#lists}/${profile}.list`;
-    if (!/^[a-z0-9-]+$/.test(profile) || !exists(list)) throw new Failure('BH205', `'${profile}' (no file ${list})`);
-    if (exists(file)) return file;
-    try {
+      makeDirectory(this.#cache, 0o700);
       await promisify(execFile)(this.#compiler, ['compile', list, '-o', file], { timeout: COMPILE_TIMEOUT_MS });
+      const filter = readFileSync(file);
+      if (filter.length === 0 || filter.length % INSTRUCTION_BYTES !== 0)
+        throw new Failure('BH603', `${list}: '${this.#compiler}' made no filter`);
+      return digestOf(filter);
     } catch (error) {
+      if (error instanceof Failure) throw error;
       const { stderr, message } = error as { stderr?: string; message: string };
       throw new Failure('BH603', (stderr ?? '').trim() || message, { cause: error });
     }
-    return file;
+  }
+
+  #file(profile: string): string {
+    const list = `${this.#lists}/${profile}.list`;
+    if (!/^[a-z0-9-]+$/.test(profile) || !exists(list)) throw new Failure('BH205', `'${profile}' (no file ${list})`);
+    return `${this.#cache}/${profile}-${this.#digest()}.bpf`;
   }
 
   #digest(): string {
     const hash = createHash('sha256');
-    for (const name of readdirSync(this.#lists).sort()) {
-      if (name.endsWith('.list'))
-        hash
-          .update(name)
-          .update('\0')
-          .update(readFileSync(`${this.#lists}/${name}`));
+    try {
+      for (const name of readdirSync(this.#lists).sort()) {
+        if (name.endsWith('.list'))
+          hash
+            .update(name)
+            .update('\0')
+            .update(readFileSync(`${this.#lists}/${name}`));
+      }
+      const { mtimeMs, size } = statSync(this.#compiler);
+      return hash.update(`${mtimeMs} ${size}`).digest('hex').slice(0, 16);
+    } catch (error) {
+      throw new Failure('BH603', (error as Error).message, { cause: error });
     }
-    const { mtimeMs, size } = statSync(this.#compiler);
-    return hash.update(`${mtimeMs} ${size}`).digest('hex').slice(0, 16);
   }
+}
+
+/** The open file, at its beginning, if its content has the digest. */
+function openIntact(file: string, digest: string): number | undefined {
+  let fd: number;
+  try {
+    fd = openSync(file, 'r');
+  } catch {
+    return undefined;
+  }
+  const filter = Buffer.alloc(fstatSync(fd).size);
+  // By offset, so that the position stays at the beginning.
+  const length = readSync(fd, filter, 0, filter.length, 0);
+  if (digestOf(filter.subarray(0, length)) === digest) return fd;
+  closeSync(fd);
+  return undefined;
+}
+
+function digestOf(filter: Uint8Array): string {
+  return createHash('sha256').update(filter).digest('hex');
 }
 
 function exists(path: string): boolean {

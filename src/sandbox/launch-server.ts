@@ -9,7 +9,7 @@ import { listenUnix, peerCredentials, sendWithFds } from '../kernel/native.ts';
 import { LineSplitter } from './line-splitter.ts';
 
 /** What a launcher gets for its unit. The descriptors are copies for it: the server closes them after sending. */
-export type Descriptors = (unit: string) => { readonly fds: readonly number[] };
+export type Descriptors = (unit: string) => Promise<{ readonly fds: readonly number[] }>;
 
 /** A launcher that says nothing for so long (ms) is cut off. */
 const SILENCE_MS = 10_000;
@@ -34,17 +34,17 @@ export function serveLaunchers(path: string, descriptors: Descriptors, refused: 
     socket.on('data', (chunk: Buffer) => {
       const complete = lines.push(chunk);
       if (complete === undefined) socket.destroy();
-      else if (complete[0] !== undefined) answer(socket, complete[0]);
+      else if (complete[0] !== undefined) void answer(socket, complete[0]);
     });
   });
   server.on('error', (error) => refused(asFailure(error)));
   server.listen({ fd });
 
-  function answer(socket: Socket, line: string): void {
+  async function answer(socket: Socket, line: string): Promise<void> {
     socket.pause();
     try {
       const unit = checkedUnit(socket, line);
-      const { fds } = descriptors(unit);
+      const { fds } = await descriptors(unit);
       try {
         sendWithFds(rawDescriptor(socket), Buffer.from(`fds ${fds.length}\n`), fds);
       } finally {

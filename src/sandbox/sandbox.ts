@@ -1,7 +1,7 @@
 import type { Clock, Owned } from '../base/clock.ts';
 import { Owner } from '../base/owner.ts';
 import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
-import { watchForEmpty } from '../watch/cgroup-events.ts';
+import { watchForEmpty } from '../kernel/cgroup-events.ts';
 import type { Report } from './report.ts';
 import { readReports } from './report-pipe.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
@@ -11,6 +11,12 @@ export const PAYLOAD_GROUP = 'payload';
 
 /** How long (ms) the last words in the report pipe are waited for after the unit is gone. */
 const LAST_WORDS_MS = 500;
+
+/** Init ends right after its last report, and the kernel ends what is left in its pid namespace with it; ms. */
+const REST_MS = 2000;
+
+/** How often (ms) a cgroup is looked at whose unit is gone and that is not empty. */
+const LOOK_AGAIN_MS = 1000;
 
 /** What one sandbox tells while it lives. */
 export interface SandboxVoice {
@@ -36,12 +42,15 @@ export class Sandbox implements Owned {
   readonly #owner: Owner;
   readonly #clock: Clock;
   readonly #voice: SandboxVoice;
+  #pipe: Owned | undefined;
   #pipeEnded = true;
   #unitGone = false;
   #told = false;
   #watchesCgroup = false;
+  #exitReported = false;
   #startLimit: Owned | undefined;
   #stopLimit: Owned | undefined;
+  #restLimit: Owned | undefined;
 
   constructor(record: SandboxRecord, clock: Clock, voice: SandboxVoice) {
     this.record = record;
@@ -54,21 +63,22 @@ export class Sandbox implements Owned {
     return `${this.record.cgroup}/${PAYLOAD_GROUP}`;
   }
 
-  /** Reads reports from this descriptor, which is taken over. */
+  /** Reads reports from this descriptor, which is taken over; the one before is closed. */
   listen(readEnd: number): void {
+    if (this.#pipe !== undefined) this.#owner.drop(this.#pipe);
     this.#pipeEnded = false;
     const ended = (): void => {
       this.#pipeEnded = true;
       this.#maybeCleared();
     };
-    this.#owner.own(readReports(readEnd, (report) => this.#report(report), ended));
+    this.#pipe = this.#owner.own(readReports(readEnd, (report) => this.#report(report), ended));
   }
 
   /** Watches the payload's cgroup; it must exist. */
   watchCgroup(): void {
     if (this.#watchesCgroup || this.#owner.released) return;
     this.#watchesCgroup = true;
-    this.#owner.own(watchForEmpty(this.payloadCgroup, () => this.#voice.empty()));
+    this.#owner.own(watchForEmpty(this.payloadCgroup, () => void this.#empty()));
   }
 
   /** Ends a start that takes too long. */
@@ -84,6 +94,12 @@ export class Sandbox implements Owned {
     this.#stopLimit ??= this.#limit(this.record.stopTimeoutMs, () => {});
   }
 
+  /** The payload's main process ended; what it left behind has to follow. */
+  limitRest(): void {
+    this.ready();
+    this.#restLimit ??= this.#limit(REST_MS, () => {});
+  }
+
   /** The start limit does not apply any more. */
   ready(): void {
     if (this.#startLimit !== undefined) this.#owner.drop(this.#startLimit);
@@ -94,21 +110,26 @@ export class Sandbox implements Owned {
    * nspawn hard and leave a mount behind, comes later.
    */
   #limit(afterMs: number, reached: () => void): Owned {
-    return this.#owner.own(
-      this.#clock.after(afterMs, () => {
-        reached();
-        killCgroup(this.payloadCgroup);
-        this.#voice.overdue();
-      }),
-    );
+    return this.#after(afterMs, () => {
+      reached();
+      killCgroup(this.payloadCgroup);
+      this.#voice.overdue();
+    });
   }
 
-  /** systemd says that the unit is inactive, failed or not there. */
+  /**
+   * systemd says that the unit is inactive, failed or not there. A task that cannot be killed may still be in its
+   * cgroup: then it is not gone before that is empty.
+   */
   unitGone(): void {
-    if (this.#unitGone || isPopulated(this.record.cgroup)) return;
+    if (this.#unitGone || this.#owner.released) return;
+    if (isPopulated(this.record.cgroup)) {
+      this.#after(LOOK_AGAIN_MS, () => this.unitGone());
+      return;
+    }
     this.#unitGone = true;
     this.#maybeCleared();
-    if (!this.#told) this.#owner.own(this.#clock.after(LAST_WORDS_MS, () => this.#clearedNow()));
+    if (!this.#told) this.#after(LAST_WORDS_MS, () => this.#clearedNow());
   }
 
   /** Waits, bounded, until what init had to say has been read. */
@@ -118,7 +139,7 @@ export class Sandbox implements Owned {
       const look = (): void => {
         const late = this.#clock.now() - started >= LAST_WORDS_MS;
         if (this.#pipeEnded || this.setupFailure !== undefined || late || this.#owner.released) resolve();
-        else this.#owner.own(this.#clock.after(5, look));
+        else this.#after(5, look);
       };
       look();
     });
@@ -128,7 +149,15 @@ export class Sandbox implements Owned {
     this.#owner.release();
   }
 
+  /** The kernel tells of the empty group before the last report was read: init's own word comes first. */
+  async #empty(): Promise<void> {
+    await this.lastWords();
+    const explained = this.#exitReported || this.setupFailure !== undefined;
+    if (!explained && !this.#owner.released) this.#voice.empty();
+  }
+
   #report(report: Report): void {
+    if (report.event === 'exit') this.#exitReported = true;
     if (report.event === 'started') {
       this.payloadPid = report.pid;
       this.watchCgroup();
@@ -137,6 +166,14 @@ export class Sandbox implements Owned {
     if (report.event === 'status') this.statusText = report.text;
     if (report.event === 'setup-failed') this.setupFailure = report;
     this.#voice.report(report);
+  }
+
+  #after(ms: number, run: () => void): Owned {
+    const timer = this.#clock.after(ms, () => {
+      this.#owner.drop(timer);
+      run();
+    });
+    return this.#owner.own(timer);
   }
 
   #maybeCleared(): void {

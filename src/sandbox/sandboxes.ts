@@ -2,8 +2,8 @@ import { closeSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import { formatDuration } from '../base/duration.ts';
 import { asFailure, Failure } from '../base/failure.ts';
-import { killCgroup } from '../kernel/cgroup.ts';
 import { pipe } from '../kernel/native.ts';
+import { parseSandboxUnit } from '../plan/identity.ts';
 import type { HostPaths, PluginPlan, SlotName } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import type { TransientUnit } from '../unit/transient-unit.ts';
@@ -28,7 +28,8 @@ export interface SandboxEvents {
   startFailed(record: SandboxRecord, failure: Failure): void;
   exited(record: SandboxRecord, how: 'exited' | 'killed' | 'dumped' | 'unknown', status: number): void;
   stopSeen(record: SandboxRecord): void;
-  cleared(record: SandboxRecord): void;
+  /** Nothing is left of it. Also told of a unit that was ordered but of which nothing ever came to be. */
+  cleared(sandbox: Pick<SandboxRecord, 'plugin' | 'unit'>): void;
 }
 
 export interface SandboxesParts {
@@ -57,6 +58,8 @@ export class Sandboxes {
   readonly #sandboxes = new Map<string, Sandbox>();
   /** Write ends of report pipes whose launcher has not come yet. */
   readonly #writeEnds = new Map<string, number>();
+  /** What is told when the start job of the unit has ended; there while there is a job. */
+  readonly #heldBack = new Map<string, (() => void)[]>();
   #starting = 0;
   readonly #queue: (() => void)[] = [];
 
@@ -94,27 +97,34 @@ export class Sandboxes {
     await this.#turn();
     try {
       await filters.prepare(plan.seccomp);
+      // Somebody may have stopped it while it waited: then there is nothing to start.
+      if (this.#sandboxes.get(record.unit) !== sandbox) return;
       this.#openPipe(sandbox);
       sandbox.limitStart();
+      this.#heldBack.set(record.unit, []);
       await units.startTransient(transientUnit(sandboxPlan), sandboxPlan.startTimeoutMs + JOB_GRACE_MS);
       sandbox.ready();
       sandbox.watchCgroup();
       this.#parts.events.ready(record);
     } catch (error) {
       await sandbox.lastWords();
+      if (this.#sandboxes.get(record.unit) !== sandbox) return;
       this.#parts.events.startFailed(record, startFailure(sandbox, asFailure(error)));
     } finally {
       this.#turnDone();
+      for (const tell of this.#takeHeldBack(record.unit)) tell();
     }
   }
 
   /** Takes over a sandbox of an earlier supervisor. @param readEnd its report pipe, if the fd store kept it. */
-  adopt(record: SandboxRecord, readEnd: number | undefined, ready: boolean): void {
+  adopt(record: SandboxRecord, readEnd: number | undefined, life: 'starting' | 'ready' | 'stopping'): void {
     this.#parts.uidRanges.occupy(record.uidBase);
     const sandbox = this.#add(record);
-    if (!ready) sandbox.limitStart();
+    if (life === 'starting') sandbox.limitStart();
+    if (life === 'stopping') sandbox.limitStop();
     if (readEnd !== undefined) sandbox.listen(readEnd);
-    sandbox.watchCgroup();
+    // While it starts, there may be no group yet; init's report or the unit's state comes when there is.
+    if (life !== 'starting') sandbox.watchCgroup();
   }
 
   async stop(unit: string): Promise<void> {
@@ -128,9 +138,7 @@ export class Sandboxes {
 
   /** The payload is dead: makes sure that the rest goes, too. */
   async clear(unit: string): Promise<void> {
-    const sandbox = this.#sandboxes.get(unit);
-    // The payload's group, never nspawn itself: killed by SIGKILL, nspawn leaves a mount behind.
-    if (sandbox !== undefined) killCgroup(sandbox.payloadCgroup);
+    this.#sandboxes.get(unit)?.limitRest();
     await this.stop(unit);
   }
 
@@ -147,18 +155,31 @@ export class Sandboxes {
 
   /** systemd has no such unit any more, or says that it is inactive or failed. */
   unitGone(unit: string): void {
-    this.#sandboxes.get(unit)?.unitGone();
+    const sandbox = this.#sandboxes.get(unit);
+    if (sandbox !== undefined) return sandbox.unitGone();
+    const plugin = parseSandboxUnit(unit)?.plugin;
+    if (plugin !== undefined) this.#parts.events.cleared({ plugin, unit });
+  }
+
+  /** systemd says that the unit is active, which it is when init said READY. */
+  unitActive(unit: string): void {
+    const sandbox = this.#sandboxes.get(unit);
+    if (sandbox === undefined) return;
+    sandbox.ready();
+    sandbox.watchCgroup();
+    this.#parts.events.ready(sandbox.record);
   }
 
   /** What the launcher of the unit gets: report pipe, filter, listeners. Throws BH302 for a unit that is not known. */
-  descriptorsFor(unit: string): { readonly fds: readonly number[] } {
-    const sandbox = this.#sandboxes.get(unit);
-    if (sandbox === undefined) throw new Failure('BH302', `nobody ordered '${unit}'`);
-    const fds: number[] = [];
+  async descriptorsFor(unit: string): Promise<{ readonly fds: readonly number[] }> {
+    const sandbox = this.#known(unit);
+    const fds = [await this.#parts.filters.open(sandbox.record.seccomp)];
     try {
+      // It may have been given up meanwhile.
+      this.#known(unit);
       // A launcher that comes after a restart of the supervisor gets a new pipe: the old write end went with it.
       if (!this.#writeEnds.has(unit)) this.#openPipe(sandbox);
-      fds.push(this.#takeWriteEnd(unit), this.#parts.filters.open(sandbox.record.seccomp));
+      fds.unshift(this.#takeWriteEnd(unit));
       for (const key of sandbox.record.listeners) fds.push(this.#parts.copyListener(key));
       return { fds };
     } catch (error) {
@@ -173,20 +194,37 @@ export class Sandboxes {
     for (const fd of this.#writeEnds.values()) closeSync(fd);
   }
 
+  /** A start job that fails is told with its reason before the end of its unit, which systemd may announce first. */
+  #afterStart(unit: string, tell: () => void): void {
+    const heldBack = this.#heldBack.get(unit);
+    if (heldBack === undefined) tell();
+    else heldBack.push(tell);
+  }
+
+  #takeHeldBack(unit: string): readonly (() => void)[] {
+    const heldBack = this.#heldBack.get(unit) ?? [];
+    this.#heldBack.delete(unit);
+    return heldBack;
+  }
+
   #add(record: SandboxRecord): Sandbox {
     const { clock, events } = this.#parts;
     const sandbox = new Sandbox(record, clock, {
-      report: (report) => this.#reported(record, report),
-      empty: () => events.exited(record, 'unknown', 0),
+      report: (report) => this.#reported(sandbox, report),
+      empty: () => this.#afterStart(record.unit, () => events.exited(record, 'unknown', 0)),
       overdue: () => void this.clear(record.unit),
-      cleared: () => events.cleared(record),
+      cleared: () => this.#afterStart(record.unit, () => events.cleared(record)),
     });
     this.#sandboxes.set(record.unit, sandbox);
     return sandbox;
   }
 
-  #reported(record: SandboxRecord, report: Report): void {
+  #reported(sandbox: Sandbox, report: Report): void {
     const { events } = this.#parts;
+    const { record } = sandbox;
+    if (report.event === 'setup-failed') {
+      events.startFailed(record, startFailure(sandbox, new Failure('BH302', report.error)));
+    }
     if (report.event === 'ready') events.ready(record);
     if (report.event === 'stopping') events.stopSeen(record);
     if (report.event === 'exit') events.exited(record, report.how, report.status);
@@ -200,6 +238,12 @@ export class Sandboxes {
     this.#parts.descriptorStore.remove(`${REPORT_PREFIX}${unit}`);
     this.#parts.descriptorStore.store(`${REPORT_PREFIX}${unit}`, read);
     sandbox.listen(read);
+  }
+
+  #known(unit: string): Sandbox {
+    const sandbox = this.#sandboxes.get(unit);
+    if (sandbox === undefined) throw new Failure('BH302', `nobody ordered '${unit}'`);
+    return sandbox;
   }
 
   #takeWriteEnd(unit: string): number {
@@ -240,6 +284,6 @@ function startFailure(sandbox: Sandbox, failure: Failure): Failure {
   if (sandbox.setupFailure === undefined)
     return failure.code === 'BH506' ? new Failure('BH301', failure.message) : failure;
   const { step, error } = sandbox.setupFailure;
-  const code = step === 'execve' ? 'BH305' : 'BH302';
+  const code = step === 'exec' ? 'BH305' : 'BH302';
   return new Failure(code, `'${unit}': step '${step}': ${error}`);
 }

@@ -41,18 +41,21 @@ const FILES: Readonly<Record<string, string>> = {
 
 /**
  * Makes the root directory for sandboxes that see the host's /usr. Sandboxes that run keep using it, so what is
- * there is never taken away, only completed; each part is safe to repeat after a crash.
+ * there is never taken away, only completed; each part is safe to repeat after a crash. Modes are set apart: the
+ * supervisor's umask lets nobody else read, and payloads must.
  */
 export function makeSkeleton(root: string): void {
-  mkdirSync(root, { recursive: true, mode: 0o755 });
-  for (const directory of DIRECTORIES) mkdirSync(`${root}/${directory}`, { recursive: true, mode: 0o755 });
+  for (const directory of ['', ...DIRECTORIES]) {
+    mkdirSync(`${root}/${directory}`, { recursive: true });
+    chmodSync(`${root}/${directory}`, 0o755);
+  }
   for (const [name, target] of Object.entries(LINKS)) {
     if (linkTarget(`${root}/${name}`) === undefined) symlinkSync(target, `${root}/${name}`);
   }
   for (const [name, text] of Object.entries(FILES)) {
-    if (!existsSync(`${root}/${name}`)) writeFileSync(`${root}/${name}`, text, { mode: 0o644 });
+    if (!existsSync(`${root}/${name}`)) writeFileSync(`${root}/${name}`, text);
+    chmodSync(`${root}/${name}`, 0o644);
   }
-  chmodSync(root, 0o755);
 }
 
 function linkTarget(path: string): string | undefined {

@@ -219,6 +219,16 @@ export class Manager implements Owned {
     await this.#call('SetUnitProperties', 'sba(sv)', [unit, runtime, encodeProperties(properties)], options);
   }
 
+  /** Removes what setUnitProperties() wrote for the units; units of files keep those (systemctl(1), revert). */
+  async revertUnitFiles(units: readonly string[], options: CallOptions = {}): Promise<void> {
+    await this.#call('RevertUnitFiles', 'as', [units], options);
+  }
+
+  /** TasksMax= of units that say nothing about it (systemd-system.conf(5)). */
+  async defaultTasksMax(options: CallOptions = {}): Promise<unknown> {
+    return this.#property(SYSTEMD_PATH, MANAGER_INTERFACE, 'DefaultTasksMax', options);
+  }
+
   /** systemd's version, say 257. */
   async version(options: CallOptions = {}): Promise<number> {
     const text = String(await this.#property(SYSTEMD_PATH, MANAGER_INTERFACE, 'Version', options));

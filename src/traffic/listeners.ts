@@ -1,11 +1,12 @@
-import { chownSync, closeSync, mkdirSync, statSync } from 'node:fs';
+import { chownSync, closeSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { Failure } from '../base/failure.ts';
 import type { Listen } from '../declare/declaration.ts';
-import { removeFile } from '../kernel/files.ts';
+import { makeDirectory, removeFile } from '../kernel/files.ts';
 import { groupId, userId } from '../kernel/identities.ts';
 import { duplicate, isListening, listenTcp, listenUnix, SystemCallFailure } from '../kernel/native.ts';
+import { isListenerKeyOf } from '../plan/listener-key.ts';
 import type { PlannedListener } from '../plan/plan.ts';
 
 /** Keeps copies of descriptors over a restart of the supervisor; systemd's fd store is one. */
@@ -38,10 +39,11 @@ export class Listeners {
   }
 
   /**
-   * Makes the sockets that are missing. Either all of them exist afterwards or none that was not there before.
+   * Makes the plugin's sockets that are missing, and closes those that are not planned any more. On an error none is
+   * there that was not there before.
    * Throws BH206 when an address is taken, BH207 when it cannot be bound.
    */
-  async ensure(planned: readonly PlannedListener[]): Promise<void> {
+  async ensure(plugin: string, planned: readonly PlannedListener[]): Promise<void> {
     const made: string[] = [];
     try {
       for (const { key, listen } of planned) {
@@ -55,13 +57,23 @@ export class Listeners {
         }
       }
     } catch (error) {
-      this.close(made);
+      this.#close(made);
       throw error;
     }
+    const wanted = new Set(planned.map(({ key }) => key));
+    this.#close(this.#keysOf(plugin).filter((key) => !wanted.has(key)));
   }
 
-  /** Closes the sockets and removes their files; keys that are not kept are passed over. */
-  close(keys: Iterable<string>): void {
+  /** Closes all sockets of the plugin and removes their files. */
+  closeAll(plugin: string): void {
+    this.#close(this.#keysOf(plugin));
+  }
+
+  #keysOf(plugin: string): string[] {
+    return [...this.#kept.keys()].filter((key) => isListenerKeyOf(plugin, key));
+  }
+
+  #close(keys: Iterable<string>): void {
     for (const key of keys) {
       const kept = this.#kept.get(key);
       if (kept === undefined) continue;
@@ -120,7 +132,7 @@ export class Listeners {
   async #makeUnix(listen: Extract<Listen, { kind: 'unix' }>): Promise<number> {
     const { path, user, group, backlog, mode } = listen;
     const [uid, gid] = await Promise.all([userId(user), groupId(group)]);
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    makeDirectory(dirname(path), 0o755);
     const before = statSync(path, { throwIfNoEntry: false });
     if (before !== undefined && !before.isSocket()) throw new Failure('BH206', `'${path}' exists and is not a socket`);
     if (before !== undefined && (await accepts(path))) throw new Failure('BH206', `'${path}': a program listens there`);

@@ -76,7 +76,8 @@ export class HttpLoad {
     const goal = this.#ok + count;
     const until = performance.now() + TIMEOUT_MS;
     while (this.#ok < goal) {
-      if (performance.now() > until) throw new Error(`only ${this.#ok} of ${goal} answers in time, ${this.#lost.length} lost`);
+      if (performance.now() > until)
+        throw new Error(`only ${this.#ok} of ${goal} answers in time, ${this.#lost.length} lost`);
       await pause(5);
     }
   }
@@ -94,7 +95,13 @@ export class HttpLoad {
       if (exchange === undefined || exchange.ended) exchange = new Exchange(this.#options.target);
       const outcome = await exchange.request(this.#options.keepAlive);
       if (outcome.good) this.#answered();
-      else this.#lost.push({ why: outcome.why, connectedAt: exchange.connectedAt, at: performance.now(), detail: outcome.detail });
+      else
+        this.#lost.push({
+          why: outcome.why,
+          connectedAt: exchange.connectedAt,
+          at: performance.now(),
+          detail: outcome.detail,
+        });
       if (!outcome.reusable || !this.#options.keepAlive) {
         exchange.close();
         exchange = undefined;

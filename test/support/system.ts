@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { PluginStatus, SandboxStatus } from '../../src/control/api.ts';
+import { parseSandboxUnit } from '../../src/plan/identity.ts';
 import { pause } from './load.ts';
 
 /** What a command printed and how it ended. */
@@ -88,9 +89,9 @@ export function pidsOf(sandboxes: readonly SandboxStatus[]): number[] {
 
 /** Units of sandboxes of the plugin that systemd has now, in whatever state. */
 export async function sandboxUnits(name: string): Promise<string[]> {
-  const pattern = `plugin-${name.replaceAll('-', '\\x2d')}-*.service`;
-  const text = await must('systemctl', 'list-units', '--all', '--plain', '--no-legend', pattern.replaceAll('\\', '\\\\'));
-  return text.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '').filter((unit) => unit !== '');
+  const text = await must('systemctl', 'list-units', '--all', '--plain', '--no-legend', 'plugin-*.service');
+  const units = text.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '');
+  return units.filter((unit) => parseSandboxUnit(unit)?.plugin === name);
 }
 
 export async function supervisorPid(): Promise<number> {
@@ -107,7 +108,9 @@ export async function killSupervisor(): Promise<void> {
 /** Resolves when a supervisor other than `before` is ready. */
 export async function supervisorBack(before: number): Promise<void> {
   await until('the next supervisor', async () => {
-    const [now, state] = (await systemctl('show', '-P', 'MainPID', '-P', 'ActiveState', 'bulkheadd')).trim().split('\n');
+    const [now, state] = (await systemctl('show', '-P', 'MainPID', '-P', 'ActiveState', 'bulkheadd'))
+      .trim()
+      .split('\n');
     return Number(now) !== before && Number(now) > 0 && state === 'active';
   });
 }

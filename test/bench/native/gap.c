@@ -3,9 +3,9 @@
  *   gap PID PORT [any]
  *
  * Sends SIGKILL to PID, then asks 127.0.0.1:PORT until there is a good answer: of another process than the one that
- * answered last before ("any": of whichever one, since a pool has others). Prints "GAP_NS REFUSED BROKEN ANSWERED_NS":
- * the time from the kill to the end of the good answer, failed connections and connections that broke meanwhile, and
- * the monotonic time at which the process that answered had started. It gives up after 20 s.
+ * answered last before ("any": of whichever one, since a pool has others). Prints "KILLED GAP REFUSED BROKEN STARTED":
+ * when it killed, the time from then to the end of the good answer, connections that failed and that broke meanwhile,
+ * and when the process that answered had started. Times are nanoseconds of CLOCK_MONOTONIC. It gives up after 20 s.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -75,7 +75,7 @@ int main(int argc, char **argv) {
     enum outcome outcome = ask(&address, &who);
     long long now = now_ns();
     if (outcome == GOOD && (any || who != before)) {
-      printf("%lld %u %u %lld\n", now - killed, refused, broken, who);
+      printf("%lld %lld %u %u %lld\n", killed, now - killed, refused, broken, who);
       return 0;
     }
     refused += outcome == REFUSED;

@@ -5,16 +5,16 @@ export interface JournalLine {
   /** CLOCK_MONOTONIC in ms: when it was sent, if the sender's kernel said so, else when it was received. */
   readonly at: number;
   readonly message: string;
-  /** Unit that sent it. */
-  readonly from: string;
-  /** Unit that systemd, or plugin that the supervisor, speaks of. */
+  /** Unit that systemd or the supervisor speaks of. */
   readonly about: string;
+  /** Plugin that the supervisor speaks of. */
+  readonly plugin: string;
   /** What the supervisor says happened; empty for lines of others. */
   readonly event: string;
   readonly id: string;
 }
 
-const FIELDS = 'MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT,BULKHEAD_EVENT,BULKHEAD_UNIT,_SOURCE_REALTIME_TIMESTAMP';
+const FIELDS = 'MESSAGE,MESSAGE_ID,UNIT,BULKHEAD_EVENT,BULKHEAD_UNIT,BULKHEAD_PLUGIN,_SOURCE_REALTIME_TIMESTAMP';
 
 /** The journal since this boot, oldest first. @param last only so many lines */
 export function journal(last?: number): JournalLine[] {
@@ -36,8 +36,8 @@ function journalLine(entry: Record<string, unknown>): JournalLine {
   return {
     at: (Number(entry.__MONOTONIC_TIMESTAMP) - (received - sent)) / 1000,
     message: text('MESSAGE'),
-    from: text('_SYSTEMD_UNIT'),
     about: text('UNIT') === '' ? text('BULKHEAD_UNIT') : text('UNIT'),
+    plugin: text('BULKHEAD_PLUGIN'),
     event: text('BULKHEAD_EVENT'),
     id: text('MESSAGE_ID'),
   };

@@ -22,7 +22,7 @@ export async function machineFacts(revision: string): Promise<MachineFacts> {
     kernel: release(),
     systemd: systemd.replace(/^systemd /, ''),
     node: (await must('/usr/bin/node', '--version')).trim(),
-    bulkhead: (await must('dpkg-query', '--show', '--showformat=${Version}', 'bulkhead')).trim(),
+    bulkhead: (await must('dpkg-query', '--show', 'bulkhead')).trim().replace(/^.*\t/, ''),
     revision,
     processor: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,

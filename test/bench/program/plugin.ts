@@ -9,6 +9,15 @@ export const BENCH_DIRECTORY = '/opt/bulkhead-bench';
 
 export type Language = 'c' | 'python' | 'node';
 
+/** Where a sandbox sees the version's directory. */
+const INSIDE = '/plugin';
+
+const PROGRAMS: Readonly<Record<Language, readonly string[]>> = {
+  c: [`${INSIDE}/main`],
+  python: ['/usr/bin/python3', `${INSIDE}/main.py`],
+  node: ['/usr/bin/node', `${INSIDE}/main.js`],
+};
+
 /** A payload of the benchmarks as a plugin: a version directory and a declaration, as a user would make them. */
 export class BenchPlugin {
   readonly name: string;
@@ -23,20 +32,12 @@ export class BenchPlugin {
 
   /** The program on the host and its arguments, as the other ways to start it need them. */
   get command(): readonly string[] {
-    const directory = `/opt/plugin/${this.name}/v1`;
-    switch (this.language) {
-      case 'c':
-        return [`${directory}/main`];
-      case 'python':
-        return ['/usr/bin/python3', `${directory}/main.py`];
-      case 'node':
-        return ['/usr/bin/node', `${directory}/main.js`];
-    }
+    return PROGRAMS[this.language].map((word) => word.replace(INSIDE, `/opt/plugin/${this.name}/v1`));
   }
 
   /** The same program as the sandbox sees it. */
   get commandInside(): readonly string[] {
-    return this.command.map((word) => word.replace(`/opt/plugin/${this.name}/v1/`, '/plugin/'));
+    return PROGRAMS[this.language];
   }
 
   install(declaration: readonly string[]): void {

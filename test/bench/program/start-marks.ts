@@ -1,25 +1,27 @@
+import { parseSandboxUnit } from '../../../src/plan/identity.ts';
 import type { Execution } from './exec-trace.ts';
-import type { JournalLine } from './journal.ts';
-import { firstInstruction } from './journal.ts';
-import type { Start } from './start-variants.ts';
+import { firstInstruction, type JournalLine } from './journal.ts';
+import { type Start, unitOf } from './start-variants.ts';
 
-/** Message ids of systemd: systemd.journal-fields(7), and its catalog. */
+/** Message id of "unit was started", which is the end of its start job; see journalctl --catalog. */
 const UNIT_STARTED = '39f53479d3a045ac8e11786248231fbf';
 
-/** Points in time on the way from the call to a plugin that is ready, in their usual order. */
+/** Points in time on the way from the call to a plugin that is ready, each with those that it follows at once. */
 export const MARKS = {
-  called: 'called',
-  wanted: 'the supervisor knows that the plugin is wanted',
-  ordered: 'the supervisor orders the sandbox',
-  executor: 'systemd executes its helper',
-  launcher: 'launcher executed',
-  nspawn: 'nspawn executed',
-  init: 'init executed',
-  payload: 'payload executed',
-  first: 'first instruction of the payload',
-  active: 'systemd knows that it is ready',
-  ready: 'the supervisor knows that it is ready',
-  done: 'the caller knows that it is ready',
+  called: { text: 'called', after: [] },
+  anchorHelper: { text: "anchor: systemd's helper executed", after: ['called'] },
+  anchor: { text: 'anchor: executed', after: ['anchorHelper', 'called'] },
+  wanted: { text: 'anchor: it has told the supervisor that the plugin is wanted', after: ['anchor', 'called'] },
+  ordered: { text: 'supervisor: declaration read and planned, sandbox ordered', after: ['wanted'] },
+  helper: { text: "systemd's helper executed", after: ['ordered', 'called'] },
+  launcher: { text: 'launcher executed', after: ['helper', 'ordered'] },
+  nspawn: { text: 'nspawn executed', after: ['launcher', 'helper', 'called'] },
+  init: { text: 'init executed', after: ['nspawn'] },
+  payload: { text: 'payload executed', after: ['init', 'nspawn', 'helper', 'called'] },
+  first: { text: 'first instruction of the payload (beside what follows)', after: ['payload', 'ordered', 'called'] },
+  active: { text: 'systemd: ready', after: ['payload', 'ordered', 'called'] },
+  ready: { text: 'supervisor: ready', after: ['active'] },
+  done: { text: 'caller: ready', after: ['ready', 'active', 'called'] },
 } as const;
 
 export type Mark = keyof typeof MARKS;
@@ -31,39 +33,42 @@ export type Marks = Partial<Record<Mark, number>>;
 export function marksOf(start: Start, journal: readonly JournalLine[], trace: readonly Execution[]): Marks {
   const inside = ({ at }: { readonly at: number }): boolean => at >= start.called && at <= start.ended;
   const lines = journal.filter(inside);
-  const firsts = lines.map(firstInstruction).filter((at) => at !== undefined && at >= start.called);
   const executed = trace.filter(inside);
-  const marks: Marks = { called: start.called };
-  const set = (mark: Mark, at: number | undefined): void => {
-    if (at !== undefined) marks[mark] = at;
+  const event = (name: string): number | undefined => lines.find((line) => line.event === name)?.at;
+  /** The first execution of one of these programs from then on. */
+  const execution = (from: number | undefined, program: RegExp): number | undefined =>
+    from === undefined ? undefined : executed.find((one) => one.at >= from && program.test(one.program))?.at;
+
+  const ours = start.variant === 'bulkhead';
+  const first = start.first ?? lines.map(firstInstruction).find((at) => at !== undefined && at >= start.called);
+  const ordered = ours ? event('starting') : undefined;
+  const beginning = ours ? ordered : start.called;
+  const marks: Record<Mark, number | undefined> = {
+    called: start.called,
+    anchorHelper: ours ? execution(start.called, SYSTEMD_HELPER) : undefined,
+    anchor: ours ? execution(start.called, /\/plugin-anchor$/) : undefined,
+    wanted: ours ? event('wanted') : undefined,
+    ordered,
+    helper: start.done === undefined ? undefined : execution(beginning, SYSTEMD_HELPER),
+    launcher: execution(beginning, /\/plugin-launch$/),
+    nspawn: execution(beginning, /\/systemd-nspawn$/),
+    init: execution(beginning, /\/plugin-init$/),
+    payload: executed.findLast(({ at, program }) => at <= (first ?? 0) && PAYLOAD.test(program))?.at,
+    first,
+    active: lines.find(({ id, about }) => id === UNIT_STARTED && isUnitOf(start, about))?.at,
+    ready: ours ? event('ready') : undefined,
+    done: start.done,
   };
-  set('first', start.first ?? firsts[0]);
-  set('done', start.done);
-  if (start.variant === 'bulkhead') {
-    set('wanted', lines.find(({ event }) => event === 'wanted')?.at);
-    set('ordered', lines.find(({ event }) => event === 'starting')?.at);
-    set('ready', lines.find(({ event }) => event === 'ready')?.at);
-  }
-  set('active', lines.find(({ id, about }) => id === UNIT_STARTED && isUnitOf(start, about))?.at);
-  // Before the sandbox's own, there is the anchor's executor.
-  const from = marks.ordered ?? start.called;
-  const execution = (...names: readonly string[]): number | undefined =>
-    executed.find(({ at, program }) => at >= from && names.includes(program.replace(/^.*\//, '')))?.at;
-  set('executor', execution('systemd-executor'));
-  set('launcher', execution('plugin-launch'));
-  set('nspawn', execution('systemd-nspawn'));
-  set('init', execution('plugin-init'));
-  const first = marks.first ?? Number.POSITIVE_INFINITY;
-  set('payload', executed.findLast(({ at, program }) => at <= first && isPayload(program))?.at);
-  return marks;
+  return Object.fromEntries(Object.entries(marks).filter(([, at]) => at !== undefined));
 }
 
-function isPayload(program: string): boolean {
-  return /\/(main|python3|node)$/.test(program);
-}
+/** systemd-executor is executed by its descriptor. */
+const SYSTEMD_HELPER = /^\/proc\/self\/fd\/\d+$/;
+
+const PAYLOAD = /\/(main|python3|node)$/;
 
 function isUnitOf(start: Start, unit: string): boolean {
   return start.variant === 'bulkhead'
-    ? unit.startsWith('plugin-')
-    : unit === `bench-${start.plugin.language}-${start.variant}-${start.round}.service`;
+    ? parseSandboxUnit(unit)?.plugin === start.plugin.name
+    : unit === unitOf(start.plugin, start.variant, start.round);
 }

@@ -47,7 +47,7 @@ export async function startOnce(
   variant: Variant,
   round: number,
 ): Promise<Start> {
-  const unit = `bench-${plugin.language}-${variant}-${round}.service`;
+  const unit = unitOf(plugin, variant, round);
   switch (variant) {
     case 'bare':
       return startAlone(plugin, variant, round, plugin.command);
@@ -73,6 +73,11 @@ export async function startOnce(
         },
       });
   }
+}
+
+/** The unit of a start that is not bulkhead's. */
+export function unitOf(plugin: BenchPlugin, variant: Variant, round: number): string {
+  return `${plugin.name}-${variant}-${round}.service`;
 }
 
 const nspawnOptions = new Map<BenchPlugin, readonly string[]>();

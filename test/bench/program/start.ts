@@ -37,8 +37,13 @@ interface Figures {
   readonly declaration: readonly { readonly payload: Language; readonly first: Summary; readonly done: Summary }[];
   /** The first start of all, with nothing compiled or cached: call to end of the job, ms. */
   readonly cold: readonly { readonly payload: Language; readonly done: number }[];
-  /** Where the time goes: median ms from each mark to the next one that was seen. */
-  readonly stages: readonly { readonly variant: Variant; readonly to: Mark; readonly ms: number }[];
+  /** Where the time goes: median ms between marks, static C payload. */
+  readonly stages: readonly {
+    readonly variant: Variant;
+    readonly from: Mark;
+    readonly to: Mark;
+    readonly ms: number;
+  }[];
   readonly aim: { readonly times: number; readonly reached: boolean };
 }
 
@@ -137,18 +142,16 @@ const declaration = plugins.map(({ language: payload }) => ({
   done: summarise([...each(payload, 'bulkhead', between('called', 'done')).values()]),
 }));
 
-/** Of the static payload, which adds least of its own: medians between marks that follow each other. */
+/** Of the static payload, which adds least of its own: medians from each mark to the one that it follows. */
 function stagesOf(variant: Variant): Figures['stages'] {
-  const order = Object.keys(MARKS) as Mark[];
-  const positions = order
-    .map((mark) => ({ mark, after: [...each('c', variant, between('called', mark)).values()] }))
-    .filter(({ after }) => after.length > 0)
-    .map(({ mark, after }) => ({ mark, after: median(after) }))
-    .sort((one, other) => one.after - other.after);
-  return positions.slice(1).map(({ mark }, index) => {
-    const from = positions[index]?.mark ?? 'called';
-    return { variant, to: mark, ms: median([...each('c', variant, between(from, mark)).values()]) };
-  });
+  const stages: Figures['stages'][number][] = [];
+  for (const [mark, { after }] of Object.entries(MARKS) as [Mark, { readonly after: readonly Mark[] }][]) {
+    const before = after.find((candidate) => each('c', variant, between(candidate, mark)).size > 0);
+    if (before === undefined) continue;
+    const values = [...each('c', variant, between(before, mark)).values()];
+    stages.push({ variant, from: before, to: mark, ms: median(values) });
+  }
+  return stages;
 }
 
 const stages = [...stagesOf('bulkhead'), ...stagesOf('nspawn')];
@@ -159,8 +162,10 @@ const figures: Figures = { rows, declaration, cold, stages, aim: { times: AIM, r
 deliver(
   { bench: 'start', quick, out, machine, n, figures },
   [
-    'Order to first instruction of the payload (ms), then order to "known to be ready";',
-    'bulkhead: from the order of its supervisor; the others: from the call to systemd, or from fork.',
+    [
+      'Order to first instruction of the payload, order to "known to be ready", and CPU of start and stop together (ms).',
+      'The order is that of the supervisor for bulkhead; for the others it is the call to systemd, or fork.',
+    ].join('\n'),
     ...plugins.map(({ language }) => payloadTable(language)),
     'bulkhead, from the call of a start of plugin@NAME, declaration read anew (ms):',
     table(
@@ -174,7 +179,7 @@ deliver(
         figure(cold.find((one) => one.payload === payload)?.done),
       ]),
     ),
-    'Where the time goes, static C payload (median ms since the mark before):',
+    'Where the time goes, static C payload (median ms since the step before):',
     ...(traced.length === 0 ? ['(this kernel cannot record execve: only what the journal says)'] : []),
     stageTable('bulkhead'),
     stageTable('nspawn'),
@@ -205,6 +210,6 @@ function payloadTable(payload: Language): string {
 function stageTable(variant: Variant): string {
   return table(
     [VARIANTS[variant], 'ms'],
-    stages.filter((stage) => stage.variant === variant).map(({ to, ms }) => [MARKS[to], figure(ms)]),
+    stages.filter((stage) => stage.variant === variant).map(({ to, ms }) => [MARKS[to].text, figure(ms)]),
   );
 }

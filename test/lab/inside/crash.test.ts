@@ -18,7 +18,10 @@ import {
 function unexcused(result: LoadResult, killedAt: readonly number[]): LoadResult['lost'] {
   return result.lost.filter(
     ({ why, connectedAt, at }) =>
-      why === 'refused' || why === 'bad' || why === 'timeout' || !killedAt.some((kill) => connectedAt <= kill && at >= kill),
+      why === 'refused' ||
+      why === 'bad' ||
+      why === 'timeout' ||
+      !killedAt.some((kill) => connectedAt <= kill && at >= kill),
   );
 }
 
@@ -67,39 +70,68 @@ describe('crashes', function () {
   }
 
   it('a payload that dies at once ends in a failed unit with the reason, without a busy loop; others do not notice', async () => {
-    installExample('steady', 'python', ['template: python', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9112 }]', 'pool: { size: 2 }']);
-    declare('dying', ['template: native', 'exec: [/bin/sh, -c, "exit 3"]', 'recovery: { budget: { restarts: 4, within: 60s } }']);
+    // A name of its own each time: the journal remembers earlier runs.
+    const dying = `dying-${Date.now().toString(36)}`;
+    installExample('steady', 'python', [
+      'template: python',
+      'version: v1',
+      'listen: [{ tcp: 127.0.0.1:9112 }]',
+      'pool: { size: 2 }',
+    ]);
+    declare(dying, [
+      'template: native',
+      'exec: [/bin/sh, -c, "exit 3"]',
+      'recovery: { budget: { restarts: 4, within: 60s } }',
+    ]);
     try {
       await systemctl('start', 'plugin@steady');
       const before = await readySandboxes('steady');
       const load = new HttpLoad({ target: { host: '127.0.0.1', port: 9112 }, connections: 8, keepAlive: false });
-      const start = await run('systemctl', 'start', 'plugin@dying');
+      const start = await run('systemctl', 'start', `plugin@${dying}`);
       // Ready as soon as it runs, so the start itself may be counted as done; what matters is the end.
       assert.ok(start.status === 0 || start.status === 1);
-      await until('the unit is failed', async () => (await run('systemctl', 'is-failed', 'plugin@dying')).status === 0);
-      const shown = (await run('systemctl', 'status', 'plugin@dying')).stdout;
+      await until(
+        'the unit is failed',
+        async () => (await run('systemctl', 'is-failed', `plugin@${dying}`)).status === 0,
+      );
+      const shown = (await run('systemctl', 'status', `plugin@${dying}`)).stdout;
       assert.match(shown, /Status: "BH304 .*exit status 3"/);
-      assert.match(await must('systemctl', '--failed', '--plain', '--no-legend'), /plugin@dying\.service/);
-      const told = await run('bulkheadctl', 'status', 'dying');
+      assert.match(
+        await must('systemctl', '--failed', '--plain', '--no-legend'),
+        new RegExp(`plugin@${dying}\\.service`),
+      );
+      const told = await run('bulkheadctl', 'status', dying);
       assert.match(told.stdout, /BH304/);
-      const starts = (await must('journalctl', '-o', 'cat', 'BULKHEAD_PLUGIN=dying', 'BULKHEAD_EVENT=starting')).trim();
+      const starts = (
+        await must('journalctl', '-o', 'cat', `BULKHEAD_PLUGIN=${dying}`, 'BULKHEAD_EVENT=starting')
+      ).trim();
       assert.equal(starts.split('\n').length, 5);
-      assert.deepEqual(await sandboxUnits('dying'), []);
+      assert.deepEqual(await sandboxUnits(dying), []);
       const result = await load.stop();
       assert.deepEqual(result.lost, []);
       assert.ok(result.ok > 100);
-      assert.deepEqual(await readySandboxes('steady').then((now) => now.map(({ unit }) => unit)), before.map(({ unit }) => unit));
+      assert.deepEqual(
+        await readySandboxes('steady').then((now) => now.map(({ unit }) => unit)),
+        before.map(({ unit }) => unit),
+      );
     } finally {
-      await uninstall('dying');
+      await uninstall(dying);
       await uninstall('steady');
     }
   });
 
   it('starts again after it has failed, when somebody asks for it', async () => {
-    declare('lazarus', ['template: native', 'exec: [/bin/false]', 'recovery: { budget: { restarts: 1, within: 60s } }']);
+    declare('lazarus', [
+      'template: native',
+      'exec: [/bin/false]',
+      'recovery: { budget: { restarts: 1, within: 60s } }',
+    ]);
     try {
       await run('systemctl', 'start', 'plugin@lazarus');
-      await until('the unit is failed', async () => (await run('systemctl', 'is-failed', 'plugin@lazarus')).status === 0);
+      await until(
+        'the unit is failed',
+        async () => (await run('systemctl', 'is-failed', 'plugin@lazarus')).status === 0,
+      );
       declare('lazarus', ['template: native', 'exec: [/bin/sleep, "600"]']);
       await systemctl('start', 'plugin@lazarus');
       await untilWhole('lazarus', 1);
@@ -116,10 +148,17 @@ describe('crashes', function () {
       ['kill -KILL $$', 'killed by SIGKILL'],
     ] as const;
     for (const [script, words] of endings) {
-      declare('ending', ['template: native', `exec: [/bin/sh, -c, "sleep 0.2; ${script}"]`, 'recovery: { budget: { restarts: 0, within: 60s } }']);
+      declare('ending', [
+        'template: native',
+        `exec: [/bin/sh, -c, "sleep 0.2; ${script}"]`,
+        'recovery: { budget: { restarts: 0, within: 60s } }',
+      ]);
       try {
         await run('systemctl', 'start', 'plugin@ending');
-        await until('the unit is failed', async () => (await run('systemctl', 'is-failed', 'plugin@ending')).status === 0);
+        await until(
+          'the unit is failed',
+          async () => (await run('systemctl', 'is-failed', 'plugin@ending')).status === 0,
+        );
         assert.ok((await run('systemctl', 'status', 'plugin@ending')).stdout.includes(words), `${script}: ${words}`);
       } finally {
         await uninstall('ending');
@@ -128,18 +167,28 @@ describe('crashes', function () {
   });
 
   it('a killed anchor is started again, and its sandboxes never notice', async () => {
-    installExample('anchored', 'python', ['template: python', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9113 }]', 'pool: { size: 2 }']);
+    installExample('anchored', 'python', [
+      'template: python',
+      'version: v1',
+      'listen: [{ tcp: 127.0.0.1:9113 }]',
+      'pool: { size: 2 }',
+    ]);
     try {
       await systemctl('start', 'plugin@anchored');
       const before = await readySandboxes('anchored');
       const anchor = Number((await systemctl('show', '-P', 'MainPID', 'plugin@anchored')).trim());
       process.kill(anchor, 'SIGKILL');
       await until('the next anchor', async () => {
-        const [pid, state] = (await systemctl('show', '-P', 'MainPID', '-P', 'ActiveState', 'plugin@anchored')).trim().split('\n');
+        const [pid, state] = (await systemctl('show', '-P', 'MainPID', '-P', 'ActiveState', 'plugin@anchored'))
+          .trim()
+          .split('\n');
         return Number(pid) !== anchor && state === 'active';
       });
       await pause(500);
-      assert.deepEqual((await readySandboxes('anchored')).map(({ unit }) => unit), before.map(({ unit }) => unit));
+      assert.deepEqual(
+        (await readySandboxes('anchored')).map(({ unit }) => unit),
+        before.map(({ unit }) => unit),
+      );
       assert.match(await systemctl('status', 'plugin@anchored'), /Status: "2\/2 ready/);
     } finally {
       await uninstall('anchored');

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { HttpLoad } from '../../support/load.ts';
-import { installExample, must, readySandboxes, run, sandboxUnits, systemctl, uninstall, untilWhole } from '../../support/system.ts';
+import {
+  installExample,
+  must,
+  readySandboxes,
+  run,
+  sandboxUnits,
+  systemctl,
+  uninstall,
+  untilWhole,
+} from '../../support/system.ts';
 
 const PORTS = { python: 9101, node: 9102, c: 9103 } as const;
 const TEMPLATES = { python: 'python', node: 'node', c: 'native' } as const;
@@ -53,7 +62,11 @@ describe('a plugin of three lines', function () {
 
   it('can be declared in an [X-Plugin] section of its unit', async () => {
     installExample('by-unit', 'python', []);
-    await must('sh', '-c', 'rm /etc/bulkhead/plugins/by-unit.yaml; mkdir -p /etc/systemd/system/plugin@by-unit.service.d');
+    await must(
+      'sh',
+      '-c',
+      'rm /etc/bulkhead/plugins/by-unit.yaml; mkdir -p /etc/systemd/system/plugin@by-unit.service.d',
+    );
     const section = '[X-Plugin]\\ntemplate=python\\nversion=v1\\nlisten=tcp:127.0.0.1:9105\\n';
     await must('sh', '-c', `printf '${section}' > /etc/systemd/system/plugin@by-unit.service.d/plugin.conf`);
     try {
@@ -68,7 +81,12 @@ describe('a plugin of three lines', function () {
   });
 
   it('does what a systemd user expects of start, status, restart, enable and stop', async () => {
-    installExample('verbs', 'python', ['template: python', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9106 }]', 'pool: { size: 2 }']);
+    installExample('verbs', 'python', [
+      'template: python',
+      'version: v1',
+      'listen: [{ tcp: 127.0.0.1:9106 }]',
+      'pool: { size: 2 }',
+    ]);
     try {
       await systemctl('enable', '--now', 'plugin@verbs');
       assert.match(await systemctl('status', 'plugin@verbs'), /Status: "2\/2 ready, slot a, v1"/);
@@ -87,7 +105,12 @@ describe('a plugin of three lines', function () {
   });
 
   it('stops without a supervisor, too', async () => {
-    installExample('alone', 'python', ['template: python', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9107 }]', 'pool: { size: 2 }']);
+    installExample('alone', 'python', [
+      'template: python',
+      'version: v1',
+      'listen: [{ tcp: 127.0.0.1:9107 }]',
+      'pool: { size: 2 }',
+    ]);
     try {
       await systemctl('start', 'plugin@alone');
       await systemctl('stop', 'bulkheadd');
@@ -102,7 +125,12 @@ describe('a plugin of three lines', function () {
   });
 
   it('keeps serving over stop and start of the supervisor', async () => {
-    installExample('stopstart', 'python', ['template: python', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9108 }]', 'pool: { size: 2 }']);
+    installExample('stopstart', 'python', [
+      'template: python',
+      'version: v1',
+      'listen: [{ tcp: 127.0.0.1:9108 }]',
+      'pool: { size: 2 }',
+    ]);
     try {
       await systemctl('start', 'plugin@stopstart');
       const before = await readySandboxes('stopstart');
@@ -113,7 +141,10 @@ describe('a plugin of three lines', function () {
       await systemctl('start', 'bulkheadd');
       await load.more(100);
       assert.deepEqual((await load.stop()).lost, []);
-      assert.deepEqual((await untilWhole('stopstart', 2)).map(({ unit }) => unit), before.map(({ unit }) => unit));
+      assert.deepEqual(
+        (await untilWhole('stopstart', 2)).map(({ unit }) => unit),
+        before.map(({ unit }) => unit),
+      );
     } finally {
       await uninstall('stopstart');
     }

@@ -122,6 +122,7 @@ describe('decide', () => {
     machine.observe({ kind: 'wanted', invocation: 'i1', automatic: false });
     machine.observe({ kind: 'undeclarable', reason: { code: 'BH102', text: 'hello.yaml:3:1: unknown key' } });
     assert.equal(machine.state.phase, 'on');
+    assert.match(statusLine(machine.state), /refused: BH102 hello.yaml:3:1/);
     const fresh = new SimulatedMachine(examplePlan());
     fresh.state = { ...fresh.state, phase: 'loading', invocation: 'i1' };
     fresh.observe({ kind: 'undeclarable', reason: { code: 'BH102', text: 'hello.yaml:3:1: unknown key' } });

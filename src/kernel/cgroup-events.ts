@@ -1,6 +1,6 @@
 import { watch } from 'node:fs';
 import type { Owned } from '../base/clock.ts';
-import { CGROUP_ROOT, isPopulated } from '../kernel/cgroup.ts';
+import { CGROUP_ROOT, isPopulated } from './cgroup.ts';
 
 /**
  * Calls once when no process is left in the cgroup, or the cgroup itself is gone. The kernel changes cgroup.events

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { runHere } from './package-machine.ts';
+
+/** What the tests look at in build/bench/NAME.json. */
+interface Results {
+  readonly format: number;
+  readonly bench: string;
+  readonly quick: boolean;
+  readonly n: number;
+  readonly machine: Readonly<Record<string, unknown>>;
+  readonly figures: Readonly<Record<string, unknown>>;
+}
+
+interface Summary {
+  readonly n: number;
+  readonly min: number;
+  readonly median: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** Runs a benchmark as short as it can be, and returns the JSON that it leaves and prints. */
+async function quick(name: string): Promise<Results> {
+  const { status, stdout, stderr } = await runHere('test/bench/bench', [name, '--quick', '--json']);
+  assert.equal(status, 0, stderr);
+  const printed = JSON.parse(stdout) as Results;
+  assert.deepEqual(printed, JSON.parse(readFileSync(`build/bench/${name}-quick.json`, 'utf8')));
+  assert.deepEqual([printed.format, printed.bench, printed.quick], [1, name, true]);
+  for (const fact of ['kernel', 'systemd', 'node', 'bulkhead', 'revision', 'processor'])
+    assert.match(String(printed.machine[fact]), /\S/, fact);
+  for (const fact of ['cores', 'memoryMb', 'loadBefore', 'loadAfter'])
+    assert.equal(typeof printed.machine[fact], 'number', fact);
+  return printed;
+}
+
+function isSummary(value: unknown, n: number, what: string): void {
+  const summary = value as Summary;
+  assert.equal(summary.n, n, what);
+  assert.ok(summary.min > 0, `${what}: nothing takes no time`);
+  assert.ok(summary.min <= summary.median && summary.median <= summary.p99 && summary.p99 <= summary.max, what);
+}
+
+/** No assertion on how long anything takes: that the benchmarks run and measure what they say, nothing else. */
+describe('the benchmarks', function () {
+  this.timeout(240_000);
+
+  it('start measures every way to start a payload, in as many rounds', async () => {
+    const { n, figures } = await quick('start');
+    const rows = figures.rows as { variant: string; first: unknown; timesBare: number; timesNspawn: number }[];
+    assert.deepEqual(
+      rows.map(({ variant }) => variant),
+      ['bare', 'bwrap', 'service', 'nspawn', 'filtered', 'bulkhead'],
+    );
+    for (const { variant, first, timesBare, timesNspawn } of rows) {
+      isSummary(first, n, variant);
+      assert.ok(timesBare > 0 && timesNspawn > 0);
+    }
+    for (const { first, done } of figures.declaration as { first: unknown; done: unknown }[]) {
+      isSummary(first, n, 'declaration to first instruction');
+      isSummary(done, n, 'declaration to ready');
+    }
+    const stages = figures.stages as { variant: string; to: string; ms: number }[];
+    for (const mark of ['wanted', 'ordered', 'first', 'active', 'ready', 'done'])
+      assert.ok(
+        stages.some(({ variant, to }) => variant === 'bulkhead' && to === mark),
+        `no stage '${mark}'`,
+      );
+  });
+
+  it('restart measures everyone who restarts, and sees each death', async () => {
+    const { n, figures } = await quick('restart');
+    const rows = figures.rows as { keeper: string; gap: unknown; refused: number }[];
+    assert.deepEqual(
+      rows.map(({ keeper }) => keeper),
+      ['first', 'further', 'pair', 'systemd', 'socket'],
+    );
+    for (const { keeper, gap } of rows) isSummary(gap, n, keeper);
+    // The supervisor keeps the sockets: nobody is refused while a sandbox is started anew.
+    for (const { keeper, refused } of rows) if (keeper !== 'systemd') assert.equal(refused, 0, keeper);
+  });
+
+  it('footprint measures the supervisor and every process of a sandbox', async () => {
+    const { figures } = await quick('footprint');
+    const steps = figures.steps as { sandboxes: number; supervisor: { rss: number; pss: number; uss: number } }[];
+    assert.deepEqual(
+      steps.map(({ sandboxes }) => sandboxes),
+      [0, 2],
+    );
+    for (const { supervisor } of steps)
+      assert.ok(supervisor.uss > 0 && supervisor.uss <= supervisor.pss && supervisor.pss <= supervisor.rss);
+    const each = figures.perSandbox as Record<string, { pss: number }>;
+    for (const kind of ['nspawn', 'init', 'payload', 'anchor']) assert.ok((each[kind]?.pss ?? 0) > 0, kind);
+  });
+
+  it('an unknown benchmark is refused, and the list names all', async () => {
+    assert.equal((await runHere('test/bench/bench', ['nonsense'])).status, 1);
+    const { stdout } = await runHere('test/bench/bench', ['list']);
+    assert.deepEqual(stdout.match(/^\w+/gm), ['start', 'restart', 'footprint']);
+  });
+});
