@@ -17,7 +17,9 @@ export const UNIT_DIRECTORIES = [
 
 /** Whether a unit's text has the section at all; readSections says what is in it. */
 export function declaresPlugin(text: string): boolean {
-  return text.split('\n').some((line) => line.trim() === `[${UNIT_SECTION}]`);
+  // In whatever case, so that a slip of it is told instead of being no declaration at all.
+  const section = `[${UNIT_SECTION}]`.toLowerCase();
+  return text.split('\n').some((line) => line.trim().toLowerCase() === section);
 }
 
 /**

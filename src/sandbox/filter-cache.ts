@@ -91,19 +91,19 @@ export class FilterCache {
   }
 }
 
-/** The open file, at its beginning, if its content has the digest. */
+/** The open file, at its beginning, if its content has the digest; undefined too for one that cannot be read. */
 function openIntact(file: string, digest: string): number | undefined {
-  let fd: number;
+  let fd: number | undefined;
   try {
     fd = openSync(file, 'r');
+    const filter = Buffer.alloc(fstatSync(fd).size);
+    // By offset, so that the position stays at the beginning.
+    const length = readSync(fd, filter, 0, filter.length, 0);
+    if (digestOf(filter.subarray(0, length)) === digest) return fd;
   } catch {
-    return undefined;
+    // The compiler makes it anew, or says why it cannot.
   }
-  const filter = Buffer.alloc(fstatSync(fd).size);
-  // By offset, so that the position stays at the beginning.
-  const length = readSync(fd, filter, 0, filter.length, 0);
-  if (digestOf(filter.subarray(0, length)) === digest) return fd;
-  closeSync(fd);
+  if (fd !== undefined) closeSync(fd);
   return undefined;
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, linkSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { anchorUnitName, pluginSliceName } from '../../../src/plan/identity.ts';
 import { PAYLOAD_GROUP } from '../../../src/sandbox/sandbox.ts';
 import { declare, run } from '../../support/system.ts';
@@ -44,8 +44,9 @@ export class BenchPlugin {
     const directory = `/opt/plugin/${this.name}/v1`;
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     if (this.language === 'c') {
-      cpSync(`${BENCH_DIRECTORY}/payload`, `${directory}/main`);
-      chmodSync(`${directory}/main`, 0o755);
+      // One file for all: its pages in memory are shared, as those of python3 and node are.
+      rmSync(`${directory}/main`, { force: true });
+      linkSync(`${BENCH_DIRECTORY}/payload`, `${directory}/main`);
     } else {
       const file = this.language === 'python' ? 'main.py' : 'main.js';
       cpSync(`${BENCH_DIRECTORY}/${file}`, `${directory}/${file}`);

@@ -1,11 +1,33 @@
 import assert from 'node:assert/strict';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Server } from 'node:net';
 import { createServer } from 'node:net';
-import { declare, must, run, sandboxUnits, status, systemctl, uninstall, until, untilWhole } from '../../support/system.ts';
+import { fileURLToPath } from 'node:url';
+import {
+  declare,
+  must,
+  run,
+  sandboxUnits,
+  status,
+  systemctl,
+  uninstall,
+  until,
+  untilWhole,
+} from '../../support/system.ts';
 
 const LIB = '/usr/lib/bulkhead';
 const CACHE = '/run/bulkhead/seccomp';
+const NATIVE = fileURLToPath(new URL('../../../../native/', import.meta.url));
 const NSPAWN = '/usr/bin/systemd-nspawn';
 
 /** Makes something wrong; what it returns makes it good again. */
@@ -18,7 +40,6 @@ interface Breakage {
   readonly shows: RegExp;
   /** Lines of the declaration beside the usual ones. */
   readonly more?: readonly string[];
-  readonly exec?: string;
 }
 
 /** Puts something else in the place of a file; the file itself is kept as it is, with its times. */
@@ -72,17 +93,33 @@ const BREAKAGES: readonly Breakage[] = [
   {
     what: 'the seccomp list cannot be read',
     break: instead(`${LIB}/seccomp/native.list`, (path) => symlinkSync('/nowhere', path)),
-    shows: /BH(205|603) .*native/,
+    shows: /BH205 .*native\.list/,
   },
   {
     what: 'the seccomp list is a directory',
     break: instead(`${LIB}/seccomp/native.list`, (path) => mkdirSync(path)),
     shows: /BH603 .*(EISDIR|directory)/,
   },
-  { what: 'the seccomp list has a bad line', break: list((text) => `${text}no_such_call # x\n`), shows: /BH603 .*native\.list:\d+.*no_such_call/ },
-  { what: 'a line of the list has no reason', break: list((text) => `${text}read\n`), shows: /BH603 .*native\.list:\d+/ },
-  { what: 'a list that it includes is missing', break: instead(`${LIB}/seccomp/runtime.list`), shows: /BH603 .*runtime/ },
-  { what: 'the compiler of filters is missing', break: instead(`${LIB}/bulkhead-seccomp`), shows: /BH603 .*bulkhead-seccomp/ },
+  {
+    what: 'the seccomp list has a bad line',
+    break: list((text) => `${text}no_such_call # x\n`),
+    shows: /BH603 .*native\.list:\d+.*no_such_call/,
+  },
+  {
+    what: 'a line of the list has no reason',
+    break: list((text) => `${text}read\n`),
+    shows: /BH603 .*native\.list:\d+/,
+  },
+  {
+    what: 'a list that it includes is missing',
+    break: instead(`${LIB}/seccomp/runtime.list`),
+    shows: /BH603 .*runtime/,
+  },
+  {
+    what: 'the compiler of filters is missing',
+    break: instead(`${LIB}/bulkhead-seccomp`),
+    shows: /BH603 .*bulkhead-seccomp/,
+  },
   {
     what: 'the compiler of filters fails',
     break: instead(`${LIB}/bulkhead-seccomp`, program('#!/bin/sh\necho out of luck >&2\nexit 1\n')),
@@ -98,32 +135,44 @@ const BREAKAGES: readonly Breakage[] = [
     break: instead(`${LIB}/bulkhead-seccomp`, program('#!/bin/sh\nprintf 01234567 >"$4"\n')),
     shows: /BH302 .*'seccomp'/,
   },
-  { what: 'init is missing', break: instead(`${LIB}/plugin-init`), shows: /BH301 .*plugin-init/ },
+  {
+    what: 'init is missing',
+    break: instead(`${LIB}/plugin-init`),
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+  },
   {
     what: 'init is not executable',
     break: () => {
       chmodSync(`${LIB}/plugin-init`, 0o644);
       return () => chmodSync(`${LIB}/plugin-init`, 0o755);
     },
-    shows: /BH301 /,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
   },
-  { what: 'init is a program that ends', break: instead(`${LIB}/plugin-init`, (path) => copyFileSync('/usr/bin/true', path)), shows: /BH301 / },
+  {
+    what: 'init is a program that ends',
+    break: instead(`${LIB}/plugin-init`, (path) => copyFileSync('/usr/bin/true', path)),
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+  },
   {
     what: 'init is a program that stays',
     break: instead(`${LIB}/plugin-init`, program('#!/bin/sh\nexec sleep 600\n')),
     more: ['health: { start-timeout: 1s }'],
-    shows: /BH303 .*within 1s/,
+    shows: /BH303 .*not ready within 1s/,
   },
-  { what: 'the launcher is missing', break: instead(`${LIB}/plugin-launch`), shows: /BH301 / },
-  { what: 'nspawn is missing', break: instead(NSPAWN), shows: /BH301 / },
-  { what: 'nspawn fails', break: instead(NSPAWN, program('#!/bin/sh\nexit 1\n')), shows: /BH301 / },
+  {
+    what: 'the launcher is missing',
+    break: instead(`${LIB}/plugin-launch`),
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+  },
+  { what: 'nspawn is missing', break: instead(NSPAWN), shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/ },
+  {
+    what: 'nspawn fails',
+    break: instead(NSPAWN, program('#!/bin/sh\nexit 1\n')),
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+  },
   {
     what: 'a directory of the root is missing',
-    break: (name) => {
-      rmSync(`${ROOT}/tmp`, { recursive: true });
-      declare(name, [...usual(name), `view: { root: ${ROOT} }`]);
-      return () => mkdirSync(`${ROOT}/tmp`);
-    },
+    break: instead(`${ROOT}/tmp`),
     shows: /BH204 .*\/tmp/,
     more: [`view: { root: ${ROOT} }`],
   },
@@ -179,18 +228,24 @@ const BREAKAGES: readonly Breakage[] = [
   },
   {
     what: "the socket's user is unknown",
-    break: async (name) => {
-      declare(name, [...usual(name), 'listen: [{ unix: /run/broken-user.sock, user: nobody-of-that-name }]']);
-      return () => undefined;
-    },
+    break: () => () => undefined,
+    more: ['listen: [{ unix: /run/broken-user.sock, user: nobody-of-that-name }]'],
     shows: /BH207 .*nobody-of-that-name/,
   },
-  { what: 'user namespaces are refused', break: unitSetting('RestrictNamespaces=~user'), shows: /BH301 / },
-  { what: 'mount namespaces are refused', break: unitSetting('RestrictNamespaces=~mnt'), shows: /BH301 / },
+  {
+    what: 'user namespaces are refused',
+    break: unitSetting('RestrictNamespaces=~user'),
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+  },
+  {
+    what: 'mount namespaces are refused',
+    break: unitSetting('RestrictNamespaces=~mnt'),
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+  },
   {
     what: 'the limit of open files cannot be set',
     break: unitSetting('SystemCallFilter=~prlimit64 setrlimit', 'SystemCallErrorNumber=EPERM'),
-    shows: /BH301 /,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
   },
   {
     what: 'the kernel refuses filters',
@@ -200,17 +255,17 @@ const BREAKAGES: readonly Breakage[] = [
   {
     what: 'the ids of the user namespace cannot be taken on',
     break: unitSetting('SystemCallFilter=~setresuid setuid', 'SystemCallErrorNumber=EPERM'),
-    shows: /BH30[12] /,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
   },
   {
     what: 'capabilities cannot be dropped',
     break: unitSetting('SystemCallFilter=~capset', 'SystemCallErrorNumber=EPERM'),
-    shows: /BH30[12] /,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
   },
   {
     what: 'mounting is refused',
     break: unitSetting('SystemCallFilter=~@mount', 'SystemCallErrorNumber=EPERM'),
-    shows: /BH301 /,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
   },
 ];
 
@@ -226,7 +281,15 @@ function usual(name: string): string[] {
 
 async function traces(name: string): Promise<number> {
   await must('journalctl', '--sync');
-  const { stdout } = await run('journalctl', '-b', '-o', 'cat', `SYSLOG_IDENTIFIER=${name}`, '--grep', `^trace ${name}$`);
+  const { stdout } = await run(
+    'journalctl',
+    '-b',
+    '-o',
+    'cat',
+    `SYSLOG_IDENTIFIER=${name}`,
+    '--grep',
+    `^trace ${name}$`,
+  );
   return stdout.split('\n').filter((line) => line === `trace ${name}`).length;
 }
 
@@ -235,14 +298,20 @@ describe('when a step of the set-up fails, nothing is run', function () {
   // Names of their own each time: the journal remembers earlier runs.
   const prefix = `brk${Date.now().toString(36)}`;
 
+  const cached = new Set<string>();
+
   before(() => {
-    for (const directory of ['usr', 'proc', 'sys', 'dev', 'run', 'tmp', 'plugin']) mkdirSync(`${ROOT}/${directory}`, { recursive: true });
+    for (const name of readdirSync(CACHE)) cached.add(name);
+    for (const directory of ['usr', 'proc', 'sys', 'dev', 'run', 'tmp', 'plugin'])
+      mkdirSync(`${ROOT}/${directory}`, { recursive: true });
     for (const directory of ['bin', 'lib', 'lib64']) symlinkSync(`usr/${directory}`, `${ROOT}/${directory}`);
-    // A root of its own needs its own programs; these two do for a shell script.
-    mkdirSync(`${ROOT}/usr/bin`, { recursive: true });
   });
 
-  after(() => rmSync(ROOT, { recursive: true, force: true }));
+  after(() => {
+    rmSync(ROOT, { recursive: true, force: true });
+    // Filters of lists that were never meant to be.
+    for (const name of readdirSync(CACHE)) if (!cached.has(name)) rmSync(`${CACHE}/${name}`);
+  });
 
   for (const [index, { what, break: breakIt, shows, more = [] }] of BREAKAGES.entries()) {
     it(what, async () => {
@@ -254,7 +323,10 @@ describe('when a step of the set-up fails, nothing is run', function () {
       try {
         repair = await breakIt(name);
         const start = await run('systemctl', 'start', `plugin@${name}`);
-        await until('the unit is failed', async () => (await run('systemctl', 'is-failed', `plugin@${name}`)).status === 0);
+        await until(
+          'the unit is failed',
+          async () => (await run('systemctl', 'is-failed', `plugin@${name}`)).status === 0,
+        );
         const shown = (await run('systemctl', 'status', '--no-pager', '-l', `plugin@${name}`)).stdout;
         const line = shown.split('\n').find((text) => text.includes('Status:')) ?? shown;
         if (process.env.SHOW) console.log(line);
@@ -275,4 +347,101 @@ describe('when a step of the set-up fails, nothing is run', function () {
       }
     });
   }
+});
+
+/** One instruction: everything is allowed. */
+const ALLOW_ALL = Buffer.from('060000000000ff7f', 'hex');
+
+describe('a compiled filter that is not what was compiled is not used', function () {
+  this.timeout(30_000);
+  const name = `bpf${Date.now().toString(36)}`;
+  /** unshare(2). */
+  const forbidden = process.arch === 'x64' ? 272 : 97;
+  let file = '';
+  let good: Buffer;
+
+  before(async () => {
+    mkdirSync(version(name), { recursive: true, mode: 0o755 });
+    copyFileSync(`${NATIVE}test/probe`, `${version(name)}/main`);
+    declare(name, ['template: native', 'version: v1', 'exec: [./main, sleep, "600000"]']);
+    await systemctl('start', `plugin@${name}`);
+    await systemctl('stop', `plugin@${name}`);
+    const names = readdirSync(CACHE).filter((found) => found.startsWith('native-'));
+    assert.equal(names.length, 1, String(names));
+    file = `${CACHE}/${names[0]}`;
+    good = readFileSync(file);
+  });
+
+  after(async () => {
+    if (file !== '') {
+      rmSync(file, { recursive: true, force: true });
+      writeFileSync(file, good, { mode: 0o600 });
+    }
+    await uninstall(name);
+  });
+
+  /** A payload that makes a forbidden call has to die of it, whatever was done to the file. */
+  async function expectOurFilter(): Promise<void> {
+    declare(name, [
+      ...['template: native', 'version: v1', `exec: [./main, call, "${forbidden}"]`],
+      'recovery: { budget: { restarts: 0, within: 60s } }',
+    ]);
+    await run('systemctl', 'start', `plugin@${name}`);
+    await until('the unit is failed', async () => (await run('systemctl', 'is-failed', `plugin@${name}`)).status === 0);
+    assert.match((await run('systemctl', 'status', '-l', `plugin@${name}`)).stdout, /Status: "BH304 .*SIGSYS/);
+    assert.deepEqual(readFileSync(file), good);
+    await systemctl('reset-failed', `plugin@${name}`);
+  }
+
+  const damages: readonly [string, () => void][] = [
+    ['removed', () => rmSync(file)],
+    ['empty', () => writeFileSync(file, '')],
+    ['cut in the middle of an instruction', () => writeFileSync(file, good.subarray(0, good.length - 3))],
+    ['cut between instructions', () => writeFileSync(file, good.subarray(0, good.length - 8))],
+    ['rubbish', () => writeFileSync(file, Buffer.alloc(good.length, 'rubbish'))],
+    ['one that allows everything', () => writeFileSync(file, ALLOW_ALL)],
+    [
+      'a link to one that allows everything',
+      () => {
+        writeFileSync('/run/allow-all.bpf', ALLOW_ALL);
+        rmSync(file);
+        symlinkSync('/run/allow-all.bpf', file);
+      },
+    ],
+    [
+      'a directory',
+      () => {
+        rmSync(file);
+        mkdirSync(file);
+      },
+    ],
+  ];
+  for (const [what, damage] of damages) {
+    it(`${what}`, async () => {
+      damage();
+      try {
+        if (what === 'a directory') {
+          await run('systemctl', 'start', `plugin@${name}`);
+          await until(
+            'the unit is failed',
+            async () => (await run('systemctl', 'is-failed', `plugin@${name}`)).status === 0,
+          );
+          assert.match(
+            (await run('systemctl', 'status', '-l', `plugin@${name}`)).stdout,
+            /Status: "BH603 .*directory/i,
+          );
+          rmSync(file, { recursive: true });
+        }
+        await expectOurFilter();
+      } finally {
+        rmSync('/run/allow-all.bpf', { force: true });
+      }
+    });
+  }
+
+  it('one that allows everything, found by a supervisor that did not compile it', async () => {
+    writeFileSync(file, ALLOW_ALL);
+    await systemctl('restart', 'bulkheadd');
+    await expectOurFilter();
+  });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listenTcp } from '../../../src/kernel/native.ts';
+import { listenTcp } from '../../src/kernel/native.ts';
 import {
   compileFilter,
   messages,

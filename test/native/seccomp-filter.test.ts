@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
-import { listenTcp, socketAddress } from '../../../src/kernel/native.ts';
+import { listenTcp, socketAddress } from '../../src/kernel/native.ts';
 import { compileFilter, payload, prepare, type Running, scratch, startInit } from './native-programs.ts';
 
 /** The shipped filters against real payloads: what they need works, what is forbidden kills. */

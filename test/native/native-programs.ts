@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pipe } from '../../../src/kernel/native.ts';
+import { pipe } from '../../src/kernel/native.ts';
 
 /** Runs the built C programs on this host, in namespaces of their own, with hand-made descriptors. */
 

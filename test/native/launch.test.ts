@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { peerCredentials, sendWithFds } from '../../../src/kernel/native.ts';
+import { peerCredentials, sendWithFds } from '../../src/kernel/native.ts';
 import { descriptorOf } from './descriptor-of.ts';
 import { payload, prepare, program, type Running, scratch, startWithRun, stateOf } from './native-programs.ts';
 
