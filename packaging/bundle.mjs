@@ -22,6 +22,9 @@ const result = await build({
   banner: {
     js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
   },
+  // The text of a bundle stays in the memory of the daemon. Names are kept: they are in stack traces.
+  minify: true,
+  keepNames: true,
   legalComments: 'eof',
   // For reading a stack trace of the shipped file in the checkout; not shipped.
   sourcemap: 'external',

@@ -1,5 +1,5 @@
 import { Failure } from '../base/failure.ts';
-import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
+import { anchorUnitName, parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
 import type { UnitControl } from '../sandbox/sandboxes.ts';
 import type { Manager } from '../systemd/manager.ts';
 import { administratorLimits } from '../unit/administrator-limits.ts';
@@ -52,7 +52,7 @@ export class SystemdUnits implements UnitControl, UnitsView {
    */
   async anchorLimits(plugin: string): Promise<readonly BusProperty[]> {
     const [properties, defaultTasks] = await Promise.all([
-      this.#manager.unitProperties(`plugin@${plugin}.service`, ['Service']),
+      this.#manager.unitProperties(anchorUnitName(plugin), ['Service']),
       this.#manager.defaultTasksMax(),
     ]);
     return administratorLimits(properties, defaultTasks);
@@ -66,14 +66,22 @@ export class SystemdUnits implements UnitControl, UnitsView {
   }
 
   async anchor(plugin: string): Promise<AnchorUnit | undefined> {
-    const properties = await this.#manager.unitProperties(`plugin@${plugin}.service`, ['Unit', 'Service']);
-    if (properties.LoadState !== 'loaded') return undefined;
+    const unit = anchorUnitName(plugin);
+    // One by one: all properties of a service are 20 kB.
+    const [loaded, activeState, subState, invocation, restarts] = await Promise.all([
+      this.#manager.unitProperty(unit, 'Unit', 'LoadState'),
+      this.#manager.unitProperty(unit, 'Unit', 'ActiveState'),
+      this.#manager.unitProperty(unit, 'Unit', 'SubState'),
+      this.#manager.unitProperty(unit, 'Unit', 'InvocationID'),
+      this.#manager.unitProperty(unit, 'Service', 'NRestarts'),
+    ]);
+    if (loaded !== 'loaded') return undefined;
     return {
       plugin,
-      activeState: String(properties.ActiveState),
-      subState: String(properties.SubState),
-      invocation: hexadecimal(properties.InvocationID),
-      automaticRestarts: Number(properties.NRestarts),
+      activeState: String(activeState),
+      subState: String(subState),
+      invocation: hexadecimal(invocation),
+      automaticRestarts: Number(restarts),
     };
   }
 

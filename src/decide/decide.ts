@@ -166,16 +166,18 @@ class Draft {
     if (!asked) this.#death(sandbox, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
   }
 
-  /** Counts a death that nobody asked for, and sets the back-off. */
+  /** Counts a death that nobody asked for, if it begins a new round, and sets the back-off. */
   #death(sandbox: SandboxEntry, reason: Reason): void {
     const settings = this.state.plan?.declaration.recovery;
     if (settings === undefined) return;
     const { now, random } = this.#moment;
     const wasHealthy = sandbox.readyAt !== undefined && now - sandbox.readyAt >= settings.backoff.resetMs;
+    if (!wasHealthy && sandbox.generation < this.state.roundBegan) return this.#set({ reason });
     const deathsInRow = wasHealthy ? 1 : this.state.deathsInRow + 1;
     const deaths = [...recentDeaths(this.state.deaths, now, settings.budget.withinMs), now];
     const delay = backoffDelay(settings.backoff, deathsInRow, random);
-    this.#set({ deathsInRow, deaths, reason, notBefore: Math.max(this.state.notBefore, now + delay) });
+    const notBefore = Math.max(this.state.notBefore, now + delay);
+    this.#set({ deathsInRow, deaths, reason, notBefore, roundBegan: this.state.nextGeneration });
     if (delay > 0 && this.state.phase === 'on') {
       this.#note('backing-off', undefined, undefined, `next start in ${delay} ms`);
     }

@@ -25,9 +25,14 @@ export interface PluginState {
   /** The generation of the next sandbox; grows for ever, because a unit name can stay occupied. */
   readonly nextGeneration: number;
   readonly slot: SlotName;
-  /** Deaths in a row without sustained health in between; sets the back-off. */
+  /** Rounds of deaths in a row without sustained health in between; sets the back-off. */
   readonly deathsInRow: number;
-  /** Monotonic times (ms) of the deaths that count for the restart budget. */
+  /**
+   * The first generation whose death begins a new round. Sandboxes that were started before the last round began are
+   * part of it: what kills a whole pool at once is one misfortune, not as many as the pool is large.
+   */
+  readonly roundBegan: number;
+  /** Monotonic times (ms) of the rounds that count for the restart budget. */
   readonly deaths: readonly number[];
   readonly restartsTotal: number;
   /** No start before this monotonic time. */
@@ -67,6 +72,7 @@ export function initialState(plugin: string): PluginState {
     nextGeneration: 1,
     slot: 'a',
     deathsInRow: 0,
+    roundBegan: 0,
     deaths: [],
     restartsTotal: 0,
     notBefore: 0,

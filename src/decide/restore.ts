@@ -11,6 +11,7 @@ export interface RememberedState {
   readonly nextGeneration: number;
   readonly slot: SlotName;
   readonly deathsInRow: number;
+  readonly roundBegan: number;
   readonly deaths: readonly number[];
   readonly restartsTotal: number;
   readonly notBefore: number;
@@ -32,7 +33,7 @@ export interface FoundSandbox {
 export function remember(state: PluginState): RememberedState {
   const { phase, invocation, plan, nextGeneration, slot, deathsInRow, deaths, restartsTotal, notBefore, reason } =
     state;
-  const { refused, wasReady } = state;
+  const { roundBegan, refused, wasReady } = state;
   return {
     phase,
     invocation,
@@ -40,6 +41,7 @@ export function remember(state: PluginState): RememberedState {
     nextGeneration,
     slot,
     deathsInRow,
+    roundBegan,
     deaths,
     restartsTotal,
     notBefore,

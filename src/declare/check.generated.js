@@ -1799,7 +1799,7 @@ export const keys = [
   ],
   "expected": "a map",
   "title": "Restart budget",
-  "description": "More restarts than this within the time, and the plugin fails: visible in 'systemctl --failed', and it starts no more until somebody says so. Five in a minute tell a mishap from a defect."
+  "description": "More restarts than this within the time, and the plugin fails: visible in 'systemctl --failed', and it starts no more until somebody says so. Five in a minute tell a mishap from a defect. Deaths of sandboxes that were all started before the first of them count once: what kills a whole pool is one misfortune."
  },
  {
   "key": "recovery.budget.restarts",

@@ -21,8 +21,8 @@ const LOOK_AGAIN_MS = 1000;
 /** What one sandbox tells while it lives. */
 export interface SandboxVoice {
   report(report: Report): void;
-  /** No process of the payload is left. */
-  empty(): void;
+  /** No process of the payload is left, and init said nothing about it. `killed`: we killed all of it at a limit. */
+  empty(killed: boolean): void;
   /** A limit of time was reached; the payload was killed for it. */
   overdue(): void;
   /** The unit is gone and all reports have been read. */
@@ -37,6 +37,8 @@ export class Sandbox implements Owned {
   statusText: string | undefined;
   /** The step that init named when the set-up failed. */
   setupFailure: { readonly step: string; readonly error: string } | undefined;
+  /** Its start job is under way: until that has a result, a unit that seems inactive is only not yet active. */
+  jobPending = false;
   /** The start limit was reached, and the payload killed for it. */
   tookTooLong = false;
   readonly #owner: Owner;
@@ -48,6 +50,8 @@ export class Sandbox implements Owned {
   #told = false;
   #watchesCgroup = false;
   #exitReported = false;
+  #killed = false;
+  #lookAgain: Owned | undefined;
   #startLimit: Owned | undefined;
   #stopLimit: Owned | undefined;
   #restLimit: Owned | undefined;
@@ -102,6 +106,8 @@ export class Sandbox implements Owned {
 
   /** The start limit does not apply any more. */
   ready(): void {
+    if (this.#lookAgain !== undefined) this.#owner.drop(this.#lookAgain);
+    this.#lookAgain = undefined;
     if (this.#startLimit !== undefined) this.#owner.drop(this.#startLimit);
   }
 
@@ -112,6 +118,7 @@ export class Sandbox implements Owned {
   #limit(afterMs: number, reached: () => void): Owned {
     return this.#after(afterMs, () => {
       reached();
+      this.#killed = true;
       killCgroup(this.payloadCgroup);
       this.#voice.overdue();
     });
@@ -122,9 +129,12 @@ export class Sandbox implements Owned {
    * cgroup: then it is not gone before that is empty.
    */
   unitGone(): void {
-    if (this.#unitGone || this.#owner.released) return;
+    if (this.#unitGone || this.jobPending || this.#owner.released) return;
     if (isPopulated(this.record.cgroup)) {
-      this.#after(LOOK_AGAIN_MS, () => this.unitGone());
+      this.#lookAgain ??= this.#after(LOOK_AGAIN_MS, () => {
+        this.#lookAgain = undefined;
+        this.unitGone();
+      });
       return;
     }
     this.#unitGone = true;
@@ -153,7 +163,7 @@ export class Sandbox implements Owned {
   async #empty(): Promise<void> {
     await this.lastWords();
     const explained = this.#exitReported || this.setupFailure !== undefined;
-    if (!explained && !this.#owner.released) this.#voice.empty();
+    if (!explained && !this.#owner.released) this.#voice.empty(this.#killed);
   }
 
   #report(report: Report): void {
@@ -163,6 +173,8 @@ export class Sandbox implements Owned {
       this.watchCgroup();
     }
     if (report.event === 'ready') this.ready();
+    // Whoever asked for the stop, systemd's own limit must not be the first.
+    if (report.event === 'stopping') this.limitStop();
     if (report.event === 'status') this.statusText = report.text;
     if (report.event === 'setup-failed') this.setupFailure = report;
     this.#voice.report(report);

@@ -47,6 +47,8 @@ export interface SandboxesParts {
 
 export const REPORT_PREFIX = 'report.';
 
+const SIGKILL = 9;
+
 /** How much longer (ms) than the sandbox's own limit its start job is waited for: systemd has a limit of its own. */
 const JOB_GRACE_MS = 15_000;
 /** Start jobs under way at once. systemd works them off one by one; more would only lengthen its queue. */
@@ -101,16 +103,19 @@ export class Sandboxes {
       if (this.#sandboxes.get(record.unit) !== sandbox) return;
       this.#openPipe(sandbox);
       sandbox.limitStart();
+      sandbox.jobPending = true;
       this.#heldBack.set(record.unit, []);
       await units.startTransient(transientUnit(sandboxPlan), sandboxPlan.startTimeoutMs + JOB_GRACE_MS);
       sandbox.ready();
       sandbox.watchCgroup();
       this.#parts.events.ready(record);
     } catch (error) {
+      sandbox.jobPending = false;
       await sandbox.lastWords();
       if (this.#sandboxes.get(record.unit) !== sandbox) return;
       this.#parts.events.startFailed(record, startFailure(sandbox, asFailure(error)));
     } finally {
+      sandbox.jobPending = false;
       this.#turnDone();
       for (const tell of this.#takeHeldBack(record.unit)) tell();
     }
@@ -211,7 +216,8 @@ export class Sandboxes {
     const { clock, events } = this.#parts;
     const sandbox = new Sandbox(record, clock, {
       report: (report) => this.#reported(sandbox, report),
-      empty: () => this.#afterStart(record.unit, () => events.exited(record, 'unknown', 0)),
+      empty: (killed) =>
+        this.#afterStart(record.unit, () => events.exited(record, killed ? 'killed' : 'unknown', killed ? SIGKILL : 0)),
       overdue: () => void this.clear(record.unit),
       cleared: () => this.#afterStart(record.unit, () => events.cleared(record)),
     });

@@ -23,10 +23,10 @@ const PLUGINS = '/etc/bulkhead/plugins';
 const TEMPLATES = '/etc/bulkhead/templates';
 const SHIPPED_TEMPLATES = '/usr/lib/bulkhead/templates';
 const PORT = 9151;
-/** What the supervisor's memory may grow by (KiB) when all broken declarations are started once more. */
-const GROWTH_KB = 16 * 1024;
-/** systemd itself refuses a unit with an assignment before any section; so only `check` has something to say. */
-const REFUSED_BY_SYSTEMD = 'unit-no-section';
+/** The supervisor's memory (KiB) swings below this however often it reads all of them; a leak goes on. */
+const MOST_KB = 192 * 1024;
+/** What is not the same here: another set of profiles; and systemd itself refuses a unit without any section. */
+const NOT_HERE = ['host-no-profile', 'unit-no-section'];
 
 interface Case {
   readonly name: string;
@@ -52,7 +52,7 @@ function readCases(): Case[] {
       const madeUp = all.some(
         ({ word, rest }) => word === 'name' || word.startsWith('host-') || / on this node/.test(rest),
       );
-      if (madeUp || !/\.(yaml|conf)$/.test(file)) return [];
+      if (madeUp || NOT_HERE.includes(name) || !/\.(yaml|conf)$/.test(file)) return [];
       const path = file.endsWith('.yaml')
         ? `${PLUGINS}/${file}`
         : `/etc/systemd/system/plugin@${name}.service.d/${file}`;
@@ -158,10 +158,6 @@ describe('broken declarations', function () {
       assert.deepEqual({ lines: stdout.trimEnd().split('\n'), stderr, exit }, { lines: problems, stderr: '', exit: 1 });
       assert.deepEqual(await sandboxUnits(name), []);
       assert.equal(started.status, 1);
-      if (name === REFUSED_BY_SYSTEMD) {
-        assert.ok(started.stderr.includes(`Unit plugin@${name}.service has a bad unit file setting`));
-        return;
-      }
       assert.ok(started.stderr.includes(`Job for plugin@${name}.service failed`), started.stderr.slice(0, 1000));
       const [first = ''] = problems;
       const [, place = '', code = ''] = /^(\S+:\d+:\d+): (BH\d+) /.exec(first) ?? [];
@@ -180,15 +176,14 @@ describe('broken declarations', function () {
     }[];
     for (const { name, problems } of cases) {
       const summary = summaries.find((candidate) => candidate.name === name);
-      assert.equal(summary?.state, name === REFUSED_BY_SYSTEMD ? 'invalid' : 'failed', name);
+      assert.equal(summary?.state, 'failed', name);
       assert.equal(summary.reason?.code, /BH\d+/.exec(problems[0] ?? '')?.[0], name);
     }
   });
 
   it('disturb neither the supervisor nor another plugin', async () => {
-    // What it needs for so many at all is there by now.
-    const memory = memoryKb(calm.supervisor);
-    await run('systemctl', 'start', ...cases.map(({ name }) => `plugin@${name}`));
+    for (let round = 0; round < 2; round++)
+      await run('systemctl', 'start', ...cases.map(({ name }) => `plugin@${name}`));
     await load.more(20);
     const { ok, lost } = await load.stop();
     assert.deepEqual(lost, []);
@@ -197,6 +192,6 @@ describe('broken declarations', function () {
     assert.equal((await status(healthy)).restarts.total, 0);
     const now = await supervisorPid();
     assert.equal(now, calm.supervisor);
-    assert.ok(memoryKb(now) < memory + GROWTH_KB, `memory went from ${memory} to ${memoryKb(now)} KiB`);
+    assert.ok(memoryKb(now) < MOST_KB, `${memoryKb(now)} KiB`);
   });
 });

@@ -1,6 +1,7 @@
 /**
- * What a user without rights can ask of the supervisor; runs as nobody. Arguments: `refusals`, or `rubbish` and a
- * number of calls. Prints JSON: what came of each call, or how often each answer came.
+ * What a user without rights can ask of the supervisor; runs as nobody. Arguments: `refusals` or
+ * `rubbish`, the name of a plugin, and for `rubbish` a number of calls. Prints JSON: what came of each call, or how often
+ * each answer came.
  */
 import { asFailure } from '../../../src/base/failure.ts';
 import { MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from '../../../src/control/wire-names.ts';
@@ -8,7 +9,7 @@ import { systemClock } from '../../../src/kernel/clock.ts';
 import { SYSTEM_BUS_SOCKET } from '../../../src/systemd/address.ts';
 import { Bus, type CallParts } from '../../../src/systemd/bus.ts';
 
-const [, , kind = '', count = '0'] = process.argv;
+const [, , kind = '', plugin = '', count = '0'] = process.argv;
 
 const bus = new Bus({
   name: 'system bus',
@@ -44,12 +45,12 @@ async function outcome(made: Promise<unknown>): Promise<{ name: string; text: st
 
 async function refusals(): Promise<unknown> {
   return {
-    StartPlugin: await outcome(call('StartPlugin', 's', ['hello'])),
-    StopPlugin: await outcome(call('StopPlugin', 's', ['hello'])),
-    RestartPlugin: await outcome(call('RestartPlugin', 's', ['hello'])),
+    StartPlugin: await outcome(call('StartPlugin', 's', [plugin])),
+    StopPlugin: await outcome(call('StopPlugin', 's', [plugin])),
+    RestartPlugin: await outcome(call('RestartPlugin', 's', [plugin])),
     badName: await outcome(call('StartPlugin', 's', ['../etc/passwd'])),
     wrongType: await outcome(call('StartPlugin', 'u', [1])),
-    tooMany: await outcome(call('StartPlugin', 'ss', ['hello', 'x'])),
+    tooMany: await outcome(call('StartPlugin', 'ss', [plugin, 'x'])),
     none: await outcome(call('StartPlugin', '', [])),
     unknownMethod: await outcome(call('constructor', '', [])),
     unknownObject: await outcome(call('ListPlugins', '', [], { path: '/nowhere' })),
@@ -67,7 +68,7 @@ async function refusals(): Promise<unknown> {
 
 /** Every kind of call that could be made by mistake or malice, in turn. */
 const RUBBISH: readonly (() => Promise<unknown>)[] = [
-  () => call('StartPlugin', 's', ['hello']),
+  () => call('StartPlugin', 's', [plugin]),
   () => call('StopPlugin', 's', ['\u0007'.repeat(5000)]),
   () => call('GetStatus', 's', ['__proto__']),
   () => call('GetStatus', 'u', [7]),

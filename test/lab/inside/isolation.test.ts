@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { EventRecord, SandboxStatus } from '../../../src/control/api.ts';
@@ -30,6 +30,7 @@ import {
 import type { Probed } from './isolation-probe.ts';
 import { ask, PROBE } from './isolation-probe.ts';
 
+const CACHE = '/run/bulkhead/seccomp';
 const FILES = 777;
 const PLUGINS = {
   'iso-python': {
@@ -253,7 +254,7 @@ describe('isolation, seen from outside', function () {
     each(({ openFiles, oomScoreAdj }) => assert.deepEqual([openFiles, oomScoreAdj], [[FILES, FILES], 1000]));
   });
 
-  it('the filter is what the installed list says, and is loaded: what it forbids kills, what it answers is answered', async () => {
+  it('the compiled filter is, byte by byte, what the installed list says', async () => {
     for (const profile of ['python', 'node', 'native']) {
       const compiled = `/run/iso-${profile}.bpf`;
       try {
@@ -264,11 +265,12 @@ describe('isolation, seen from outside', function () {
           '-o',
           compiled,
         );
-        const cached = readdirSync('/run/bulkhead/seccomp').filter((name) =>
-          new RegExp(`^${profile}-[0-9a-f]{16}\\.bpf$`).test(name),
-        );
-        assert.equal(cached.length, 1, `${profile}: ${cached}`);
-        assert.deepEqual(readFileSync(`/run/bulkhead/seccomp/${cached[0]}`), readFileSync(compiled));
+        // Filters of earlier lists and compilers stay until the next boot; what is used is the newest.
+        const cached = readdirSync(CACHE).filter((name) => new RegExp(`^${profile}-[0-9a-f]{16}\\.bpf$`).test(name));
+        const newest = cached
+          .sort((one, other) => statSync(`${CACHE}/${one}`).mtimeMs - statSync(`${CACHE}/${other}`).mtimeMs)
+          .at(-1);
+        assert.deepEqual(readFileSync(`${CACHE}/${newest}`), readFileSync(compiled));
       } finally {
         rmSync(compiled, { force: true });
       }

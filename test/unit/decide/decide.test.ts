@@ -49,6 +49,20 @@ describe('decide', () => {
     assert.equal(machine.unitsIn('starting').length, 1);
   });
 
+  it('counts what kills a whole pool at once as one misfortune', () => {
+    const machine = new SimulatedMachine(examplePlan({ size: 16, restarts: 2 })).started();
+    for (const unit of machine.unitsIn('ready')) machine.die(unit);
+    assert.equal(machine.unitsIn('starting').length, 16);
+    assert.equal(machine.state.deaths.length, 1);
+    for (const unit of machine.unitsIn('starting')) machine.die(unit);
+    assert.equal(machine.unitsIn('starting').length, 0);
+    assert.equal(machine.wakeAt, machine.now + 100);
+    machine.pass(100);
+    assert.equal(machine.unitsIn('starting').length, 16);
+    for (const unit of machine.unitsIn('starting')) machine.die(unit);
+    assert.equal(visibleState(machine.state), 'failed');
+  });
+
   it('gives up when the budget is used and nothing serves, and tells why', () => {
     const machine = new SimulatedMachine(examplePlan({ size: 1 }));
     machine.observe({ kind: 'wanted', invocation: 'i1', automatic: false });
