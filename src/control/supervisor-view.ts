@@ -9,6 +9,8 @@ import { living, readyOnes } from '../decide/plugin-state.ts';
 import { statusLine, visibleState } from '../decide/status-line.ts';
 import { cgroupNumber } from '../kernel/cgroup.ts';
 import { declaredPlugins } from '../kernel/declaration-files.ts';
+import type { Host } from '../kernel/host-facts.ts';
+import { readHost } from '../kernel/host-facts.ts';
 import { payloadFacts } from '../kernel/payload.ts';
 import { anchorUnitName, pluginSliceName, UID_RANGE_SIZE, uidBaseOf } from '../plan/identity.ts';
 import type { HostPaths, PlannedListener } from '../plan/plan.ts';
@@ -53,20 +55,22 @@ export class SupervisorView implements Supervisor {
       .filter(([, { state }]) => state.phase !== 'off')
       .map(([name]) => name);
     const names = [...new Set([...declaredPlugins(), ...running])].sort();
-    return Promise.all(names.map((name) => this.#summary(name)));
+    const host = await this.#host();
+    return Promise.all(names.map((name) => this.#summary(name, host)));
   }
 
   async status(name: string): Promise<PluginStatus> {
     const { clock, listeners } = this.#parts;
     const state = this.#state(name);
-    const loaded = await this.#load(name);
+    const host = await this.#host();
+    const loaded = await loadPlan(name, host);
     if (state === undefined && loaded.files.length === 0) throw new Failure('BH404', `'${name}'`);
     const plan = state?.plan ?? loaded.plan;
     const budget = plan?.declaration.recovery.budget;
     const now = clock.now();
     const waits = state !== undefined && state.phase === 'on' && state.notBefore > now;
     return {
-      ...(await this.#summary(name)),
+      ...(await this.#summary(name, host)),
       declaration: loaded.files,
       description: plan?.declaration.description ?? '',
       anchorUnit: anchorUnitName(name),
@@ -90,7 +94,7 @@ export class SupervisorView implements Supervisor {
   }
 
   async plan(name: string): Promise<PlanReport> {
-    const { plan, problems, files } = await this.#load(name);
+    const { plan, problems, files } = await loadPlan(name, await this.#host());
     const first = problems[0];
     if (files.length === 0) throw new Failure('BH404', `'${name}'`);
     if (plan === undefined)
@@ -142,11 +146,12 @@ export class SupervisorView implements Supervisor {
     return state === undefined || state.phase === 'off' ? undefined : state;
   }
 
-  #load(name: string): ReturnType<typeof loadPlan> {
-    return loadPlan(name, this.#parts.paths, this.#parts.systemdVersion);
+  /** The host as it is now; one look serves a whole list. */
+  #host(): Promise<Host> {
+    return readHost(this.#parts.paths, this.#parts.systemdVersion);
   }
 
-  async #summary(name: string): Promise<PluginSummary> {
+  async #summary(name: string, host: Host): Promise<PluginSummary> {
     const state = this.#state(name);
     if (state !== undefined) {
       return {
@@ -159,7 +164,7 @@ export class SupervisorView implements Supervisor {
         reason: state.reason ?? null,
       };
     }
-    const { plan, problems } = await this.#load(name);
+    const { plan, problems } = await loadPlan(name, host);
     const problem = problems[0];
     const reason = problem === undefined ? null : { code: problem.code, text: formatProblem(problem) };
     return {
