@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import { owned } from '../base/owner.ts';
@@ -167,13 +168,24 @@ export class ManagerClient implements Manager {
   ): Promise<unknown[]> {
     const flags = this.#interactive | extraFlags;
     const parts = { destination: MANAGER_NAME, path: MANAGER_PATH, interface: face, member, signature, body, flags };
-    try {
-      return await this.#bus.call(parts, { timeoutMs });
-    } catch (thrown) {
-      throw translate(asFailure(thrown), member);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#bus.call(parts, { timeoutMs });
+      } catch (thrown) {
+        const failure = asFailure(thrown);
+        // Nothing was done yet, so that asking again is safe: others, who may mean harm, keep it busy.
+        if (failure.dbusName !== LIMITS_EXCEEDED || tries >= BUSY_TRIES) throw translate(failure, member);
+        await setTimeout(BUSY_PAUSE_MS);
+      }
     }
   }
 }
+
+/** Too many calls are under way, in the supervisor or in the bus daemon. */
+const LIMITS_EXCEEDED = 'org.freedesktop.DBus.Error.LimitsExceeded';
+/** For 10 s in all. */
+const BUSY_TRIES = 100;
+const BUSY_PAUSE_MS = 100;
 
 function parseJson<T>(text: unknown, member: string): T {
   try {
@@ -204,6 +216,7 @@ export function translate(failure: Failure, member: string): Failure {
   if (ABSENT.has(name) || name.startsWith('org.freedesktop.DBus.Error.Spawn.')) {
     return new Failure('BH402', message, { dbusName: name, cause: failure });
   }
+  if (name === LIMITS_EXCEEDED) return new Failure('BH507', message, { dbusName: name, cause: failure });
   if (name === 'org.freedesktop.DBus.Error.AccessDenied' || name === 'org.freedesktop.DBus.Error.AuthFailed') {
     return new Failure('BH403', message, { dbusName: name, cause: failure });
   }

@@ -163,14 +163,14 @@ describe('a user without rights', function () {
   async function spoof(): Promise<void> {
     const victims = await uniqueNames();
     const units = [`plugin@${PREY}.service`, ...(await readySandboxes(PREY)).map(({ unit }) => unit)];
-    for (const victim of victims) {
-      for (const kind of ['h-signal', 'h-call']) await program('systemd-door-hostile', kind, victim);
-      for (const unit of units) {
-        await program('systemd-door-hostile', 'properties-changed', victim, unitPath(unit));
-        await program('systemd-door-hostile', 'job-removed', victim, '/org/freedesktop/systemd1/job/1', unit);
-      }
-      await program('systemd-door-hostile', 'name-owner-changed', victim);
-    }
+    const programs = victims.flatMap((victim) => [
+      ['h-signal', victim],
+      ['h-call', victim],
+      ['name-owner-changed', victim],
+      ...units.map((unit) => ['properties-changed', victim, unitPath(unit)]),
+      ...units.map((unit) => ['job-removed', victim, '/org/freedesktop/systemd1/job/1', unit]),
+    ]);
+    await Promise.all(programs.map((words) => program('systemd-door-hostile', ...words)));
   }
 
   it('cannot make it believe that something ended, nor end it with a message', async () => {
