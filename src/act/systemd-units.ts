@@ -1,6 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import { anchorUnitName, parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
 import type { UnitControl } from '../sandbox/sandboxes.ts';
+import { lastErrorOf } from '../systemd/journal-tail.ts';
 import type { Manager } from '../systemd/manager.ts';
 import { administratorLimits } from '../unit/administrator-limits.ts';
 import type { BusProperty } from '../unit/properties.ts';
@@ -18,7 +19,9 @@ export class SystemdUnits implements UnitControl, UnitsView {
 
   async startTransient(unit: TransientUnit, timeoutMs: number): Promise<void> {
     const result = await this.#manager.startTransientUnit(unit.name, unit.properties, { jobTimeoutMs: timeoutMs });
-    if (result !== 'done') throw new Failure('BH506', `start of '${unit.name}': ${result}`);
+    if (result === 'done') return;
+    const why = await lastErrorOf(unit.name);
+    throw new Failure('BH506', `start of '${unit.name}': ${result}${why === undefined ? '' : `: ${why}`}`);
   }
 
   async stop(unit: string): Promise<void> {

@@ -178,7 +178,17 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     onDefect,
     maxIncomingBytes: SERVICE_MAX_INCOMING_BYTES,
   });
-  const service = owner.own(new Service({ bus, name: MANAGER_NAME, clock, onDefect }));
+  const service = owner.own(
+    new Service({
+      bus,
+      name: MANAGER_NAME,
+      clock,
+      onDefect,
+      // The bus lets one user have 256 connections: all of them together leave room for others.
+      maxCallsPerSender: 4,
+      maxCalls: 1280,
+    }),
+  );
   const view = new SupervisorView({
     clock,
     plugins: supervisor,
@@ -228,6 +238,8 @@ function route(
   }
   const wanted = isWanted({ plugin, activeState, subState, invocation: '', automaticRestarts: 0 });
   if (!wanted && gone) guard(supervisor.anchorGone(plugin));
+  // A failed unit stays 'failed' until it is reset or started.
+  if (activeState === 'inactive') supervisor.loops.get(plugin)?.observe({ kind: 'forgiven' });
 }
 
 /** Report pipes that came back from the store and belong to no sandbox any more. */

@@ -84,6 +84,9 @@ class Draft {
       case 'reload':
         if (this.state.phase === 'on') this.orders.push({ kind: 'load' });
         return;
+      case 'forgiven':
+        if (this.state.phase === 'failed' && this.state.invocation === undefined) this.#forgive();
+        return;
       case 'woke':
         return;
     }
@@ -134,6 +137,10 @@ class Draft {
   #stop(sandbox: SandboxEntry): void {
     this.#change(sandbox.unit, 'stop-ordered', { asked: true });
     this.orders.push({ kind: 'stop', unit: sandbox.unit });
+  }
+
+  #forgive(): void {
+    this.#set({ phase: this.state.sandboxes.size === 0 ? 'off' : 'stopping', reason: undefined, deaths: [] });
   }
 
   /** Declaration or sockets cannot be used: what runs goes on as it is; with nothing running the plugin fails. */

@@ -25,6 +25,8 @@ export type Observation =
   /** Its listening sockets exist. */
   | { readonly kind: 'listening' }
   | { readonly kind: 'not-listening'; readonly reason: Reason }
+  /** The failed anchor was reset (`systemctl reset-failed`): the failure is not to be shown any more. */
+  | { readonly kind: 'forgiven' }
   /** The supervisor itself was started anew, and the state was restored. */
   | { readonly kind: 'resumed' }
   /** Somebody asked to apply the declaration as it is now. */

@@ -139,7 +139,7 @@ const BREAKAGES: readonly Breakage[] = [
   {
     what: 'init is missing',
     break: instead(`${LIB}/plugin-init`),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'init is not executable',
@@ -147,12 +147,12 @@ const BREAKAGES: readonly Breakage[] = [
       chmodSync(`${LIB}/plugin-init`, 0o644);
       return () => chmodSync(`${LIB}/plugin-init`, 0o755);
     },
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'init is a program that ends',
     break: instead(`${LIB}/plugin-init`, (path) => copyFileSync('/usr/bin/true', path)),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'init is a program that stays',
@@ -163,13 +163,17 @@ const BREAKAGES: readonly Breakage[] = [
   {
     what: 'the launcher is missing',
     break: instead(`${LIB}/plugin-launch`),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
-  { what: 'nspawn is missing', break: instead(NSPAWN), shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/ },
+  {
+    what: 'nspawn is missing',
+    break: instead(NSPAWN),
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+  },
   {
     what: 'nspawn fails',
     break: instead(NSPAWN, program('#!/bin/sh\nexit 1\n')),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'a directory of the root is missing',
@@ -236,17 +240,17 @@ const BREAKAGES: readonly Breakage[] = [
   {
     what: 'user namespaces are refused',
     break: unitSetting('RestrictNamespaces=~user'),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'mount namespaces are refused',
     break: unitSetting('RestrictNamespaces=~mnt'),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'the limit of open files cannot be set',
     break: unitSetting('SystemCallFilter=~prlimit64 setrlimit', 'SystemCallErrorNumber=EPERM'),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'the kernel refuses filters',
@@ -256,17 +260,17 @@ const BREAKAGES: readonly Breakage[] = [
   {
     what: 'the ids of the user namespace cannot be taken on',
     break: unitSetting('SystemCallFilter=~setresuid setuid', 'SystemCallErrorNumber=EPERM'),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'capabilities cannot be dropped',
     break: unitSetting('SystemCallFilter=~capset', 'SystemCallErrorNumber=EPERM'),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
   {
     what: 'mounting is refused',
     break: unitSetting('SystemCallFilter=~@mount', 'SystemCallErrorNumber=EPERM'),
-    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed/,
+    shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
 ];
 

@@ -79,6 +79,17 @@ describe('decide', () => {
     assert.match(statusLine(machine.state), /exit status 3/);
   });
 
+  it('forgets a failure that was reset, and only then', () => {
+    const machine = new SimulatedMachine(examplePlan({ size: 1, restarts: 0 })).started();
+    machine.die(machine.unitsIn('ready')[0] as string);
+    assert.equal(visibleState(machine.state), 'failed');
+    machine.observe({ kind: 'forgiven' });
+    assert.equal(visibleState(machine.state), 'failed');
+    machine.observe({ kind: 'unwanted' });
+    machine.observe({ kind: 'forgiven' });
+    assert.equal(visibleState(machine.state), 'stopped');
+  });
+
   it('keeps what serves when the budget is used, and tries again when it has room', () => {
     const machine = new SimulatedMachine(examplePlan({ size: 2, restarts: 2 })).started();
     const [, keeper] = machine.unitsIn('ready');

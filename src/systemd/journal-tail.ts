@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process';
+
+/** Time (ms) that journalctl may take; it reads the end of the journal only. */
+const LIMIT_MS = 3000;
+/** journald writes with some delay; a second look (ms later) finds what the first missed. */
+const SECOND_LOOK_MS = 150;
+const LONGEST = 200;
+
+/**
+ * The last error that was logged by or about a unit, for people: at most 200 characters, none of them a control
+ * character. Undefined when there is none, or the journal cannot be read.
+ */
+export async function lastErrorOf(unit: string): Promise<string | undefined> {
+  const found = await look(unit);
+  if (found !== undefined) return found;
+  await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
+  return look(unit);
+}
+
+function look(unit: string): Promise<string | undefined> {
+  const words = [`--unit=${unit}`, '--priority=err', '--lines=1', '--output=cat', '--no-pager', '--quiet'];
+  return new Promise((resolve) => {
+    execFile('journalctl', words, { timeout: LIMIT_MS, maxBuffer: 1 << 20 }, (error, stdout) => {
+      const line = error === null ? stdout.trim().split('\n').at(-1) : undefined;
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+      resolve(line ? line.slice(0, LONGEST).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?') : undefined);
+    });
+  });
+}
