@@ -1,4 +1,5 @@
 import type { FailureCode } from '../base/failure.ts';
+import type { NoteKind } from '../decide/order.ts';
 
 /** What the supervisor tells about itself and its plugins: the JSON of the D-Bus API and of `bulkheadctl --json`. */
 
@@ -79,21 +80,7 @@ export interface EventRecord {
   readonly text: string;
 }
 
-export type EventKind =
-  | 'supervisor-started'
-  | 'wanted'
-  | 'adopted'
-  | 'starting'
-  | 'ready'
-  | 'died'
-  | 'start-failed'
-  | 'backing-off'
-  | 'failed'
-  | 'stopping'
-  | 'stopped'
-  | 'listener'
-  | 'declaration'
-  | 'note';
+export type EventKind = NoteKind | 'supervisor-started';
 
 /** One planned thing with its origin, as `bulkheadctl plan` prints it. */
 export interface PlanReport {

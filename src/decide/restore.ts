@@ -1,24 +1,26 @@
-import type { PluginPlan, SlotName } from '../plan/plan.ts';
-import type { Reason } from './observation.ts';
-import type { PluginPhase, PluginState, SandboxEntry } from './plugin-state.ts';
+import type { SlotName } from '../plan/plan.ts';
+import type { PluginState, SandboxEntry } from './plugin-state.ts';
 import { initialState } from './plugin-state.ts';
 
+/** What is remembered of a plugin's state. */
+const REMEMBERED = [
+  'phase',
+  'invocation',
+  'plan',
+  'nextGeneration',
+  'slot',
+  'deathsInRow',
+  'roundBegan',
+  'deaths',
+  'restartsTotal',
+  'notBefore',
+  'reason',
+  'refused',
+  'wasReady',
+] as const satisfies readonly (keyof PluginState)[];
+
 /** The part of a plugin's state that outlives the supervisor; the rest is read from the machine. */
-export interface RememberedState {
-  readonly phase: PluginPhase;
-  readonly invocation: string | undefined;
-  readonly plan: PluginPlan | undefined;
-  readonly nextGeneration: number;
-  readonly slot: SlotName;
-  readonly deathsInRow: number;
-  readonly roundBegan: number;
-  readonly deaths: readonly number[];
-  readonly restartsTotal: number;
-  readonly notBefore: number;
-  readonly reason: Reason | undefined;
-  readonly refused: Reason | undefined;
-  readonly wasReady: boolean;
-}
+export type RememberedState = Pick<PluginState, (typeof REMEMBERED)[number]>;
 
 /** A sandbox of which a record exists, and what systemd says of its unit now. */
 export interface FoundSandbox {
@@ -31,24 +33,7 @@ export interface FoundSandbox {
 }
 
 export function remember(state: PluginState): RememberedState {
-  const { phase, invocation, plan, nextGeneration, slot, deathsInRow, deaths, restartsTotal, notBefore, reason } =
-    state;
-  const { roundBegan, refused, wasReady } = state;
-  return {
-    phase,
-    invocation,
-    plan,
-    nextGeneration,
-    slot,
-    deathsInRow,
-    roundBegan,
-    deaths,
-    restartsTotal,
-    notBefore,
-    reason,
-    refused,
-    wasReady,
-  };
+  return Object.fromEntries(REMEMBERED.map((field) => [field, state[field]])) as unknown as RememberedState;
 }
 
 /**

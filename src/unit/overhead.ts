@@ -1,4 +1,5 @@
 import type { PlannedLimits } from '../plan/plan.ts';
+import type { Settings } from './properties.ts';
 
 /**
  * What nspawn and init need inside the unit, beside the payload. A declared limit is what the payload gets, so the unit
@@ -18,6 +19,18 @@ export function unitLimits(limits: PlannedLimits): PlannedLimits {
     memoryMax: plus(limits.memoryMax, MEMORY_OVERHEAD),
     memoryHigh: plus(limits.memoryHigh, MEMORY_OVERHEAD),
     tasksMax: plus(limits.tasksMax, TASKS_OVERHEAD),
+  };
+}
+
+/** Limits as settings of a unit, by plan field. */
+export function limitSettings(limits: PlannedLimits): Settings {
+  return {
+    memoryMax: limits.memoryMax,
+    memoryHigh: limits.memoryHigh,
+    swapMax: limits.swapMax,
+    cpuQuota: limits.cpuQuotaPerSecUsec,
+    cpuWeight: limits.cpuWeight,
+    tasksMax: limits.tasksMax,
   };
 }
 

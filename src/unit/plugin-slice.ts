@@ -1,5 +1,5 @@
 import type { PluginPlan } from '../plan/plan.ts';
-import { sliceLimits } from './overhead.ts';
+import { limitSettings, sliceLimits } from './overhead.ts';
 import { busProperties, type Settings } from './properties.ts';
 import type { TransientUnit } from './transient-unit.ts';
 
@@ -9,12 +9,7 @@ export function sliceSettings(plan: PluginPlan): Settings {
   return {
     description: `Plugin ${plan.plugin}`,
     collectMode: 'inactive-or-failed',
-    memoryMax: limits.memoryMax,
-    memoryHigh: limits.memoryHigh,
-    swapMax: limits.swapMax,
-    cpuQuota: limits.cpuQuotaPerSecUsec,
-    cpuWeight: limits.cpuWeight,
-    tasksMax: limits.tasksMax,
+    ...limitSettings(limits),
   };
 }
 

@@ -1,6 +1,6 @@
 import { signalNumber } from '../plan/nspawn-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
-import { unitLimits } from './overhead.ts';
+import { limitSettings, unitLimits } from './overhead.ts';
 import { type BusProperty, busProperties, type Settings } from './properties.ts';
 
 /** A unit for StartTransientUnit. */
@@ -62,12 +62,7 @@ export function sandboxSettings(plan: SandboxPlan): Settings {
     // nspawn makes cgroups of its own below the unit's, which is only allowed in a delegated one.
     delegate: true,
     devicePolicy: 'closed',
-    memoryMax: limits.memoryMax,
-    memoryHigh: limits.memoryHigh,
-    swapMax: limits.swapMax,
-    cpuQuota: limits.cpuQuotaPerSecUsec,
-    cpuWeight: limits.cpuWeight,
-    tasksMax: limits.tasksMax,
+    ...limitSettings(limits),
   };
 }
 

@@ -83,6 +83,14 @@ export async function untilWhole(name: string, size: number): Promise<SandboxSta
   return ready;
 }
 
+/** Resolves when the pool is whole again without this unit. */
+export async function untilReplaced(name: string, size: number, unit: string): Promise<void> {
+  await until(`'${unit}' is replaced`, async () => {
+    const ready = await readySandboxes(name);
+    return ready.length === size && !ready.some((sandbox) => sandbox.unit === unit);
+  });
+}
+
 export function pidsOf(sandboxes: readonly SandboxStatus[]): number[] {
   return sandboxes.map(({ payloadPid }) => payloadPid ?? 0).sort((one, other) => one - other);
 }

@@ -11,6 +11,7 @@ import {
   systemctl,
   uninstall,
   until,
+  untilReplaced,
   untilWhole,
 } from '../../support/system.ts';
 
@@ -51,10 +52,7 @@ describe('crashes', function () {
           assert.ok(victim?.payloadPid);
           kills.push(performance.now());
           process.kill(victim.payloadPid, 'SIGKILL');
-          await until('the victim is replaced', async () => {
-            const ready = await readySandboxes(name);
-            return ready.length === 2 && !ready.some(({ unit }) => unit === victim.unit);
-          });
+          await untilReplaced(name, 2, victim.unit);
           await closing.more(50);
         }
         const [one, other] = [await closing.stop(), await keeping.stop()];

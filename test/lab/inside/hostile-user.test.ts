@@ -17,7 +17,7 @@ import {
   supervisorPid,
   systemctl,
   uninstall,
-  until,
+  untilReplaced,
   untilWhole,
 } from '../../support/system.ts';
 
@@ -319,10 +319,7 @@ describe('after all that a user without rights did', () => {
       const [victim] = await untilWhole(PREY, 2);
       assert.ok(victim?.payloadPid);
       process.kill(victim.payloadPid, 'SIGKILL');
-      await until('the crash is recovered', async () => {
-        const ready = await readySandboxes(PREY);
-        return ready.length === 2 && !ready.some(({ unit }) => unit === victim.unit);
-      });
+      await untilReplaced(PREY, 2, victim.unit);
     } finally {
       await uninstall(PREY);
     }

@@ -10,6 +10,7 @@ import {
   systemctl,
   uninstall,
   until,
+  untilReplaced,
   untilWhole,
 } from '../../support/system.ts';
 
@@ -158,10 +159,7 @@ describe('a reload', function () {
     const [sandbox] = await readySandboxes(NAME);
     assert.ok(sandbox?.payloadPid);
     process.kill(sandbox.payloadPid, 'SIGKILL');
-    await until('a crash is still recovered, by the declaration in force', async () => {
-      const ready = await readySandboxes(NAME);
-      return ready.length === 1 && ready[0]?.unit !== sandbox.unit;
-    });
+    await untilReplaced(NAME, 1, sandbox.unit);
   });
 
   it('grows and shrinks the pool', async () => {

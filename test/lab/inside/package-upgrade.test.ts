@@ -4,12 +4,12 @@ import {
   installExample,
   must,
   pidsOf,
-  readySandboxes,
   run,
   supervisorPid,
   systemctl,
   uninstall,
   until,
+  untilReplaced,
   untilWhole,
 } from '../../support/system.ts';
 
@@ -47,10 +47,7 @@ describe('an upgrade of the package', function () {
       const [victim] = after;
       assert.ok(victim?.payloadPid);
       process.kill(victim.payloadPid, 'SIGKILL');
-      await until('the crash is recovered', async () => {
-        const ready = await readySandboxes('upgraded');
-        return ready.length === 2 && !ready.some(({ unit }) => unit === victim.unit);
-      });
+      await untilReplaced('upgraded', 2, victim.unit);
     } finally {
       await uninstall('upgraded');
     }

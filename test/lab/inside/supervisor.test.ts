@@ -6,7 +6,6 @@ import {
   killSupervisor,
   must,
   pidsOf,
-  readySandboxes,
   run,
   sandboxUnits,
   supervisorBack,
@@ -14,6 +13,7 @@ import {
   systemctl,
   uninstall,
   until,
+  untilReplaced,
   untilWhole,
 } from '../../support/system.ts';
 
@@ -124,10 +124,7 @@ describe('the supervisor', function () {
     process.kill(pid, 'SIGKILL');
     process.kill(victim.payloadPid, 'SIGKILL');
     await supervisorBack(pid);
-    await until('the victim is replaced', async () => {
-      const ready = await readySandboxes('steady');
-      return ready.length === 2 && !ready.some(({ unit }) => unit === victim.unit);
-    });
+    await untilReplaced('steady', 2, victim.unit);
     const died = await must('journalctl', '-o', 'cat', `BULKHEAD_UNIT=${victim.unit}`, 'BULKHEAD_EVENT=died');
     assert.match(died, /killed by SIGKILL/);
     assert.equal(died.trim().split('\n').length, 1);
@@ -170,9 +167,6 @@ describe('the supervisor', function () {
     const [victim] = await untilWhole('steady', 2);
     assert.ok(victim?.payloadPid);
     process.kill(victim.payloadPid, 'SIGKILL');
-    await until('the crash is recovered', async () => {
-      const ready = await readySandboxes('steady');
-      return ready.length === 2 && !ready.some(({ unit }) => unit === victim.unit);
-    });
+    await untilReplaced('steady', 2, victim.unit);
   }
 });
