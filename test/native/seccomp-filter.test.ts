@@ -33,7 +33,7 @@ describe('seccomp filters', function () {
   }
 
   if (process.arch === 'x64') {
-    const forbidden: { name: string; call: (number | string)[] }[] = [
+    const forbidden: { name: string; call: (number | string)[]; told?: string }[] = [
       { name: 'unshare(CLONE_NEWUSER)', call: [272, 0x10000000] },
       { name: 'clone(CLONE_NEWUSER)', call: [56, 0x10000011] },
       { name: 'clone(CLONE_NEWNET)', call: [56, 0x40000011] },
@@ -63,15 +63,18 @@ describe('seccomp filters', function () {
       { name: 'ioctl(TIOCSTI) with upper bits', call: [16, 0, '0x100005412'] },
       { name: 'prctl(PR_SET_SECCOMP)', call: [157, 22, 2, 0] },
       { name: 'prctl(PR_SET_PTRACER)', call: [157, 0x59616d61, 1] },
-      { name: 'a number that no call has', call: [999] },
-      { name: 'getpid of x32', call: [0x40000000 + 39] },
+      { name: 'a number that no call has', call: [999], told: '999' },
+      { name: 'a negative number', call: [-1], told: '-1' },
+      { name: 'getpid of x32', call: [0x40000000 + 39], told: 'x32:39' },
     ];
     for (const list of ['core', 'python', 'node', 'native']) {
-      it(`${list}: forbidden calls end the payload as 134`, async () => {
-        for (const { name, call } of forbidden) {
+      it(`${list}: forbidden calls end the payload as 134, and are named`, async () => {
+        for (const { name, call, told } of forbidden) {
           const init = start(list, [payload('probe'), 'call', ...call.map(String)]);
           assert.equal(await init.ended, 134, `${name}: ${init.out}`);
           assert.equal(init.report('exit')?.status, 31, name);
+          assert.equal(init.report('forbidden')?.call, told ?? name.split('(')[0]?.split(' ')[0]);
+          assert.equal(init.report('forbidden')?.number, Number(call[0]));
         }
       });
     }
@@ -79,6 +82,7 @@ describe('seccomp filters', function () {
     it('32-bit calls end the payload as 134', async () => {
       const init = start('native', [payload('probe'), 'int80', '20']);
       assert.equal(await init.ended, 134, init.out);
+      assert.equal(init.report('forbidden')?.call, '32-bit:20');
     });
 
     const answered: { name: string; call: number[]; result: number }[] = [
