@@ -4,7 +4,7 @@
  *   bulkhead-seccomp compile FILE.list -o OUT.bpf    writes the filter, atomically, mode 0600
  *   bulkhead-seccomp check FILE.list                 says what is wrong with it
  *   bulkhead-seccomp show FILE.list                  lists what it allows, includes resolved
- *   bulkhead-seccomp name NUMBER                     a system call's name, for the number in the kernel's record of a kill
+ *   bulkhead-seccomp name NUMBER                     a system call's name, for a number in a trace or log
  *
  * Exit status: 0; 1 if the list has problems (each as FILE:LINE:COLUMN: BH603 ...) or cannot be written; 2 usage.
  */

@@ -2,7 +2,7 @@ import type { Clock, Owned } from '../base/clock.ts';
 import { Owner } from '../base/owner.ts';
 import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
-import type { Report } from './report.ts';
+import type { ForbiddenCall, Report } from './report.ts';
 import { readReports } from './report-pipe.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
 
@@ -37,6 +37,8 @@ export class Sandbox implements Owned {
   statusText: string | undefined;
   /** The step that init named when the set-up failed. */
   setupFailure: { readonly step: string; readonly error: string } | undefined;
+  /** What the payload was killed for. */
+  forbidden: ForbiddenCall | undefined;
   /** The start limit was reached, and the payload killed for it. */
   tookTooLong = false;
   readonly #owner: Owner;
@@ -164,6 +166,10 @@ export class Sandbox implements Owned {
     }
     if (report.event === 'ready') this.ready();
     if (report.event === 'status') this.statusText = report.text;
+    if (report.event === 'forbidden') {
+      const { call, pid, tid } = report;
+      this.forbidden ??= { call, pid, tid };
+    }
     if (report.event === 'setup-failed') this.setupFailure = report;
     this.#voice.report(report);
   }
