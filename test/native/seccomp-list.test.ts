@@ -38,7 +38,8 @@ describe('bulkhead-seccomp', function () {
   }
 
   it('ships the lists that templates name', () => {
-    for (const name of ['core', 'python', 'node', 'native']) assert.ok(shipped.includes(`${name}.list`));
+    for (const name of ['core', 'static', 'go', 'jvm', 'python', 'node', 'native'])
+      assert.ok(shipped.includes(`${name}.list`));
   });
 
   it('never allows what gets out of a sandbox', () => {
