@@ -248,6 +248,14 @@ int main(int argc, char **argv) {
         (void)execve("/proc/self/exe", argument, environ);
         return 1;
     }
+    /* call-in-turn NUMBER...: the one of this sandbox's generation, which its name ends with; after the last, sleeps. */
+    if (strcmp(what, "call-in-turn") == 0) {
+        const char *name = getenv("BULKHEAD_SANDBOX"), *digits = name == NULL ? NULL : strrchr(name, 'g');
+        long generation = digits == NULL ? 0 : number(digits + 1);
+        if (generation >= 1 && generation + 1 < argc) (void)syscall(number(argv[generation + 1]), 0L, 0L, 0L, 0L, 0L, 0L);
+        pause_ms(600000);
+        return 0;
+    }
     /* call NUMBER [ARGUMENT...]: any system call, with its result. */
     if (strcmp(what, "call") == 0) {
         long arguments[6] = {0};
