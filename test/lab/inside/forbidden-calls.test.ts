@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { EventRecord } from '../../../src/control/api.ts';
-import { declare, must, run, systemctl, uninstall, until } from '../../support/system.ts';
+import { declare, installExample, must, run, systemctl, uninstall, until } from '../../support/system.ts';
 
 const NATIVE = fileURLToPath(new URL('../../../../native/', import.meta.url));
 
@@ -82,6 +82,22 @@ describe('forbidden system calls', function () {
       }
     });
   }
+
+  it('static: the example in C serves under it, and ends in good order', async () => {
+    const name = `static-${run36}`;
+    installExample(name, 'c', ['template: static', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9137 }]']);
+    try {
+      await systemctl('start', `plugin@${name}`);
+      for (let n = 0; n < 20; n++) {
+        const answer = await fetch('http://127.0.0.1:9137/', { method: 'POST', body: 'x'.repeat(n) });
+        assert.match(await answer.text(), /^hello from c: POST/);
+      }
+      await systemctl('stop', `plugin@${name}`);
+      assert.match(await must('bulkheadctl', 'events', name), /stopped: exit status 0/);
+    } finally {
+      await uninstall(name);
+    }
+  });
 
   it('a call by a child ends the plugin as failed, and its status says by which call', async () => {
     const name = `calls-child-${run36}`;
