@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,7 +26,22 @@ int filter_read(struct sock_fprog *program) {
     return 0;
 }
 
-int filter_load(const struct sock_fprog *program) {
-    /* No SECCOMP_FILTER_FLAG_LOG: a killing is logged without it, and errors that are given on purpose are no news. */
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0 ? -errno : 0;
+int filter_load(const struct sock_fprog *program, int handover) {
+    /* Prepared first: from the loading on there should be no call but the one that sends. */
+    char byte = 0;
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    /* The listener is made with close-on-exec. No SECCOMP_FILTER_FLAG_LOG: init tells what is forbidden. */
+    int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, program);
+    if (listener < 0) return -errno;
+    (void)memcpy(CMSG_DATA(header), &listener, sizeof(listener));
+    return sendmsg(handover, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }

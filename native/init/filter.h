@@ -7,5 +7,8 @@
  */
 int filter_read(struct sock_fprog *program);
 
-/* Loads it for good (seccomp(2)). Needs no_new_privs. Returns 0 or -errno. */
-int filter_load(const struct sock_fprog *program);
+/*
+ * Loads it for good (seccomp(2)) and sends its listener to the socket `handover`, which the filter must allow
+ * (sendmsg(2)). Needs no_new_privs. Returns 0 or -errno.
+ */
+int filter_load(const struct sock_fprog *program, int handover);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -111,7 +112,7 @@ static const char *search_path(const struct options *options) {
 }
 
 /*
- * Returns only on failure. Uses no system call but execve(2): the filter is loaded. As a shell does it, goes
+ * Returns only on failure. Uses no system call but execve(2): the filter is in force. As a shell does it, goes
  * on when a directory does not have the program, and tells EACCES rather than ENOENT if it saw both.
  */
 static int execute(const struct options *options, char **variables) {
@@ -137,7 +138,7 @@ static int execute(const struct options *options, char **variables) {
     return result;
 }
 
-static struct payload_failure set_up(const struct options *options, const struct sock_fprog *filter) {
+static struct payload_failure set_up(const struct options *options, const struct sock_fprog *filter, int handover) {
     int error;
     char **variables;
 #define STEP(name, expression) \
@@ -158,27 +159,30 @@ static struct payload_failure set_up(const struct options *options, const struct
     STEP(CHDIR, CALL(chdir(options->directory)));
     STEP(DESCRIPTORS, place_listeners(options->listeners));
     STEP(ENVIRONMENT, (variables = environment(options)) == NULL ? -ENOMEM : 0);
-    STEP(SECCOMP, filter_load(filter));
+    STEP(SECCOMP, filter_load(filter, handover));
     STEP(EXEC, execute(options, variables));
     return (struct payload_failure){STEP_EXEC, ENOEXEC};
 }
 
 int payload_fork(struct payload *payload, const struct options *options, const struct sock_fprog *filter) {
-    int errors[2], gate[2];
+    int errors[2], gate[2], handover[2];
     if (pipe2(errors, O_CLOEXEC) < 0 || pipe2(gate, O_CLOEXEC) < 0) return -errno;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, handover) < 0) return -errno;
     pid_t pid = fork();
     if (pid < 0) return -errno;
     if (pid > 0) {
         (void)close(errors[1]);
         (void)close(gate[0]);
-        *payload = (struct payload){.pid = pid, .errors = errors[0], .gate = gate[1]};
+        (void)close(handover[1]);
+        *payload = (struct payload){.pid = pid, .errors = errors[0], .gate = gate[1], .handover = handover[0]};
         return 0;
     }
     char go;
     (void)close(gate[1]);
     (void)close(errors[0]);
+    (void)close(handover[0]);
     if (read(gate[0], &go, 1) != 1) _exit(EXIT_SETUP_FAILED);
-    struct payload_failure failure = set_up(options, filter);
+    struct payload_failure failure = set_up(options, filter, handover[1]);
     /* Nobody is left to tell when this fails; the exit status says the same. */
     if (write(errors[1], &failure, sizeof(failure)) != sizeof(failure)) _exit(EXIT_SETUP_FAILED);
     _exit(EXIT_SETUP_FAILED);

@@ -18,6 +18,8 @@ struct payload {
     int errors;
     /* Closing it lets the child end unexecuted; a byte lets it go on. */
     int gate;
+    /* Where the listener of the child's filter arrives, for forbidden_watch(). */
+    int handover;
 };
 
 /* Forks the child, which waits at the gate. Returns 0 or -errno. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "init/call-name.h"
 #include "init/options.h"
 
 static unsigned long lost;
@@ -50,6 +51,13 @@ void report_status(const char *text) {
 }
 
 void report_stopping(int signal_number) { line("{\"event\":\"stopping\",\"signal\":%d}\n", signal_number); }
+
+void report_forbidden(const struct forbidden *call) {
+    char name[64] = "unknown";
+    if (!call->unknown) call_name(call->number, call->arch, name, sizeof(name));
+    line("{\"event\":\"forbidden\",\"call\":\"%s\",\"number\":%d,\"pid\":%d,\"tid\":%d}\n", name,
+         call->unknown ? -1 : call->number, call->pid, call->tid);
+}
 
 void report_setup_failed(const char *step, int error_number, const char *error) {
     char clean[200], quoted[2 * sizeof(clean) + 1];

@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "init/forbidden.h"
+
 /* Takes the report pipe into use: close-on-exec, never blocking. False: there is none. */
 bool report_open(void);
 
@@ -13,6 +15,7 @@ void report_ready(void);
 /* `text` must be printable and at most STATUS_SIZE - 1 bytes. */
 void report_status(const char *text);
 void report_stopping(int signal_number);
+void report_forbidden(const struct forbidden *call);
 /* `error` is NULL for the errno's own text. */
 void report_setup_failed(const char *step, int error_number, const char *error);
 /* `status` as wait4(2) gives it. */

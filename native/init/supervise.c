@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "init/capability.h"
+#include "init/forbidden.h"
 #include "init/notify.h"
 #include "init/report.h"
 
@@ -32,7 +33,7 @@ enum { REAP_TURN = 64 };
 struct state {
     const struct options *options;
     struct payload *payload;
-    int signals, notify;
+    int signals, notify, forbidden;
     /* NOTIFY_SOCKET as nspawn set it, or NULL. */
     const char *systemd;
     bool executed;
@@ -46,6 +47,8 @@ struct state {
     int64_t status_told;
     bool more_to_reap;
     bool ended;
+    /* A forbidden call was made, which ends the payload whatever its main process ended with. */
+    bool violated;
     int status;
 };
 
@@ -142,6 +145,13 @@ static bool learn_of_exec(struct state *state) {
     return true;
 }
 
+static void learn_of_forbidden(struct state *state) {
+    struct forbidden call;
+    if (!forbidden_read(state->forbidden, &call)) return;
+    state->violated = true;
+    report_forbidden(&call);
+}
+
 static void reap(struct state *state) {
     state->more_to_reap = true;
     for (int i = 0; i < REAP_TURN && !state->ended; i++) {
@@ -159,7 +169,9 @@ static void reap(struct state *state) {
         if (!state->executed && !learn_of_exec(state)) return;
         if (state->notify >= 0) notify_read(state->notify, &state->news);
         if (state->news.status) tell_status(state);
-        report_exit(status, &usage);
+        learn_of_forbidden(state);
+        if (state->violated) state->status = SIGSYS;
+        report_exit(state->status, &usage);
     }
 }
 
@@ -196,11 +208,13 @@ static int watch(int epoll, int fd) {
 
 int supervise(struct payload *payload, const struct options *options, int signals, int notify, const char *systemd) {
     struct state state = {.options = options, .payload = payload, .signals = signals, .notify = notify, .systemd = systemd};
+    state.forbidden = forbidden_watch(payload->handover, payload->pid);
     state.ready_tried = state.status_told = now_ms() - STATUS_INTERVAL_MS;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    int error = epoll < 0 ? -errno : 0;
+    int error = epoll < 0 ? -errno : state.forbidden < 0 ? state.forbidden : 0;
     if (error == 0) error = watch(epoll, signals);
     if (error == 0) error = watch(epoll, payload->errors);
+    if (error == 0) error = watch(epoll, state.forbidden);
     if (error == 0 && notify >= 0) error = watch(epoll, notify);
     if (error == 0 && write(payload->gate, "", 1) != 1) error = -errno;
     (void)close(payload->gate);
@@ -210,12 +224,13 @@ int supervise(struct payload *payload, const struct options *options, int signal
     }
 
     while (!state.ended) {
-        struct epoll_event events[4];
-        int count = epoll_wait(epoll, events, 4, due_in(&state));
+        struct epoll_event events[5];
+        int count = epoll_wait(epoll, events, 5, due_in(&state));
         for (int i = 0; i < count && !state.ended; i++) {
             int fd = events[i].data.fd;
             if (fd == payload->errors && !learn_of_exec(&state)) return EXIT_SETUP_FAILED;
             if (fd == signals) read_signals(&state);
+            if (fd == state.forbidden) learn_of_forbidden(&state);
             if (fd == notify) notify_read(notify, &state.news);
         }
         state.ready_wanted |= state.news.ready;

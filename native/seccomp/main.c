@@ -4,7 +4,7 @@
  *   bulkhead-seccomp compile FILE.list -o OUT.bpf    writes the filter, atomically, mode 0600
  *   bulkhead-seccomp check FILE.list                 says what is wrong with it
  *   bulkhead-seccomp show FILE.list                  lists what it allows, includes resolved
- *   bulkhead-seccomp name NUMBER                     a system call's name, for the number in the kernel's record of a kill
+ *   bulkhead-seccomp name NUMBER                     a system call's name, for a number in a trace or log
  *
  * Exit status: 0; 1 if the list has problems (each as FILE:LINE:COLUMN: BH603 ...) or cannot be written; 2 usage.
  */
@@ -77,6 +77,23 @@ static int compile(scmp_filter_ctx filter, const char *out) {
     return 0;
 }
 
+/*
+ * What init itself calls under the filter: without it the program would never be executed. A line with a condition
+ * does not count, for who knows whether init meets it.
+ */
+static void demand_init_calls(struct list *list, const char *file) {
+    static const char *const demanded[] = {"execve", "sendmsg", "write", "exit_group"};
+    for (size_t i = 0; i < sizeof(demanded) / sizeof(demanded[0]); i++) {
+        bool found = false;
+        for (size_t e = 0; e < list->count && !found; e++) {
+            const struct entry *entry = &list->entries[e];
+            found = strcmp(entry->name, demanded[i]) == 0 && entry->condition_count == 0 && entry->error == 0;
+        }
+        if (!found)
+            list_problem(list, (struct place){file, 1, 1}, "'%s' has to be allowed: init needs it under the filter", demanded[i]);
+    }
+}
+
 static int print_name(const char *text) {
     char *end;
     errno = 0;
@@ -111,6 +128,7 @@ int main(int argc, char **argv) {
 
     struct list list = {0};
     list_read(&list, argv[2]);
+    if (to_compile && list.problems == 0) demand_init_calls(&list, argv[2]);
     if (list.problems > 0) return 1;
     scmp_filter_ctx filter = filter_make(&list);
     if (filter == NULL) return 1;

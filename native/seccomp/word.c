@@ -2,6 +2,7 @@
 
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -40,6 +41,7 @@ bool word_argument(const char *call, const char *name, unsigned int *index, bool
         {"prctl", "option", 0, true},      {"ioctl", "request", 1, true},     {"fcntl", "command", 1, true},
         {"arch_prctl", "code", 0, true},   {"prlimit64", "pid", 0, true},     {"mmap", "prot", 2, false},
         {"mprotect", "prot", 2, false},    {"madvise", "advice", 2, true},
+        {"openat", "flags", 2, true},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(call, known[i].call) != 0 || strcmp(name, known[i].name) != 0) continue;
@@ -75,6 +77,7 @@ bool word_value(const char *name, uint64_t *value) {
         NAME(TCGETS), NAME(TIOCGWINSZ), NAME(TIOCGPGRP), NAME(TIOCSTI), NAME(TIOCGPTN), NAME(FIONREAD), NAME(FIONBIO),
         NAME(FIOASYNC), NAME(FIOCLEX), NAME(FIONCLEX), NAME(FICLONE), NAME(SIOCOUTQ), NAME(SIOCATMARK),
         NAME(SIOCGIFCONF), NAME(SIOCGIFINDEX), NAME(SIOCGIFNAME), NAME(SIOCGIFHWADDR),
+        NAME(F_GETFD), NAME(F_SETFD), NAME(F_GETFL), NAME(F_SETFL), NAME(F_DUPFD_CLOEXEC), NAME(O_CREAT), NAME(O_TRUNC),
         NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC),
     };
 #undef NAME

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,6 +153,28 @@ static int orphans(int count) {
 
 static long number(const char *text) { return strtol(text, NULL, 0); }
 
+static volatile bool about_to_call;
+
+static void *any_call(void *number_of_call) {
+    about_to_call = true;
+    (void)syscall(*(long *)number_of_call, 0, 0, 0, 0, 0, 0);
+    return NULL;
+}
+
+/* Prints what a forbidden call gave that was not simply interrupted. */
+static int evade(long call, long interval) {
+    struct sigaction action = {.sa_handler = on_signal};
+    (void)sigaction(SIGALRM, &action, NULL);
+    struct itimerval soon = {.it_interval = {.tv_usec = interval}, .it_value = {.tv_usec = interval}};
+    (void)setitimer(ITIMER_REAL, &soon, NULL);
+    for (int i = 0; i < 1000000; i++) {
+        errno = 0;
+        long result = syscall(call, 0, 0, 0, 0, 0, 0);
+        if (result != -1 || errno != EINTR) printf("result %ld errno %d\n", result, errno);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
     const char *what = argc > 1 ? argv[1] : "", *value = argc > 2 ? argv[2] : "";
@@ -163,6 +187,74 @@ int main(int argc, char **argv) {
         pthread_t thread;
         (void)pthread_create(&thread, NULL, overflow, NULL);
         (void)pthread_join(thread, NULL);
+    }
+    /* thread-call NUMBER: from a second thread; the first one waits. */
+    if (strcmp(what, "thread-call") == 0) {
+        pthread_t thread;
+        long call = number(value);
+        (void)pthread_create(&thread, NULL, any_call, &call);
+        (void)pthread_join(thread, NULL);
+        return 0;
+    }
+    /* child-call NUMBER: from a child in a session of its own; prints how that ended, if it can. */
+    if (strcmp(what, "child-call") == 0) {
+        pid_t child = fork();
+        if (child == 0) {
+            (void)setsid();
+            (void)syscall(number(value), 0, 0, 0, 0, 0, 0);
+            _exit(0);
+        }
+        int status = 0;
+        (void)waitpid(child, &status, 0);
+        pause_ms(1000);
+        printf("child %d\n", status);
+        return 0;
+    }
+    /* orphan-call NUMBER: from a grandchild that belongs to PID 1. */
+    if (strcmp(what, "orphan-call") == 0) {
+        if (fork() == 0) {
+            if (fork() == 0) {
+                pause_ms(50);
+                (void)syscall(number(value), 0, 0, 0, 0, 0, 0);
+            }
+            _exit(0);
+        }
+        pause_ms(5000);
+        return 0;
+    }
+    /* evade NUMBER MICROSECONDS: interrupts its own calls with a timer, and goes on as long as it can. */
+    if (strcmp(what, "evade") == 0 && argc > 3) return evade(number(value), number(argv[3]));
+    /* fork-storm NUMBER: children that fork without end, then the call. */
+    if (strcmp(what, "fork-storm") == 0) {
+        for (int i = 0; i < 4; i++)
+            if (fork() == 0)
+                for (int n = 0; n < 100000; n++) {
+                    if (fork() != 0) _exit(0);
+                    (void)setsid();
+                }
+        pause_ms(30);
+        (void)syscall(number(value), 0, 0, 0, 0, 0, 0);
+        pause_ms(5000);
+        return 0;
+    }
+    /* race-exec NUMBER TURNS: one thread makes the call, the other executes a program at about the same time. */
+    if (strcmp(what, "race-exec") == 0) {
+        pthread_t thread;
+        long call = number(value);
+        (void)pthread_create(&thread, NULL, any_call, &call);
+        char *const argument[] = {argv[0], "sleep", "100", NULL};
+        while (!about_to_call) continue;
+        for (volatile long turns = argc > 3 ? number(argv[3]) : 0; turns > 0; turns = turns - 1) continue;
+        (void)execve("/proc/self/exe", argument, environ);
+        return 1;
+    }
+    /* call-in-turn NUMBER...: the one of this sandbox's generation, which its name ends with; after the last, sleeps. */
+    if (strcmp(what, "call-in-turn") == 0) {
+        const char *name = getenv("BULKHEAD_SANDBOX"), *digits = name == NULL ? NULL : strrchr(name, 'g');
+        long generation = digits == NULL ? 0 : number(digits + 1);
+        if (generation >= 1 && generation + 1 < argc) (void)syscall(number(argv[generation + 1]), 0L, 0L, 0L, 0L, 0L, 0L);
+        pause_ms(600000);
+        return 0;
     }
     /* call NUMBER [ARGUMENT...]: any system call, with its result. */
     if (strcmp(what, "call") == 0) {

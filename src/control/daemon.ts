@@ -92,7 +92,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       ready: (record) => observe(record, { kind: 'became-ready', unit: record.unit }),
       startFailed: (record, { code, message: text }) =>
         observe(record, { kind: 'start-failed', unit: record.unit, reason: { code, text } }),
-      exited: (record, how, status) => observe(record, { kind: 'exited', unit: record.unit, exit: { how, status } }),
+      exited: (record, exit) => observe(record, { kind: 'exited', unit: record.unit, exit }),
       stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
       cleared: (sandbox) => observe(sandbox, { kind: 'cleared', unit: sandbox.unit }),
     },
@@ -106,7 +106,8 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     sandboxes,
     sockets: listeners,
     tell: (plugin, word) => anchors.tell(plugin, word),
-    note: (plugin, { what, unit, code, text }) => chronicle.add({ kind: what, plugin, unit, code, text }),
+    note: (plugin, { what, unit, code, text, forbidden }) =>
+      chronicle.add({ kind: what, plugin, unit, code, text, forbidden }),
     save: (state) => {
       try {
         states.save(state.plugin, remember(state));

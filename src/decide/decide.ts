@@ -1,7 +1,7 @@
 import { nextState } from '../base/state-table.ts';
 import { sandboxUnitName } from '../plan/identity.ts';
 import { backoffDelay, recentDeaths } from './backoff.ts';
-import type { Exit, Observation, Reason } from './observation.ts';
+import type { Exit, ForbiddenCall, Observation, Reason } from './observation.ts';
 import { describeExit } from './observation.ts';
 import type { AnchorWord, NoteKind, Order } from './order.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
@@ -169,7 +169,13 @@ class Draft {
     this.orders.push({ kind: 'clear', unit });
     const why = reason?.text ?? (exit === undefined ? 'ended' : describeExit(exit));
     const asked = sandbox.asked || sandbox.life === 'stopping';
-    this.#note(asked ? 'stopped' : event === 'exited' ? 'died' : 'start-failed', unit, reason?.code, why);
+    this.#note(
+      asked ? 'stopped' : event === 'exited' ? 'died' : 'start-failed',
+      unit,
+      reason?.code,
+      why,
+      exit?.forbidden,
+    );
     if (!asked) this.#death(sandbox, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
   }
 
@@ -310,8 +316,15 @@ class Draft {
     this.orders.push({ kind: 'tell', word });
   }
 
-  #note(what: NoteKind, unit: string | undefined, code: Reason['code'] | undefined, text: string): void {
-    this.orders.push({ kind: 'note', what, unit, code, text });
+  #note(
+    what: NoteKind,
+    unit: string | undefined,
+    code: Reason['code'] | undefined,
+    text: string,
+    forbidden?: ForbiddenCall,
+  ): void {
+    const note = { kind: 'note', what, unit, code, text } as const;
+    this.orders.push(forbidden === undefined ? note : { ...note, forbidden });
   }
 
   /** The only place where a sandbox's life changes. False when the event changes nothing. */

@@ -7,11 +7,21 @@ export interface Reason {
   readonly text: string;
 }
 
+/** A system call that the filter does not allow, and who made it inside the sandbox (0: unknown). */
+export interface ForbiddenCall {
+  /** Its name, or `unknown`. */
+  readonly call: string;
+  readonly pid: number;
+  readonly tid: number;
+}
+
 /** How a payload ended, as init reported it; `unknown` when only the empty cgroup was seen. */
 export interface Exit {
   readonly how: 'exited' | 'killed' | 'dumped' | 'unknown';
   /** Exit status or signal number. */
   readonly status: number;
+  /** What it was killed for. */
+  readonly forbidden?: ForbiddenCall | undefined;
 }
 
 /** What was seen about one plugin. Observations come from watches, from systemd, and from orders carried out. */
@@ -62,12 +72,14 @@ const SIGNALS: Readonly<Record<number, string>> = {
   31: 'SYS',
 };
 
-/** "exit status 3", "killed by SIGSEGV (core dumped)", "killed by SIGSYS: forbidden system call (134)". */
+/** "exit status 3", "killed by SIGSEGV (core dumped)", "forbidden system call 'ptrace' (134)". */
 export function describeExit(exit: Exit): string {
+  const { forbidden } = exit;
+  if (forbidden !== undefined && forbidden.call !== 'unknown') return `forbidden system call '${forbidden.call}' (134)`;
+  if (forbidden !== undefined) return 'forbidden system call (134)';
   if (exit.how === 'unknown') return 'ended without a report';
   if (exit.how === 'exited') return `exit status ${exit.status}`;
   const name = SIGNALS[exit.status];
   const signal = name === undefined ? `signal ${exit.status}` : `SIG${name}`;
-  if (exit.status === 31) return 'killed by SIGSYS: forbidden system call (134)';
   return `killed by ${signal}${exit.how === 'dumped' ? ' (core dumped)' : ''}`;
 }

@@ -1,6 +1,6 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { SlotName } from '../plan/plan.ts';
-import type { Reason } from './observation.ts';
+import type { ForbiddenCall, Reason } from './observation.ts';
 
 /** What is to be done. Orders are carried out in their sequence; what comes of them returns as observations. */
 export type Order =
@@ -28,6 +28,7 @@ export type Order =
       readonly unit: string | undefined;
       readonly code: FailureCode | undefined;
       readonly text: string;
+      readonly forbidden?: ForbiddenCall | undefined;
     };
 
 /** What the anchor is told; `status` is also what `systemctl status` shows. */

@@ -1245,7 +1245,10 @@ export const keys = [
   "examples": [
    "python",
    "node",
-   "native"
+   "native",
+   "static",
+   "go",
+   "jvm"
   ]
  },
  {
@@ -1504,12 +1507,15 @@ export const keys = [
   ],
   "expected": "the name of a profile",
   "title": "Seccomp profile",
-  "description": "Name of a list of allowed system calls in /usr/lib/bulkhead/seccomp; any other call kills the program. The default is the narrowest one.",
+  "description": "Name of a list of allowed system calls in /usr/lib/bulkhead/seccomp; any other call ends the program and is reported by name. The default is for compiled programs; static is narrower.",
   "default": "native",
   "examples": [
    "python",
    "node",
-   "native"
+   "native",
+   "static",
+   "go",
+   "jvm"
   ]
  },
  {

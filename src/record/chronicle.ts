@@ -10,6 +10,8 @@ export interface Happening<Kind extends string> {
   readonly unit: string | undefined;
   readonly code: FailureCode | undefined;
   readonly text: string;
+  /** The system call that a payload was killed for, and the thread that made it, inside the sandbox. */
+  readonly forbidden?: { readonly call: string; readonly pid: number; readonly tid: number } | undefined;
 }
 
 /** Kinds of happenings that are worth more than an `info` line. */
@@ -32,7 +34,7 @@ export class Chronicle<Kind extends string> {
   }
 
   add(happening: Happening<Kind>): void {
-    const { kind, plugin, unit, code, text } = happening;
+    const { kind, plugin, unit, code, text, forbidden } = happening;
     this.#ring.add({
       at: Date.now(),
       plugin: plugin ?? null,
@@ -50,6 +52,9 @@ export class Chronicle<Kind extends string> {
       BULKHEAD_GENERATION: parsed?.generation,
       BULKHEAD_EVENT: kind,
       BULKHEAD_CODE: code,
+      BULKHEAD_SYSCALL: forbidden?.call,
+      BULKHEAD_SYSCALL_PID: forbidden?.pid,
+      BULKHEAD_SYSCALL_TID: forbidden?.tid,
     });
   }
 

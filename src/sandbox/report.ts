@@ -4,8 +4,21 @@ export type Report =
   | { readonly event: 'ready' }
   | { readonly event: 'status'; readonly text: string }
   | { readonly event: 'stopping'; readonly signal: number }
+  | ({ readonly event: 'forbidden' } & ForbiddenCall)
   | { readonly event: 'setup-failed'; readonly step: string; readonly error: string }
   | { readonly event: 'exit'; readonly how: 'exited' | 'killed' | 'dumped'; readonly status: number };
+
+/** A system call that the payload's list does not allow; the payload ends with it. */
+export interface ForbiddenCall {
+  /** Its name, its number where init has no name for it, or `unknown`. */
+  readonly call: string;
+  /** Process and thread that made it, inside the sandbox; 0 when unknown. */
+  readonly pid: number;
+  readonly tid: number;
+}
+
+/** Highest process id there can be (pid_max of proc_sys_kernel(5)). */
+const MOST_PID = 4_194_304;
 
 /** A line of init is shorter than this (PIPE_BUF, so that each is written whole). */
 export const LONGEST_REPORT_BYTES = 4096;
@@ -20,16 +33,19 @@ export function parseReport(line: string): Report | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { event, pid, text, signal, step, error, how, status } = value as Record<string, unknown>;
+  const { event, pid, text, signal, step, error, how, status, call, tid } = value as Record<string, unknown>;
   switch (event) {
     case 'started':
-      return isCount(pid, 4_194_304) ? { event, pid } : undefined;
+      return isCount(pid, MOST_PID) ? { event, pid } : undefined;
     case 'ready':
       return { event };
     case 'status':
       return typeof text === 'string' ? { event, text: printable(text) } : undefined;
     case 'stopping':
       return isCount(signal, 64) ? { event, signal } : undefined;
+    case 'forbidden':
+      if (typeof call !== 'string' || !/^[a-z0-9_:-]{1,64}$/.test(call)) return undefined;
+      return isCount(pid, MOST_PID) && isCount(tid, MOST_PID) ? { event, call, pid, tid } : undefined;
     case 'setup-failed':
       if (typeof step !== 'string' || typeof error !== 'string') return undefined;
       return { event, step: printable(step), error: printable(error) };

@@ -2,7 +2,7 @@ import type { Clock, Owned } from '../base/clock.ts';
 import { Owner } from '../base/owner.ts';
 import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
-import type { Report } from './report.ts';
+import type { ForbiddenCall, Report } from './report.ts';
 import { readReports } from './report-pipe.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
 
@@ -39,6 +39,8 @@ export class Sandbox implements Owned {
   setupFailure: { readonly step: string; readonly error: string } | undefined;
   /** Its start job is under way: until that has a result, a unit that seems inactive is only not yet active. */
   jobPending = false;
+  /** What the payload was killed for. */
+  forbidden: ForbiddenCall | undefined;
   /** The start limit was reached, and the payload killed for it. */
   tookTooLong = false;
   readonly #owner: Owner;
@@ -176,6 +178,10 @@ export class Sandbox implements Owned {
     // Whoever asked for the stop, systemd's own limit must not be the first.
     if (report.event === 'stopping') this.limitStop();
     if (report.event === 'status') this.statusText = report.text;
+    if (report.event === 'forbidden') {
+      const { call, pid, tid } = report;
+      this.forbidden ??= { call, pid, tid };
+    }
     if (report.event === 'setup-failed') this.setupFailure = report;
     this.#voice.report(report);
   }

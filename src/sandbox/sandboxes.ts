@@ -9,7 +9,7 @@ import { planSandbox } from '../plan/plan-sandbox.ts';
 import type { TransientUnit } from '../unit/transient-unit.ts';
 import { transientUnit } from '../unit/transient-unit.ts';
 import type { FilterCache } from './filter-cache.ts';
-import type { Report } from './report.ts';
+import type { ForbiddenCall, Report } from './report.ts';
 import { Sandbox } from './sandbox.ts';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
 import type { UidRanges } from './uid-ranges.ts';
@@ -22,11 +22,18 @@ export interface UnitControl {
   stop(unit: string): Promise<void>;
 }
 
+/** How a payload ended; `unknown` when only the empty cgroup was seen. */
+export interface SandboxExit {
+  readonly how: 'exited' | 'killed' | 'dumped' | 'unknown';
+  readonly status: number;
+  readonly forbidden?: ForbiddenCall | undefined;
+}
+
 /** What happens to a sandbox, told as it is seen. */
 export interface SandboxEvents {
   ready(record: SandboxRecord): void;
   startFailed(record: SandboxRecord, failure: Failure): void;
-  exited(record: SandboxRecord, how: 'exited' | 'killed' | 'dumped' | 'unknown', status: number): void;
+  exited(record: SandboxRecord, exit: SandboxExit): void;
   stopSeen(record: SandboxRecord): void;
   /** Nothing is left of it. Also told of a unit that was ordered but of which nothing ever came to be. */
   cleared(sandbox: Pick<SandboxRecord, 'plugin' | 'unit'>): void;
@@ -217,7 +224,13 @@ export class Sandboxes {
     const sandbox = new Sandbox(record, clock, {
       report: (report) => this.#reported(sandbox, report),
       empty: (killed) =>
-        this.#afterStart(record.unit, () => events.exited(record, killed ? 'killed' : 'unknown', killed ? SIGKILL : 0)),
+        this.#afterStart(record.unit, () =>
+          events.exited(record, {
+            how: killed ? 'killed' : 'unknown',
+            status: killed ? SIGKILL : 0,
+            forbidden: sandbox.forbidden,
+          }),
+        ),
       overdue: () => void this.clear(record.unit),
       cleared: () => this.#afterStart(record.unit, () => events.cleared(record)),
     });
@@ -233,7 +246,10 @@ export class Sandboxes {
     }
     if (report.event === 'ready') events.ready(record);
     if (report.event === 'stopping') events.stopSeen(record);
-    if (report.event === 'exit') events.exited(record, report.how, report.status);
+    if (report.event === 'exit') {
+      const { how, status } = report;
+      events.exited(record, { how, status, forbidden: sandbox.forbidden });
+    }
   }
 
   #openPipe(sandbox: Sandbox): void {

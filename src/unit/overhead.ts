@@ -3,10 +3,10 @@ import type { Settings } from './properties.ts';
 
 /**
  * What nspawn and init need inside the unit, beside the payload. A declared limit is what the payload gets, so the unit
- * gets this on top. Tasks: nspawn and init, one thread each (while it starts, nspawn's helper takes the payload's
- * place). Memory: nspawn's own pages are 1.1 MB; the rest is for page tables, mounts and socket buffers of both.
+ * gets this on top. Tasks: nspawn, init, and init's thread that waits for forbidden calls (while it starts, nspawn's
+ * helper takes the payload's place). Memory: nspawn's own pages are 1.1 MB; the rest is for page tables, mounts and socket buffers of both.
  */
-export const TASKS_OVERHEAD = 2;
+export const TASKS_OVERHEAD = 3;
 export const MEMORY_OVERHEAD = 4 * 1024 ** 2;
 
 /** Sandboxes per declared one that a plugin's slice has room for: a new version starts beside the old one. */

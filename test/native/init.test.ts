@@ -65,11 +65,74 @@ describe('plugin-init', function () {
         assert.ok(Number(init.report('started')?.pid) >= 2);
       });
     }
+  });
 
-    it('a forbidden call as 134, with SIGSYS in the report', async () => {
-      const init = start({ command: [probe(), 'call', '272'], filter: compileFilter(place.path, 'native') });
-      assert.equal(await init.ended, 134, init.err);
-      assert.equal(init.report('exit')?.status, 31);
+  describe('a forbidden call', () => {
+    const ptrace = '101';
+    const cases: { who: string; what: string; tid: 'own' | 'other'; pid: 'main' | 'other' }[] = [
+      { who: 'of the main process', what: 'call', tid: 'own', pid: 'main' },
+      { who: 'of a second thread', what: 'thread-call', tid: 'other', pid: 'main' },
+      { who: 'of a child in another session', what: 'child-call', tid: 'own', pid: 'other' },
+      { who: 'of an orphan', what: 'orphan-call', tid: 'own', pid: 'other' },
+      { who: 'amid a storm of forks', what: 'fork-storm', tid: 'own', pid: 'main' },
+    ];
+    for (const { who, what, tid, pid } of cases) {
+      it(`${who} is named, and ends the whole payload as 134`, async () => {
+        const init = start({ command: [probe(), what, ptrace], filter: compileFilter(place.path, 'native') });
+        assert.equal(await init.ended, 134, init.out + init.err);
+        const events = init.events().filter((event) => event !== 'ready');
+        assert.deepEqual(events, ['started', 'forbidden', 'exit']);
+        const call = init.report('forbidden');
+        assert.equal(call?.call, 'ptrace');
+        assert.equal(call?.number, Number(ptrace));
+        assert.equal(call?.tid === call?.pid, tid === 'own');
+        assert.equal(call?.pid === init.report('started')?.pid, pid === 'main');
+        assert.equal(init.report('exit')?.how, 'killed');
+        assert.equal(init.report('exit')?.status, 31);
+        assert.equal(init.out, '');
+      });
+    }
+
+    it('that is interrupted again and again is never executed, and ends the payload all the same', async () => {
+      for (const microseconds of ['20', '30', '50', '80', '130']) {
+        const init = start({
+          command: [probe(), 'evade', ptrace, microseconds],
+          filter: compileFilter(place.path, 'native'),
+        });
+        assert.equal(await init.ended, 134, init.out + init.err);
+        // Not one of them gave anything but EINTR.
+        assert.equal(init.out, '');
+        assert.match(String(init.report('forbidden')?.call), /^(ptrace|unknown)$/);
+      }
+    });
+
+    it('of a thread whose process executes another program at that moment ends the payload', async () => {
+      const filter = compileFilter(place.path, 'native');
+      for (let i = 0; i < 40; i++) {
+        const init = start({ command: [probe(), 'race-exec', ptrace, String(i < 30 ? i * 100 : 1_000_000)], filter });
+        const code = await init.ended;
+        // The thread may have been ended by the other before it made its call.
+        const called = init.report('forbidden') !== undefined;
+        assert.equal(code, called || i >= 30 ? 134 : 0, `${i} ${init.out} ${init.err}`);
+      }
+    });
+
+    it('ends the payload where init is not PID 1, and nobody else', async () => {
+      const init = start({
+        command: [probe(), 'thread-call', ptrace],
+        filter: compileFilter(place.path, 'native'),
+        notPid1: true,
+      });
+      assert.equal(await init.ended, 134, init.out + init.err);
+      assert.equal(init.report('forbidden')?.call, 'ptrace');
+    });
+
+    it('is not reported of a payload that ends by itself', async () => {
+      for (const what of [['exit', '0'], ['segv'], ['orphans', '3']]) {
+        const init = start({ command: [probe(), ...what], filter: compileFilter(place.path, 'native') });
+        await init.ended;
+        assert.equal(init.report('forbidden'), undefined, what.join(' '));
+      }
     });
   });
 

@@ -38,7 +38,8 @@ describe('bulkhead-seccomp', function () {
   }
 
   it('ships the lists that templates name', () => {
-    for (const name of ['core', 'python', 'node', 'native']) assert.ok(shipped.includes(`${name}.list`));
+    for (const name of ['core', 'static', 'go', 'jvm', 'python', 'node', 'native'])
+      assert.ok(shipped.includes(`${name}.list`));
   });
 
   it('never allows what gets out of a sandbox', () => {
@@ -141,6 +142,18 @@ describe('bulkhead-seccomp', function () {
     });
   }
 
+  it('compiles no list under which init could not execute the payload', () => {
+    const file = list('write # a\nsendmsg arg0=5 # b\nexecve errno=EPERM # c\n');
+    const done = run('compile', file, '-o', join(place.path, 'out.bpf'));
+    assert.equal(done.status, 1);
+    assert.deepEqual(
+      done.err.trimEnd().split('\n'),
+      ['execve', 'sendmsg', 'exit_group'].map(
+        (call) => `${file}:1:1: BH603 '${call}' has to be allowed: init needs it under the filter`,
+      ),
+    );
+  });
+
   it('names the problem once when the same condition has two effects', () => {
     const file = list('socket family=AF_UNIX,AF_INET # a\nsocket family=AF_INET errno=EPERM # b\n');
     const done = run('check', file);
@@ -165,21 +178,23 @@ describe('bulkhead-seccomp', function () {
     assert.match(run('check', place.path).err, /BH603 cannot read it: Is a directory/);
   });
 
+  const enough = ['execve', 'sendmsg', 'write', 'exit_group'].map((call) => `${call} # x\n`).join('');
+
   it('leaves an earlier filter in place when it fails, and no other file', () => {
     const out = join(place.path, 'out.bpf');
     writeFileSync(out, 'earlier');
     assert.equal(run('compile', list('nonsense # x\n'), '-o', out).status, 1);
     assert.equal(readFileSync(out, 'utf8'), 'earlier');
-    assert.equal(run('compile', list('read # x\n'), '-o', out).status, 0);
+    assert.equal(run('compile', list(enough), '-o', out).status, 0);
     assert.notEqual(readFileSync(out, 'utf8'), 'earlier');
     assert.deepEqual(readdirSync(place.path).sort(), ['out.bpf', 'x.list']);
     mkdirSync(join(place.path, 'taken'));
-    const failed = run('compile', list('read # x\n'), '-o', join(place.path, 'taken'));
+    const failed = run('compile', list(enough), '-o', join(place.path, 'taken'));
     assert.equal(failed.status, 1);
     assert.match(failed.err, /cannot rename/);
     assert.deepEqual(readdirSync(place.path).sort(), ['out.bpf', 'taken', 'x.list']);
     assert.match(
-      run('compile', list('read # x\n'), '-o', '/nonexistent/out').err,
+      run('compile', list(enough), '-o', '/nonexistent/out').err,
       /cannot create a file beside '\/nonexistent\/out'/,
     );
   });

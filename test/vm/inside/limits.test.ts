@@ -29,7 +29,7 @@ describe('limits in the cgroup', function () {
       assert.equal(cgroupFile(cgroup, 'memory.max'), String((256 << 20) + overhead));
       assert.equal(cgroupFile(cgroup, 'memory.high'), String((128 << 20) + overhead));
       assert.equal(cgroupFile(cgroup, 'memory.swap.max'), '0');
-      assert.equal(cgroupFile(cgroup, 'pids.max'), '22');
+      assert.equal(cgroupFile(cgroup, 'pids.max'), '23');
       assert.match(cgroupFile(cgroup, 'cpu.max'), /^50000 100000$/);
       assert.ok((sandbox?.memoryBytes ?? 0) > 1 << 20);
       assert.ok((sandbox?.tasks ?? 0) >= 3);

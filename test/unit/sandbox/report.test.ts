@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { parseReport } from '../../../src/sandbox/report.ts';
+
+describe('a report of a forbidden call', () => {
+  const good = { event: 'forbidden', call: 'ptrace', number: 101, pid: 7, tid: 9 };
+
+  it('is taken with its name, process and thread', () => {
+    assert.deepEqual(parseReport(JSON.stringify(good)), { event: 'forbidden', call: 'ptrace', pid: 7, tid: 9 });
+    for (const call of ['x32:39', '32-bit:20', '-1', '999', 'unknown', '_sysctl'])
+      assert.equal(parseReport(JSON.stringify({ ...good, call }))?.event, 'forbidden', call);
+  });
+
+  it('is refused when it could not be one of init', () => {
+    const bad: object[] = [
+      { call: undefined },
+      { call: '' },
+      { call: 'a'.repeat(65) },
+      { call: 'ptrace\n' },
+      { call: 'PTRACE' },
+      { call: "x' (134)" },
+      { call: 101 },
+      { pid: -1 },
+      { pid: 4_194_305 },
+      { tid: '9' },
+      { tid: 1.5 },
+    ];
+    for (const wrong of bad)
+      assert.equal(parseReport(JSON.stringify({ ...good, ...wrong })), undefined, JSON.stringify(wrong));
+  });
+});
