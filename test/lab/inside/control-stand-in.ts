@@ -66,6 +66,15 @@ serveManager(
       differences: [],
       compared: true,
     }),
+    auditWalls: async (name) => ({
+      plugin: status(name).name,
+      state,
+      digest: '',
+      verdict: null,
+      slice: [],
+      sandboxes: [],
+      notCompared: [],
+    }),
     events: (after, limit) => ring.after(after, limit) as readonly EventRecord[],
     control: async (name, verb) => {
       status(name);
