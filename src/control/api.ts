@@ -1,3 +1,4 @@
+import type { Finding, Verdict } from '../audit/finding.ts';
 import type { FailureCode } from '../base/failure.ts';
 import type { NoteKind } from '../decide/order.ts';
 
@@ -100,12 +101,39 @@ export interface PlanSection {
   readonly rows: readonly { readonly key: string; readonly value: string; readonly origin: string }[];
 }
 
+/** What is found when the living sandboxes of a plugin are compared with the plan in force. */
+export interface AuditReport {
+  readonly plugin: string;
+  readonly state: PluginState;
+  /** Digest of the plan in force; null when nothing runs. */
+  readonly digest: string | null;
+  /** The gravest of all findings; null when no sandbox was compared. */
+  readonly verdict: Verdict | null;
+  /** About the plugin's slice. */
+  readonly slice: readonly Finding[];
+  readonly sandboxes: readonly AuditedSandbox[];
+  /** Sandboxes that were not compared: they start, or ended meanwhile. */
+  readonly notCompared: readonly { readonly unit: string; readonly why: string }[];
+}
+
+export interface AuditedSandbox {
+  readonly unit: string;
+  readonly initPid: number | null;
+  /** Main process of the payload. */
+  readonly payloadPid: number | null;
+  /** Processes that were read, init among them. */
+  readonly processes: number;
+  readonly findings: readonly Finding[];
+}
+
 /** What the control folder needs of the running supervisor. */
 export interface Supervisor {
   list(): Promise<readonly PluginSummary[]>;
   /** Throws Failure BH404 for a name that is neither declared nor running. */
   status(name: string): Promise<PluginStatus>;
   plan(name: string): Promise<PlanReport>;
+  /** Compares what lives with the plan in force. Throws Failure BH404 as status() does. */
+  auditWalls(name: string): Promise<AuditReport>;
   /** Events with a number greater than `after` that are still in the ring (the last 1000), at most `limit`. */
   events(after: number, limit: number): readonly EventRecord[];
   /** Starts, stops or restarts plugin@NAME through systemd and waits for the job; Failure with the reason otherwise. */

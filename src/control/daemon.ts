@@ -33,6 +33,7 @@ import { UnitEvents } from '../systemd/unit-events.ts';
 import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
 import { watchAnchorDropIns } from '../watch/anchor-drop-ins.ts';
 import type { EventKind } from './api.ts';
+import { Auditor } from './auditor.ts';
 import { serveManager } from './manager-interface.ts';
 import { SupervisorView } from './supervisor-view.ts';
 import { VERSION } from './version.ts';
@@ -75,17 +76,18 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   const units = new SystemdUnits(manager);
   const observe = ({ plugin }: Pick<SandboxRecord, 'plugin'>, seen: Observation): void =>
     supervisor.loop(plugin).observe(seen);
+  const filters = new FilterCache({
+    lists: `${paths.lib}/seccomp`,
+    compiler: `${paths.lib}/bulkhead-seccomp`,
+    cache: `${paths.run}/seccomp`,
+  });
   const sandboxes = new Sandboxes({
     clock,
     paths,
     units,
     records,
     uidRanges: new UidRanges(),
-    filters: new FilterCache({
-      lists: `${paths.lib}/seccomp`,
-      compiler: `${paths.lib}/bulkhead-seccomp`,
-      cache: `${paths.run}/seccomp`,
-    }),
+    filters,
     descriptorStore: store,
     copyListener: (key) => listeners.copy(key),
     events: {
@@ -200,6 +202,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     systemdVersion,
     paths,
     version: VERSION,
+    auditor: new Auditor({ clock, paths, units, manager, sandboxes, listeners, filters }),
     audit: (plugin, verb, { uid, pid }) =>
       chronicle.add({
         kind: 'note',

@@ -2,10 +2,10 @@ import type { FailureCode } from '../base/failure.ts';
 
 /** What the exit status of bulkheadctl means; help and man page print this table. 3 and 4 are systemctl's own (LSB). */
 export const EXIT_STATUS = [
-  { status: 0, meaning: 'success; for status: the plugin is running or degraded' },
-  { status: 1, meaning: 'the request failed, a check does not hold, or a declaration has problems' },
+  { status: 0, meaning: 'success; for status: the plugin is running or degraded; for audit: all walls hold' },
+  { status: 1, meaning: 'the request failed, a check or a wall does not hold, or a declaration has problems' },
   { status: 2, meaning: 'wrong usage: unknown verb or option, missing or malformed argument' },
-  { status: 3, meaning: 'status: the plugin is not running (stopped, starting, stopping, failed or invalid)' },
+  { status: 3, meaning: 'status, audit: the plugin is not running (stopped, starting, stopping, failed or invalid)' },
   { status: 4, meaning: 'no such plugin' },
   { status: 5, meaning: 'not authorised' },
   { status: 69, meaning: 'the supervisor does not answer' },

@@ -7,7 +7,7 @@ import { systemBusSockets } from '../systemd/address.ts';
 import { Bus } from '../systemd/bus.ts';
 import { fromErrorReply } from '../systemd/service-error.ts';
 import { FLAG, plain } from '../systemd/wire.ts';
-import type { EventRecord, PlanReport, PluginStatus, PluginSummary } from './api.ts';
+import type { AuditReport, EventRecord, PlanReport, PluginStatus, PluginSummary } from './api.ts';
 import type { ControlVerb, EventWatcher, Manager } from './manager.ts';
 import { fromRow } from './summary-row.ts';
 import { type ListRow, MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from './wire-names.ts';
@@ -16,6 +16,8 @@ import { type ListRow, MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from './w
 const CONNECT_MS = 1500;
 /** Questions are answered from memory; longer means that something hangs. */
 const QUESTION_MS = 10_000;
+/** All processes of all sandboxes of a plugin are read, more than once where something is wrong. */
+const AUDIT_MS = 2 * 60_000;
 /** A start waits for the plugin to become ready and a stop for it to end; this is longer than the unit's own limits. */
 const CONTROL_MS = 35 * 60_000;
 
@@ -91,6 +93,11 @@ export class ManagerClient implements Manager {
 
   async plan(name: string): Promise<PlanReport> {
     return this.#json<PlanReport>('GetPlan', 's', [name]);
+  }
+
+  async audit(name: string): Promise<AuditReport> {
+    const [text] = await this.#request(MANAGER_INTERFACE, 'AuditPlugin', 's', [name], AUDIT_MS, FLAG.noAutoStart);
+    return parseJson<AuditReport>(text, 'AuditPlugin');
   }
 
   async events(after: number, limit: number): Promise<readonly EventRecord[]> {

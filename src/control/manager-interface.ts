@@ -15,7 +15,8 @@ import { MANAGER_INTERFACE, MANAGER_PATH } from './wire-names.ts';
  * names, paths, limits and what plugins say about themselves, but no request and no response. A plan also shows the
  * environment that a declaration gives; every local user sees that in the sandbox's command line, too, which is why
  * secrets do not belong there. A site that sees it differently restricts `org.bulkhead.read` by a polkit rule; nothing
- * but the version and the number of events goes around it. Managing asks for an administrator's password.
+ * but the version and the number of events goes around it. Managing asks for an administrator's password. So does an
+ * audit: it tells what /proc shows to root alone (open descriptors, mounts, names in the environment), and is work.
  */
 const READ = 'org.bulkhead.read';
 const MANAGE = 'org.bulkhead.manage';
@@ -60,6 +61,16 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
           'Everything that a plugin consists of, with origins, and the difference to what runs, as JSON.',
           async (name) => supervisor.plan(name),
         ),
+        AuditPlugin: {
+          doc: `Reads all living processes of the plugin's sandboxes and compares them with the plan in force, wall by wall, as JSON. Needs ${MANAGE}; rules of polkit see the details 'plugin' and 'verb'.`,
+          in: [NAME],
+          out: [JSON_OUT],
+          run: async (call) => {
+            const name = requirePluginName(call.arguments[0]);
+            await call.authorize(MANAGE, { plugin: name, verb: 'audit' });
+            return [JSON.stringify(await supervisor.auditWalls(name))];
+          },
+        },
         GetEvents: {
           doc: `Events with a number greater than 'after', oldest first, at most 'limit' and at most ${MOST_EVENTS}, as a JSON array. Needs ${READ}.`,
           in: [

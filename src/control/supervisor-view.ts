@@ -18,7 +18,17 @@ import type { EventRing } from '../record/event-ring.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Manager } from '../systemd/manager.ts';
 import type { Listeners } from '../traffic/listeners.ts';
-import type { Caller, EventKind, PlanReport, PluginStatus, PluginSummary, SandboxStatus, Supervisor } from './api.ts';
+import type {
+  AuditReport,
+  Caller,
+  EventKind,
+  PlanReport,
+  PluginStatus,
+  PluginSummary,
+  SandboxStatus,
+  Supervisor,
+} from './api.ts';
+import type { Auditor } from './auditor.ts';
 import { planReport } from './plan-report.ts';
 
 export interface ViewParts {
@@ -31,6 +41,7 @@ export interface ViewParts {
   readonly systemdVersion: number;
   readonly paths: HostPaths;
   readonly version: string;
+  readonly auditor: Auditor;
   /** For the audit trail: who asked for what. */
   readonly audit: (plugin: string, verb: string, caller: Caller) => void;
 }
@@ -109,6 +120,13 @@ export class SupervisorView implements Supervisor {
       uidBase: uidBaseOf(0),
     };
     return planReport(plan, this.#parts.paths, comparison);
+  }
+
+  async auditWalls(name: string): Promise<AuditReport> {
+    const { plugins, auditor } = this.#parts;
+    const summary = await this.#summary(name, await this.#host());
+    if (this.#state(name) === undefined && !declaredPlugins().includes(name)) throw new Failure('BH404', `'${name}'`);
+    return auditor.audit(name, summary.state, () => plugins.loops.get(name)?.state);
   }
 
   events(after: number, limit: number): ReturnType<Supervisor['events']> {

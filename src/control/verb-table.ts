@@ -1,4 +1,5 @@
 import type { Verb } from './verb.ts';
+import { AUDIT } from './verbs/audit.ts';
 import { CHECK } from './verbs/check.ts';
 import { COMPLETE } from './verbs/complete.ts';
 import { RESTART, START, STOP } from './verbs/control.ts';
@@ -20,6 +21,7 @@ export const VERBS: readonly Verb[] = [
   RESTART,
   CHECK,
   PLAN,
+  AUDIT,
   EVENTS,
   LOGS,
   DOCTOR,

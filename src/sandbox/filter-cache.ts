@@ -9,6 +9,13 @@ const COMPILE_TIMEOUT_MS = 10_000;
 /** Size of struct sock_filter (seccomp(2)). */
 const INSTRUCTION_BYTES = 8;
 
+/** A filter to be handed out. */
+export interface OpenFilter {
+  readonly fd: number;
+  /** SHA-256 of its content, in hex digits. */
+  readonly digest: string;
+}
+
 /**
  * Compiled seccomp filters, one for each profile and content of the lists, below /run: compiling takes tens of
  * milliseconds, loading microseconds. The name carries a digest of all lists and of the compiler, so that a package
@@ -30,18 +37,28 @@ export class FilterCache {
 
   /** Makes sure that the profile's filter can be opened. Throws BH205 and BH603. */
   async prepare(profile: string): Promise<void> {
-    closeSync(await this.open(profile));
+    closeSync((await this.open(profile)).fd);
   }
 
   /** Opens the profile's filter for reading, compiled if need be. Throws BH205 and BH603. */
-  async open(profile: string): Promise<number> {
+  async open(profile: string): Promise<OpenFilter> {
     const file = this.#file(profile);
-    const digest = await (this.#compiled.get(file) ?? this.#compile(profile, file));
+    const digest = await this.#digestOf(profile, file);
     const fd = openIntact(file, digest);
-    if (fd !== undefined) return fd;
-    const again = openIntact(file, await this.#compile(profile, file));
+    if (fd !== undefined) return { fd, digest };
+    const anew = await this.#compile(profile, file);
+    const again = openIntact(file, anew);
     if (again === undefined) throw new Failure('BH603', `'${file}' changes while it is used`);
-    return again;
+    return { fd: again, digest: anew };
+  }
+
+  /** SHA-256 of what the profile's lists compile to now, in hex digits. Throws BH205 and BH603. */
+  async digest(profile: string): Promise<string> {
+    return this.#digestOf(profile, this.#file(profile));
+  }
+
+  #digestOf(profile: string, file: string): Promise<string> {
+    return this.#compiled.get(file) ?? this.#compile(profile, file);
   }
 
   /** Compiles once for all who ask meanwhile; a failure is not remembered. */

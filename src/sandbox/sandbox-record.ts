@@ -19,6 +19,8 @@ export interface SandboxRecord {
   readonly stopTimeoutMs: number;
   /** Keys of the listening sockets that the launcher gets, in order. */
   readonly listeners: readonly string[];
+  /** SHA-256 of the filter that the launcher was handed; absent before, and in records of versions that had none. */
+  readonly filter?: string;
 }
 
 /** The records of all sandboxes, as files below one directory. */
@@ -67,7 +69,8 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       (record.slot === 'a' || record.slot === 'b') &&
       [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
       Array.isArray(record.listeners) &&
-      record.listeners.every(isText);
+      record.listeners.every(isText) &&
+      (record.filter === undefined || isText(record.filter));
     return whole ? record : undefined;
   } catch {
     return undefined;

@@ -31,7 +31,7 @@ export interface SandboxVoice {
 
 /** The supervisor's view of one sandbox: its record, its report pipe, its cgroup. Owns what watches them. */
 export class Sandbox implements Owned {
-  readonly record: SandboxRecord;
+  #record: SandboxRecord;
   /** Host-independent pid inside the sandbox, as init reported it. */
   payloadPid: number | undefined;
   statusText: string | undefined;
@@ -59,10 +59,20 @@ export class Sandbox implements Owned {
   #restLimit: Owned | undefined;
 
   constructor(record: SandboxRecord, clock: Clock, voice: SandboxVoice) {
-    this.record = record;
+    this.#record = record;
     this.#clock = clock;
     this.#voice = voice;
     this.#owner = new Owner(`sandbox ${record.unit}`);
+  }
+
+  get record(): SandboxRecord {
+    return this.#record;
+  }
+
+  /** The launcher was handed the filter with this digest; returns the record with it. */
+  noteFilter(digest: string): SandboxRecord {
+    this.#record = { ...this.#record, filter: digest };
+    return this.#record;
   }
 
   get payloadCgroup(): string {

@@ -185,7 +185,8 @@ export class Sandboxes {
   /** What the launcher of the unit gets: report pipe, filter, listeners. Throws BH302 for a unit that is not known. */
   async descriptorsFor(unit: string): Promise<{ readonly fds: readonly number[] }> {
     const sandbox = this.#known(unit);
-    const fds = [await this.#parts.filters.open(sandbox.record.seccomp)];
+    const filter = await this.#parts.filters.open(sandbox.record.seccomp);
+    const fds = [filter.fd];
     try {
       // It may have been given up meanwhile.
       this.#known(unit);
@@ -193,6 +194,7 @@ export class Sandboxes {
       if (!this.#writeEnds.has(unit)) this.#openPipe(sandbox);
       fds.unshift(this.#takeWriteEnd(unit));
       for (const key of sandbox.record.listeners) fds.push(this.#parts.copyListener(key));
+      this.#parts.records.write(sandbox.noteFilter(filter.digest));
       return { fds };
     } catch (error) {
       for (const fd of fds) closeSync(fd);

@@ -102,6 +102,11 @@ export class Listeners {
     return duplicate(kept.fd);
   }
 
+  /** The socket's own descriptor, to be looked at only; undefined for a key that is not kept. */
+  descriptor(key: string): number | undefined {
+    return this.#kept.get(key)?.fd;
+  }
+
   has(key: string): boolean {
     return this.#kept.has(key);
   }

@@ -8,6 +8,7 @@ const ORDER = [
   'declare',
   'plan',
   'unit',
+  'audit',
   'systemd',
   'kernel',
   'sandbox',
@@ -22,7 +23,7 @@ const ORDER = [
 ];
 
 /** No I/O, no clock, no chance. */
-const PURE = ['base', 'declare', 'plan', 'unit', 'decide'];
+const PURE = ['base', 'declare', 'plan', 'unit', 'audit', 'decide'];
 const IMPURE = /\b(?:Date\.now|new Date|performance\.|process\.|setTimeout|setInterval|Math\.random|crypto\.)/;
 
 /** Known exceptions, each with its reason; one that is not needed any more fails. */

@@ -1,12 +1,13 @@
 import type { Owned } from '../../../../src/base/clock.ts';
 import { Failure } from '../../../../src/base/failure.ts';
-import type { EventRecord, PlanReport, PluginStatus, PluginSummary } from '../../../../src/control/api.ts';
+import type { AuditReport, EventRecord, PlanReport, PluginStatus, PluginSummary } from '../../../../src/control/api.ts';
 import type { ControlVerb, EventWatcher, Manager } from '../../../../src/control/manager.ts';
 
 /** A supervisor in memory, seen through the client's interface. */
 export class FakeManager implements Manager {
   statuses: PluginStatus[] = [];
   ring: EventRecord[] = [];
+  audited: AuditReport | undefined;
   readonly controlled: string[] = [];
   watchers = new Set<EventWatcher>();
   /** What happens while a job runs. */
@@ -30,6 +31,12 @@ export class FakeManager implements Manager {
   async plan(name: string): Promise<PlanReport> {
     await this.status(name);
     return { plugin: name, version: 'v1', digest: 'd', sections: [], differences: [], compared: true };
+  }
+
+  async audit(name: string): Promise<AuditReport> {
+    await this.status(name);
+    if (this.audited === undefined) throw new Failure('BH406', 'nothing to tell');
+    return this.audited;
   }
 
   async events(after: number, limit: number) {

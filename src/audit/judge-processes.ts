@@ -1,0 +1,217 @@
+import type { Declaration } from '../declare/declaration.ts';
+import { PAYLOAD_GID, PAYLOAD_UID, UID_RANGE_SIZE } from '../plan/identity.ts';
+import { payloadEnvironment } from '../plan/nspawn-command.ts';
+import type { SandboxPlan } from '../plan/plan.ts';
+import { capabilityMask, capabilityText } from './capability-mask.ts';
+import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
+import { type Finding, finding, wallOf } from './finding.ts';
+
+const OOM_SCORE = 1000;
+/** Init keeps it to pass signals on; only in its permitted and effective sets. */
+const INIT_CAPABILITIES = ['CAP_KILL'];
+
+/** What is said about each process: init, the payload's main process, and all others. */
+export function judgeProcesses(plan: SandboxPlan, declaration: Declaration, seen: SandboxFacts): Finding[] {
+  const all = [seen.init, ...seen.processes];
+  const payload = `of the payload: ${seen.processes.length}`;
+  const holds = `init and ${payload}`;
+  const capabilities = declaration.capabilities.length === 0 ? 'none' : declaration.capabilities.join(' ');
+  const { files } = plan.limits;
+  const range = `0 ${plan.uidBase} ${UID_RANGE_SIZE}`;
+  return [
+    ...wallOf('namespaces', `${NAMESPACES.join(', ')} of its own`, holds, namespaceDeviations(seen)),
+    ...wallOf(
+      'id-range',
+      `uid and gid map ${range}`,
+      holds,
+      all.flatMap((each) => mapDeviations(each, range)),
+    ),
+    ...wallOf('ids', `uid ${PAYLOAD_UID} and gid ${PAYLOAD_GID} of the range`, holds, [
+      ...idDeviations(seen.init, plan.uidBase, []),
+      ...seen.processes.flatMap((each) => idDeviations(each, plan.uidBase, declaration.capabilities)),
+    ]),
+    ...wallOf('groups', 'no supplementary groups', holds, all.flatMap(groupDeviations)),
+    ...wallOf('capabilities', `at most ${capabilities}; init CAP_KILL`, holds, [
+      ...initCapabilityDeviations(seen.init),
+      ...seen.processes.flatMap((each) => capabilityDeviations(each, capabilityMask(declaration.capabilities))),
+    ]),
+    ...wallOf(
+      'no-new-privs',
+      'set',
+      holds,
+      deviations(all, ({ noNewPrivs }) => (noNewPrivs ? '' : 'not set')),
+    ),
+    ...seccompFindings(seen, payload),
+    ...wallOf('oom-score', String(OOM_SCORE), payload, seen.processes.flatMap(oomDeviations)),
+    ...wallOf(
+      'open-files',
+      `at most ${files}`,
+      payload,
+      seen.processes.flatMap((each) => fileDeviations(each, files)),
+    ),
+    ...wallOf(
+      'environment',
+      'the planned variables of the main process',
+      'as planned',
+      environmentDeviations(plan, declaration, seen),
+    ),
+    ...wallOf('parents', 'all descend from init, and init from nspawn', holds, parentDeviations(seen)),
+    ...wallOf('cgroup', 'payload of the unit', holds, cgroupDeviations(plan, seen)),
+  ];
+}
+
+/** `process 17 'name'`. The name is the payload's own choice; whoever prints it escapes it. */
+export function nameOf({ pid, name }: ProcessFacts): string {
+  return `process ${pid} '${name}'`;
+}
+
+/** What is wrong with the credentials of a process, in one of its threads at least; '' for nothing. */
+function deviations(processes: readonly ProcessFacts[], look: (credentials: Credentials) => string): string[] {
+  return processes.flatMap((member) => {
+    const wrong = new Set(member.credentials.map(look).filter((text) => text !== ''));
+    return [...wrong].map((text) => `${nameOf(member)}: ${text}`);
+  });
+}
+
+function namespaceDeviations({ init, processes, hostNamespaces }: SandboxFacts): string[] {
+  const shared = NAMESPACES.filter((kind) => init.namespaces[kind] === hostNamespaces[kind]);
+  const ofHost = shared.length === 0 ? [] : [`${nameOf(init)}: shares ${shared.join(', ')} with the host`];
+  return [
+    ...ofHost,
+    ...processes.flatMap((member) => {
+      const other = NAMESPACES.filter((kind) => member.namespaces[kind] !== init.namespaces[kind]);
+      return other.length === 0 ? [] : [`${nameOf(member)}: has another ${other.join(', ')} namespace than init`];
+    }),
+  ];
+}
+
+function mapDeviations(member: ProcessFacts, range: string): string[] {
+  const maps = [
+    ['uid', member.uidMap],
+    ['gid', member.gidMap],
+  ] as const;
+  return maps.filter(([, map]) => map !== range).map(([what, map]) => `${nameOf(member)}: ${what} map ${map}`);
+}
+
+/** Init is root of the range. A payload that may change its ids stays inside the range, and off its root. */
+function idDeviations(member: ProcessFacts, base: number, capabilities: readonly string[]): string[] {
+  const isInit = member.innerPid === 1;
+  const looks = [
+    ['uid', 'CAP_SETUID', isInit ? 0 : PAYLOAD_UID, (each: Credentials) => each.uids],
+    ['gid', 'CAP_SETGID', isInit ? 0 : PAYLOAD_GID, (each: Credentials) => each.gids],
+  ] as const;
+  return looks.flatMap(([what, capability, wanted, ids]) =>
+    deviations([member], (each) => {
+      const free = capabilities.includes(capability);
+      const wrong = ids(each).filter((id) => (free ? id <= base || id >= base + UID_RANGE_SIZE : id !== base + wanted));
+      return wrong.length === 0 ? '' : `${what} ${[...new Set(wrong)].map((id) => place(id, base)).join(', ')}`;
+    }),
+  );
+}
+
+function place(id: number, base: number): string {
+  const inside = id - base;
+  return inside >= 0 && inside < UID_RANGE_SIZE ? `${id} (${inside} inside)` : `${id} (outside the range)`;
+}
+
+function groupDeviations(member: ProcessFacts): string[] {
+  return deviations([member], ({ groups }) => (groups.length === 0 ? '' : `groups ${groups.join(' ')}`));
+}
+
+const SETS = ['inheritable', 'permitted', 'effective', 'bounding', 'ambient'] as const;
+
+/** A program may give up what it was given; it must not have more. */
+function capabilityDeviations(member: ProcessFacts, declared: bigint): string[] {
+  return deviations([member], ({ capabilities }) => excess(capabilities.map((set) => set & ~declared)));
+}
+
+function initCapabilityDeviations(member: ProcessFacts): string[] {
+  const kept = capabilityMask(INIT_CAPABILITIES);
+  return deviations([member], ({ capabilities }) =>
+    excess(capabilities.map((set, index) => (index === 1 || index === 2 ? set & ~kept : set))),
+  );
+}
+
+function excess(sets: readonly bigint[]): string {
+  return sets.flatMap((set, index) => (set === 0n ? [] : [`${SETS[index]} ${capabilityText(set)}`])).join('; ');
+}
+
+function seccompFindings({ processes }: SandboxFacts, holds: string): Finding[] {
+  const wrong = deviations(processes, ({ seccompMode, seccompFilters }) => {
+    if (seccompMode !== 2) return `mode ${seccompMode}`;
+    return seccompFilters === null || seccompFilters === 1 ? '' : `${seccompFilters} filters`;
+  });
+  const untold = processes.some(({ credentials }) => credentials.some((each) => each.seccompFilters === null));
+  const wanted = 'filter mode, exactly one filter';
+  if (wrong.length === 0 && untold)
+    return [finding('seccomp', 'unknown', wanted, 'filter mode; this kernel does not tell how many filters')];
+  return wallOf('seccomp', wanted, holds, wrong);
+}
+
+function oomDeviations(member: ProcessFacts): string[] {
+  return member.oomScoreAdj === OOM_SCORE ? [] : [`${nameOf(member)}: ${member.oomScoreAdj}`];
+}
+
+function fileDeviations(member: ProcessFacts, most: number): string[] {
+  const [soft, hard] = member.openFiles;
+  return Math.max(soft, hard) <= most ? [] : [`${nameOf(member)}: soft ${soft}, hard ${hard}`];
+}
+
+/** A process may give its children whatever environment it likes, so only what it was started with is compared. */
+function environmentDeviations(plan: SandboxPlan, declaration: Declaration, seen: SandboxFacts): string[] {
+  const main = seen.processes.find(({ pid }) => pid === seen.mainPid);
+  if (main === undefined) return [];
+  const wanted = new Map(Object.entries(plannedEnvironment(plan, declaration, main.innerPid)));
+  const given = main.environment.map((variable) => {
+    const equals = variable.indexOf('=');
+    return equals < 0 ? ([variable, undefined] as const) : [variable.slice(0, equals), variable.slice(equals + 1)];
+  });
+  const names = new Set(given.map(([name]) => name));
+  // Names only: values may be what a declaration's author calls a secret.
+  return [
+    ...given.flatMap(([name, value]) => {
+      if (!wanted.has(name ?? '')) return [`'${name}' is not planned`];
+      return wanted.get(name ?? '') === value ? [] : [`'${name}' has another value`];
+    }),
+    ...[...wanted.keys()].filter((name) => !names.has(name)).map((name) => `'${name}' is missing`),
+  ];
+}
+
+function plannedEnvironment(plan: SandboxPlan, declaration: Declaration, innerPid: number): Record<string, string> {
+  const { listeners, machine } = plan;
+  return {
+    ...payloadEnvironment(declaration, machine),
+    ...(declaration.health.ready === 'notify' ? { NOTIFY_SOCKET: NOTIFY_PATH } : {}),
+    ...(listeners.length === 0
+      ? {}
+      : {
+          LISTEN_FDS: String(listeners.length),
+          LISTEN_PID: String(innerPid),
+          LISTEN_FDNAMES: listeners.map(({ listen }) => listen.name).join(':'),
+        }),
+  };
+}
+
+/** Where init listens for the payload's notifications; native/init/payload.h. */
+const NOTIFY_PATH = '/run/notify';
+
+function parentDeviations({ init, processes }: SandboxFacts): string[] {
+  const parents = new Map(processes.map(({ pid, parent }) => [pid, parent]));
+  return processes.flatMap((member) => {
+    let at: number | undefined = member.pid;
+    for (let steps = 0; at !== undefined && at !== init.pid && steps <= processes.length; steps++) at = parents.get(at);
+    return at === init.pid ? [] : [`${nameOf(member)}: child of ${member.parent}, which is not of the sandbox`];
+  });
+}
+
+function cgroupDeviations(plan: SandboxPlan, { init, processes, besidePayload }: SandboxFacts): string[] {
+  const wanted = `/plugin.slice/${plan.sliceUnit}/${plan.unit}/payload`;
+  return [
+    ...[init, ...processes]
+      .filter(({ cgroup }) => cgroup !== wanted)
+      .map((member) => `${nameOf(member)}: is in '${member.cgroup}'`),
+    ...besidePayload
+      .filter((pid) => pid !== init.parent)
+      .map((pid) => `process ${pid}: is in the unit beside its payload`),
+  ];
+}

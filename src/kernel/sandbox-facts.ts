@@ -1,0 +1,153 @@
+import { type Dirent, readdirSync, readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import type { ProcessFacts, SandboxFacts } from '../audit/facts.ts';
+import { LIMIT_FILES } from '../audit/judge-unit.ts';
+import { parseInterfaces, parseMounts } from '../audit/proc-text.ts';
+import type { SandboxPlan } from '../plan/plan.ts';
+import { CGROUP_ROOT, processesIn, readProc } from './cgroup.ts';
+import { type HostProcesses, sharing } from './host-processes.ts';
+import { Budget, type Budgets, fileIdentity, namespacesOf, processFacts } from './process-facts.ts';
+import { inodeOf, socketOrigins } from './socket-origins.ts';
+
+/** For one look at one sandbox; far more than the limits of ordinary plugins allow. */
+const MOST_PROCESSES = 4096;
+const MOST_TASKS = 8192;
+const MOST_DESCRIPTORS = 65_536;
+/** Groups below the payload's, which only a defect could make. */
+const MOST_GROUPS = 256;
+
+/** What is looked at. */
+export interface Target {
+  readonly plan: SandboxPlan;
+  /** Of the sandbox's unit, without `payload`. */
+  readonly cgroup: string;
+  readonly payloadCgroup: string;
+  /** Descriptors of the plugin's listening sockets. */
+  readonly listeners: readonly number[];
+}
+
+/**
+ * Reads all processes of a living sandbox from outside, without stopping or tracing any. Needs root, and CAP_SYS_PTRACE
+ * for what /proc shows to nobody else (proc(5)). Undefined when there is no init, or none any more.
+ */
+export async function sandboxFacts(target: Target, host: HostProcesses): Promise<SandboxFacts | undefined> {
+  const { plan, cgroup, payloadCgroup } = target;
+  const budgets: Budgets = {
+    tasks: new Budget(MOST_TASKS, `${MOST_TASKS} threads`),
+    descriptors: new Budget(MOST_DESCRIPTORS, `${MOST_DESCRIPTORS} descriptors`),
+  };
+  const groups = groupsBelow(payloadCgroup);
+  const inside = groups.flatMap(processesIn);
+  const initPid = inside.find((pid) => /^NSpid:.*\s1$/m.test(readProc(pid, 'status') ?? ''));
+  const init = initPid === undefined ? undefined : processFacts(initPid, budgets);
+  if (init === undefined) return undefined;
+  const members = [...new Set([...inside, ...sharing(host, hostFree(init))])].filter((pid) => pid !== init.pid);
+  const processes: ProcessFacts[] = [];
+  for (const pid of members.slice(0, MOST_PROCESSES)) {
+    const facts = processFacts(pid, budgets);
+    if (facts !== undefined) processes.push(facts);
+    await setImmediate();
+  }
+  const nspawn = processFacts(init.parent, budgets);
+  const mainPid = processes
+    .filter(({ parent }) => parent === init.pid)
+    .sort((one, other) => one.innerPid - other.innerPid)[0]?.pid;
+  const mountinfo = readProc(init.pid, 'mountinfo');
+  const interfaces = readProc(init.pid, 'net/dev');
+  const hostMounts = readProc(1, 'mountinfo');
+  // Without them it is ending.
+  if (nspawn === undefined || mainPid === undefined || mountinfo === undefined || interfaces === undefined)
+    return undefined;
+  return {
+    init,
+    mainPid,
+    processes,
+    unread: [
+      ...budgets.tasks.complaint,
+      ...budgets.descriptors.complaint,
+      ...(members.length > MOST_PROCESSES ? [`${members.length} processes, of which ${MOST_PROCESSES} were read`] : []),
+      ...(groups.length >= MOST_GROUPS ? [`${MOST_GROUPS} cgroups or more`] : []),
+      ...(host.complete ? [] : ['the host has too many processes to look for strangers']),
+    ],
+    hostNamespaces: namespacesOf(1),
+    besidePayload: groupsBelow(cgroup)
+      .filter((group) => !groups.includes(group))
+      .flatMap(processesIn),
+    mounts: parseMounts(mountinfo),
+    hostMounts: new Set(parseMounts(hostMounts ?? '').map((row) => row.target)),
+    same: samePlaces(plan, init.pid),
+    plannedRoot: fileIdentity(plan.rootDirectory),
+    interfaces: parseInterfaces(interfaces),
+    sockets: await socketOrigins(processes, init, journalSockets(nspawn), target.listeners),
+    guardedPipes: new Set(
+      [init, nspawn].flatMap(({ descriptors }) => descriptors.map((each) => each.target)).filter(isPipe),
+    ),
+    cgroupFiles: Object.fromEntries(LIMIT_FILES.map((file) => [file, fileText(`${CGROUP_ROOT}${cgroup}/${file}`)])),
+  };
+
+  /** What is shared with the host is a finding of its own, and not a reason to read all of the host's processes. */
+  function hostFree(process: ProcessFacts): ProcessFacts['namespaces'] {
+    const theirs = namespacesOf(1);
+    const kinds = Object.entries(process.namespaces) as [keyof ProcessFacts['namespaces'], string][];
+    return Object.fromEntries(
+      kinds.map(([kind, own]) => [kind, own === theirs[kind] ? '' : own]),
+    ) as ProcessFacts['namespaces'];
+  }
+}
+
+/** nspawn hands its own standard streams on. */
+function journalSockets({ descriptors }: ProcessFacts): ReadonlySet<string> {
+  const streams = descriptors.filter(({ fd, target }) => (fd === 1 || fd === 2) && target.startsWith('socket:'));
+  return new Set(streams.map(({ target }) => inodeOf(target)));
+}
+
+function isPipe(target: string): boolean {
+  return target.startsWith('pipe:');
+}
+
+/** The group and those below it, at most MOST_GROUPS. */
+function groupsBelow(cgroup: string): string[] {
+  const groups = [cgroup];
+  for (let index = 0; index < groups.length && groups.length < MOST_GROUPS; index++) {
+    const group = groups[index] ?? '';
+    groups.push(...directoriesIn(`${CGROUP_ROOT}${group}`).map((name) => `${group}/${name}`));
+  }
+  return groups.slice(0, MOST_GROUPS);
+}
+
+function directoriesIn(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry: Dirent) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Whether the sandbox sees at each planned bind what is at its source now. */
+function samePlaces(plan: SandboxPlan, pid: number): Map<string, boolean> {
+  const binds = plan.mounts.filter(({ kind }) => kind === 'bind-ro');
+  return new Map(
+    binds.map(({ source, target }) => {
+      try {
+        return [target, fileIdentity(`/proc/${pid}/root${target}`) === fileIdentity(source)];
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ESRCH') return [target, false];
+        throw error;
+      }
+    }),
+  );
+}
+
+function fileText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENODEV') return null;
+    throw error;
+  }
+}

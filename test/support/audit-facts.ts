@@ -1,0 +1,193 @@
+import type {
+  Credentials,
+  DescriptorFacts,
+  MountFacts,
+  ProcessFacts,
+  SandboxFacts,
+  UnitFacts,
+} from '../../src/audit/facts.ts';
+import { parseMounts } from '../../src/audit/proc-text.ts';
+import { payloadEnvironment } from '../../src/plan/nspawn-command.ts';
+import type { PluginPlan, SandboxPlan } from '../../src/plan/plan.ts';
+import { planSandbox } from '../../src/plan/plan-sandbox.ts';
+import { transientUnit } from '../../src/unit/transient-unit.ts';
+import { examplePlan } from './plans.ts';
+
+/** A plan with one listener, and what a machine shows of its sandbox when all is as planned. */
+export interface Healthy {
+  readonly plugin: PluginPlan;
+  readonly plan: SandboxPlan;
+  readonly facts: SandboxFacts;
+  readonly unit: UnitFacts;
+}
+
+const BASE = 1_073_741_824;
+const INIT = 100;
+const MAIN = 101;
+
+export function healthySandbox(): Healthy {
+  const example = examplePlan();
+  const plugin: PluginPlan = {
+    ...example,
+    listeners: [
+      {
+        key: 'hello/tcp/127.0.0.1/8081',
+        listen: { kind: 'tcp', host: '127.0.0.1', port: 8081, name: 'web', backlog: 128 },
+      },
+    ],
+    limits: { ...example.limits, memoryMax: 1 << 26, memoryHigh: 1 << 25, cpuQuotaPerSecUsec: 500_000 },
+  };
+  const paths = {
+    lib: '/usr/lib/bulkhead',
+    run: '/run/bulkhead',
+    versions: '/opt/plugin',
+    nspawn: '/usr/bin/systemd-nspawn',
+  };
+  const plan = planSandbox(plugin, { slot: 'a', generation: 1, uidBase: BASE }, paths);
+  const init = process(plan, { pid: INIT, parent: 99, innerPid: 1, name: 'plugin-init' });
+  const main = process(plan, {
+    environment: [
+      ...Object.entries(payloadEnvironment(plugin.declaration, plan.machine)).map(
+        ([name, value]) => `${name}=${value}`,
+      ),
+      ...['LISTEN_FDS=1', 'LISTEN_PID=2', 'LISTEN_FDNAMES=web'],
+    ],
+  });
+  return {
+    plugin,
+    plan,
+    unit: {
+      properties: {
+        LoadState: 'loaded',
+        MainPID: 99,
+        ...Object.fromEntries(transientUnit(plan).properties.map(([name, , value]) => [name, value])),
+      },
+      filterGiven: 'f'.repeat(64),
+      filterCompiled: 'f'.repeat(64),
+    },
+    facts: {
+      init: {
+        ...init,
+        credentials: [
+          credentials({
+            uids: Array(4).fill(BASE),
+            gids: Array(4).fill(BASE),
+            seccompMode: 0,
+            seccompFilters: 0,
+            capabilities: [0n, 32n, 32n, 0n, 0n],
+          }),
+        ],
+      },
+      mainPid: MAIN,
+      processes: [main, process(plan, { pid: 102, parent: MAIN, innerPid: 3, name: 'worker' })],
+      unread: [],
+      hostNamespaces: {
+        pid: 'pid:[1]',
+        mnt: 'mnt:[1]',
+        net: 'net:[1]',
+        ipc: 'ipc:[1]',
+        uts: 'uts:[1]',
+        user: 'user:[1]',
+        cgroup: 'cgroup:[1]',
+      },
+      besidePayload: [99],
+      mounts: mounts(plan),
+      hostMounts: new Set(['/', '/usr/local']),
+      same: new Map(plan.mounts.filter(({ kind }) => kind === 'bind-ro').map(({ target }) => [target, true])),
+      plannedRoot: '44:7',
+      interfaces: [{ name: 'lo', idle: true }],
+      sockets: new Map([
+        ['11', 'journal'],
+        ['12', 'listener'],
+        ['13', 'accepted'],
+        ['14', 'inside'],
+      ]),
+      guardedPipes: new Set(['pipe:[900]']),
+      cgroupFiles: {
+        'memory.max': String((1 << 26) + 4 * 1024 ** 2),
+        'memory.high': String((1 << 25) + 4 * 1024 ** 2),
+        'memory.swap.max': '0',
+        'cpu.max': '50000 100000',
+        'cpu.weight': '100',
+        'pids.max': '52',
+      },
+    },
+  };
+}
+
+export function credentials(fields: Partial<Credentials> = {}): Credentials {
+  return {
+    uids: Array(4).fill(BASE + 1000),
+    gids: Array(4).fill(BASE + 1000),
+    groups: [],
+    capabilities: [0n, 0n, 0n, 0n, 0n],
+    noNewPrivs: true,
+    seccompMode: 2,
+    seccompFilters: 1,
+    ...fields,
+  };
+}
+
+function process(plan: SandboxPlan, fields: Partial<ProcessFacts>): ProcessFacts {
+  return {
+    pid: MAIN,
+    parent: INIT,
+    innerPid: 2,
+    name: 'main',
+    credentials: [credentials()],
+    namespaces: {
+      pid: 'pid:[2]',
+      mnt: 'mnt:[2]',
+      net: 'net:[2]',
+      ipc: 'ipc:[2]',
+      uts: 'uts:[2]',
+      user: 'user:[2]',
+      cgroup: 'cgroup:[2]',
+    },
+    cgroup: `/plugin.slice/${plan.sliceUnit}/${plan.unit}/payload`,
+    uidMap: `0 ${BASE} 65536`,
+    gidMap: `0 ${BASE} 65536`,
+    oomScoreAdj: 1000,
+    openFiles: [1024, 1024],
+    environment: [],
+    descriptors: [
+      descriptor(0, '/dev/null', { mount: 3, device: '1:3' }),
+      ...['socket:[11]', 'socket:[11]', 'socket:[12]', 'socket:[13]', 'socket:[14]'].map((to, fd) =>
+        descriptor(fd + 1, to),
+      ),
+      descriptor(6, 'anon_inode:[eventpoll]'),
+      descriptor(7, 'pipe:[901]'),
+      descriptor(8, '/plugin/main', { mount: 75 }),
+      descriptor(9, '/memfd:heap (deleted)', { mount: 5, nameless: true }),
+      descriptor(10, 'net:[2]'),
+    ],
+    root: '44:7',
+    ...fields,
+  };
+}
+
+export function descriptor(fd: number, target: string, fields: Partial<DescriptorFacts> = {}): DescriptorFacts {
+  return { fd, target, mount: undefined, device: undefined, nameless: false, ...fields };
+}
+
+/** As systemd 257 makes them, with a file system that the host has at /usr/local. */
+function mounts(plan: SandboxPlan): MountFacts[] {
+  return parseMounts(`
+73 72 0:44 /bulkhead/skeleton / ro,nosuid,nodev,relatime shared:196 - tmpfs tmpfs rw,mode=755
+74 73 0:89 / /sys ro,nosuid,nodev,noexec,relatime shared:197 - tmpfs tmpfs rw,size=4096k
+98 73 0:90 / /dev rw,nosuid shared:198 - tmpfs tmpfs rw,size=4096k
+76 98 0:91 / /dev/shm rw,nosuid,nodev shared:199 - tmpfs tmpfs rw,size=2468412k
+170 76 0:94 / /dev/shm rw,nosuid,nodev shared:200 - tmpfs tmpfs rw,size=65536k
+229 73 0:92 / /run rw,nosuid,nodev shared:202 - tmpfs tmpfs rw,size=4936820k
+265 229 0:40 /usr/lib/bulkhead/plugin-init /run/plugin-init ro,relatime master:1 - ext4 /dev/vda rw
+75 73 254:0 /opt/plugin/hello/v1 /plugin ro,relatime shared:212 master:3 - ext4 /dev/vda rw
+306 73 0:95 / /tmp rw,nosuid,nodev shared:213 - tmpfs tmpfs rw,size=65536k
+307 73 0:40 /usr /usr ro,relatime shared:214 master:1 - ext4 /dev/vda rw
+308 307 0:41 / /usr/local ro,relatime shared:214 master:1 - ext4 /dev/vdb rw
+309 73 0:98 / /proc rw,nosuid,nodev,noexec,relatime shared:215 - proc proc rw
+311 309 0:98 /sys/net /proc/sys/net rw,nosuid,nodev,noexec shared:215 - proc proc rw
+312 309 0:98 /sys/net /proc/sys/net rw,nosuid,nodev,noexec shared:215 - proc proc rw
+313 309 0:92 /host/inaccessible/reg /proc/keys ro,nosuid,nodev,noexec shared:203 - tmpfs tmpfs rw,size=4936820k
+321 74 0:38 /plugin.slice/${plan.sliceUnit}/${plan.unit}/payload /sys/fs/cgroup rw,nosuid,nodev,noexec shared:183 - cgroup2 cgroup rw
+`);
+}
