@@ -109,7 +109,7 @@ export function healthySandbox(): Healthy {
         'memory.swap.max': '0',
         'cpu.max': '50000 100000',
         'cpu.weight': '100',
-        'pids.max': '52',
+        'pids.max': '53',
       },
     },
   };

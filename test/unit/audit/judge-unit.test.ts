@@ -8,7 +8,7 @@ const BROKEN: readonly BrokenCase[] = [
     'a property that is missing',
     'unit',
     'broken',
-    /^TasksMax=not there instead of 52$/,
+    /^TasksMax=not there instead of 53$/,
     () => withProperty('TasksMax', undefined),
   ],
   [
@@ -20,7 +20,7 @@ const BROKEN: readonly BrokenCase[] = [
   ],
   ['a memory limit', 'limits', 'broken', /^memory\.max max$/, () => withFile('memory.max', 'max')],
   ['a cpu limit', 'limits', 'broken', /^cpu\.max 100000 100000$/, () => withFile('cpu.max', '100000 100000')],
-  ['a task limit', 'limits', 'broken', /^pids\.max 53$/, () => withFile('pids.max', '53')],
+  ['a task limit', 'limits', 'broken', /^pids\.max 54$/, () => withFile('pids.max', '54')],
   ['a missing controller', 'limits', 'not-enforced', /^no pids\.max: /, () => withFile('pids.max', null)],
   [
     'another filter',
