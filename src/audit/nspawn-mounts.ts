@@ -17,7 +17,7 @@ const SYS = ['block', 'bus', 'class', 'dev', 'devices', 'firmware', 'fs', 'hyper
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty', 'net/tun'];
 
 /**
- * Of systemd 252 to 257. What is writable belongs to the root of the user namespace, which no payload is. Twice where
+ * Of systemd 257. What is writable belongs to the root of the user namespace, which no payload is. Twice where
  * nspawn mounts something and then mounts over it, or mounts it again from inside.
  */
 export const NSPAWN_MOUNTS: readonly NspawnMount[] = [
