@@ -28,6 +28,8 @@ export class FilterCache {
   readonly #cache: string;
   /** By file: digest of the content. */
   readonly #compiled = new Map<string, Promise<string>>();
+  /** Of which files the digest is. */
+  #stamped: { readonly stamp: string; readonly digest: string } | undefined;
 
   constructor(paths: { readonly lists: string; readonly compiler: string; readonly cache: string }) {
     this.#lists = paths.lists;
@@ -90,22 +92,27 @@ export class FilterCache {
     return `${this.#cache}/${profile}-${this.#digest()}.bpf`;
   }
 
+  /** Digest of the lists and the compiler; they are read again only when one of them has changed. */
   #digest(): string {
-    const hash = createHash('sha256');
     try {
-      for (const name of readdirSync(this.#lists).sort()) {
-        if (name.endsWith('.list'))
-          hash
-            .update(name)
-            .update('\0')
-            .update(readFileSync(`${this.#lists}/${name}`));
-      }
-      const { mtimeMs, size } = statSync(this.#compiler);
-      return hash.update(`${mtimeMs} ${size}`).digest('hex').slice(0, 16);
+      const names = readdirSync(this.#lists).filter((name) => name.endsWith('.list'));
+      const files = [...names.sort().map((name) => `${this.#lists}/${name}`), this.#compiler];
+      const stamp = files.map(stampOf).join(' ');
+      if (this.#stamped?.stamp === stamp) return this.#stamped.digest;
+      const hash = createHash('sha256');
+      for (const file of files) hash.update(file).update('\0').update(readFileSync(file));
+      this.#stamped = { stamp, digest: hash.digest('hex').slice(0, 16) };
+      return this.#stamped.digest;
     } catch (error) {
       throw new Failure('BH603', (error as Error).message, { cause: error });
     }
   }
+}
+
+/** Changes with the file's content, mode and owner: all of them move the time of status change (inode(7)). */
+function stampOf(file: string): string {
+  const { ino, size, ctimeNs } = statSync(file, { bigint: true });
+  return `${file} ${ino} ${size} ${ctimeNs}`;
 }
 
 /** The open file, at its beginning, if its content has the digest; undefined too for one that cannot be read. */
