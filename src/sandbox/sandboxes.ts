@@ -101,7 +101,13 @@ export class Sandboxes {
       stopTimeoutMs: sandboxPlan.stopTimeoutMs,
       listeners: plan.listeners.map(({ key }) => key),
     };
-    records.write(record);
+    try {
+      records.write(record);
+    } catch (error) {
+      // Without a record there is no sandbox that could give its range back.
+      uidRanges.giveBack(uidBase);
+      throw error;
+    }
     const sandbox = this.#add(record);
     await this.#turn();
     try {

@@ -26,9 +26,6 @@ const ORDER = [
 const PURE = ['base', 'declare', 'plan', 'unit', 'audit', 'decide'];
 const IMPURE = /\b(?:Date\.now|new Date|performance\.|process\.|setTimeout|setInterval|Math\.random|crypto\.)/;
 
-/** Known exceptions, each with its reason; one that is not needed any more fails. */
-const EXCEPTIONS: Readonly<Record<string, string>> = {};
-
 interface Import {
   readonly from: string;
   /** Path from the root, or the name of a package. */
@@ -73,7 +70,7 @@ describe('imports of src', () => {
         return other === undefined || ORDER.indexOf(other) > ORDER.indexOf(own);
       })
       .map(({ from, what }) => `${from} -> ${what}`);
-    assert.deepEqual(wrong, Object.keys(EXCEPTIONS));
+    assert.deepEqual(wrong, []);
   });
 
   it('do not leave src', () => {
