@@ -57,22 +57,28 @@ export function judgeMounts(plan: SandboxPlan, seen: SandboxFacts): Finding[] {
 }
 
 function plannedDeviations(planned: PlannedMount, row: MountFacts, { same }: SandboxFacts): string[] {
-  const wrong: string[] = [];
-  if (planned.kind === 'bind-ro') {
-    if (!row.options.includes('ro')) wrong.push(`${row.target} is writable`);
-    if (same.get(planned.target) !== true) wrong.push(`${row.target} is not '${planned.source}'`);
-    return wrong;
+  const { target, options } = row;
+  if (planned.kind === 'tmpfs') {
+    if (row.type !== 'tmpfs') return [`${describe(row)} is not the planned tmpfs`];
+    const given = sizeOf(row.superOptions);
+    // The kernel rounds up to whole pages.
+    const tooLarge = given === undefined || given > planned.size + PAGE;
+    return [
+      ...lacking(row, 'nosuid', 'nodev'),
+      ...(tooLarge ? [`${target} has room for ${given ?? 'any number of'} bytes, planned are ${planned.size}`] : []),
+    ];
   }
-  if (row.type !== 'tmpfs') return [`${describe(row)} is not the planned tmpfs`];
-  for (const option of ['nosuid', 'nodev']) {
-    if (planned.options.split(',').includes(option) && !row.options.includes(option))
-      wrong.push(`${row.target} is not ${option}`);
-  }
-  const [wanted, given] = [sizeOf(planned.options.split(',')), sizeOf(row.superOptions)];
-  // The kernel rounds up to whole pages.
-  if (wanted !== undefined && (given === undefined || given > wanted + PAGE))
-    wrong.push(`${row.target} has room for ${given ?? 'any number of'} bytes, planned are ${wanted}`);
-  return wrong;
+  const readOnly = planned.kind === 'bind-ro' || (planned.kind === 'device' && planned.access === 'r');
+  return [
+    ...(readOnly && !options.includes('ro') ? [`${target} is writable`] : []),
+    ...(!readOnly && options.includes('ro') ? [`${target} is not writable`] : []),
+    ...(same.get(target) === true ? [] : [`${target} is not '${planned.source}'`]),
+    ...(planned.kind === 'bind' ? lacking(row, 'nosuid', 'nodev', 'noexec', 'idmapped') : []),
+  ];
+}
+
+function lacking({ target, options }: MountFacts, ...wanted: readonly string[]): string[] {
+  return wanted.filter((option) => !options.includes(option)).map((option) => `${target} is not ${option}`);
 }
 
 const PAGE = 4096;
@@ -86,7 +92,10 @@ function sizeOf(options: readonly string[]): number | undefined {
 
 /** nspawn binds with all that is mounted below: what the host has there is seen, too, read-only. */
 function belowBind(plan: SandboxPlan, { target }: MountFacts, { hostMounts }: SandboxFacts): boolean {
-  const binds = [{ source: plan.rootDirectory, target: '' }, ...plan.mounts.filter(({ kind }) => kind === 'bind-ro')];
+  const binds = [
+    { source: plan.rootDirectory, target: '' },
+    ...plan.mounts.filter((mount) => mount.kind === 'bind-ro'),
+  ];
   return binds.some((bind) => {
     if (!target.startsWith(`${bind.target}/`)) return false;
     return hostMounts.has(`${bind.source}${target.slice(bind.target.length)}`);

@@ -2,7 +2,7 @@ import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
 import { BUILT_IN } from '../declare/place.ts';
-import type { HostPaths, PlannedListener, PluginPlan, SandboxPlan } from '../plan/plan.ts';
+import type { HostPaths, PlannedListener, PlannedMount, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { sliceSettings } from '../unit/plugin-slice.ts';
 import { type Settings, unitLines } from '../unit/properties.ts';
@@ -107,11 +107,22 @@ function commandRows(sandbox: SandboxPlan): Row[] {
 function mountRows(sandbox: SandboxPlan, origins: Origins): Row[] {
   const root = row('/', `${sandbox.rootDirectory}, read-only`, originOf('view.root', origins));
   const mounts = sandbox.mounts.map((mount) =>
-    mount.kind === 'tmpfs'
-      ? row(mount.target, `tmpfs ${mount.options}`, originOf('view.tmp', origins))
-      : row(mount.target, `${mount.source}, read-only`, BULKHEAD),
+    row(mount.target, mountText(mount), mount.from === undefined ? BULKHEAD : originOf(mount.from, origins)),
   );
   return [root, ...mounts];
+}
+
+function mountText(mount: PlannedMount): string {
+  switch (mount.kind) {
+    case 'bind-ro':
+      return `${mount.source}, read-only`;
+    case 'bind':
+      return `${mount.source}, writable`;
+    case 'tmpfs':
+      return `tmpfs of ${formatBytes(mount.size)}, mode ${mount.mode.toString(8).padStart(4, '0')}`;
+    case 'device':
+      return `device ${mount.source}, ${mount.access}`;
+  }
 }
 
 function socketRow({ key, listen }: PlannedListener, index: number, origins: Origins): Row {

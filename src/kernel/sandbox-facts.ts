@@ -128,7 +128,7 @@ function directoriesIn(path: string): string[] {
 
 /** Whether the sandbox sees at each planned bind what is at its source now. */
 function samePlaces(plan: SandboxPlan, pid: number): Map<string, boolean> {
-  const binds = plan.mounts.filter(({ kind }) => kind === 'bind-ro');
+  const binds = plan.mounts.filter((mount) => mount.kind !== 'tmpfs');
   return new Map(
     binds.map(({ source, target }) => {
       try {

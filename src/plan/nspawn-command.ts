@@ -103,9 +103,19 @@ function nspawnOptions(facts: CommandFacts): string[] {
   ];
 }
 
-function mountOption({ kind, source, target, options }: PlannedMount): string {
-  if (kind === 'tmpfs') return `--tmpfs=${escapePath(target)}:${options}`;
-  return `--bind-ro=${escapePath(source)}:${escapePath(target)}${options === '' ? '' : `:${options}`}`;
+/** One mount as nspawn's option. */
+export function mountOption(mount: PlannedMount): string {
+  const target = escapePath(mount.target);
+  switch (mount.kind) {
+    case 'bind-ro':
+      return `--bind-ro=${escapePath(mount.source)}:${target}`;
+    case 'bind':
+      return `--bind=${escapePath(mount.source)}:${target}:idmap`;
+    case 'tmpfs':
+      return `--tmpfs=${target}:nosuid,nodev,mode=${mount.mode.toString(8).padStart(4, '0')},size=${mount.size}`;
+    case 'device':
+      return `--bind${mount.access === 'r' ? '-ro' : ''}=${escapePath(mount.source)}:${target}`;
+  }
 }
 
 /** nspawn splits at ':' and takes a backslash before it (or before another one) as an escape. */

@@ -77,14 +77,48 @@ export interface SandboxIdentity {
   readonly uidBase: number;
 }
 
-/** One mount that the sandbox sees, apart from what nspawn always makes. */
-export interface PlannedMount {
-  readonly kind: 'bind-ro' | 'tmpfs';
-  /** Host path; for tmpfs unused. */
-  readonly source: string;
+/** One mount that the sandbox sees, apart from what every sandbox has. */
+export type PlannedMount = ReadOnlyBind | WritableBind | TmpfsMount | DeviceBind;
+
+interface MountCommon {
+  /** Absolute path inside; the same one never twice. */
   readonly target: string;
-  readonly options: string;
+  /** Dotted key of the declaration that decides about it; undefined where bulkhead does. */
+  readonly from: string | undefined;
 }
+
+/** A file or directory of the host, read-only. */
+export interface ReadOnlyBind extends MountCommon {
+  readonly kind: 'bind-ro';
+  readonly source: string;
+}
+
+/**
+ * A directory of the host, writable, without set-uid programs, devices and executables, and id-mapped: what belongs to
+ * uid N on the host belongs to uid N inside.
+ */
+export interface WritableBind extends MountCommon {
+  readonly kind: 'bind';
+  readonly source: string;
+}
+
+/** An empty file system in memory, writable, without set-uid programs and devices, gone with the sandbox. */
+export interface TmpfsMount extends MountCommon {
+  readonly kind: 'tmpfs';
+  /** Bytes. */
+  readonly size: number;
+  /** Permission bits of its root. */
+  readonly mode: number;
+}
+
+/** A device node of the host. The unit's device policy has to let the access pass, too. */
+export interface DeviceBind extends MountCommon {
+  readonly kind: 'device';
+  readonly source: string;
+  readonly access: DeviceAccess;
+}
+
+export type DeviceAccess = 'r' | 'w' | 'rw';
 
 /** One sandbox, completely: nothing is added later but the descriptors that the launcher fetches. */
 export interface SandboxPlan extends SandboxIdentity {

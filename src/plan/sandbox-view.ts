@@ -22,20 +22,20 @@ export function rootDirectory(view: Declaration['view'], paths: HostPaths): stri
 export function planMounts(declaration: Declaration, paths: HostPaths): PlannedMount[] {
   const { name, version, view } = declaration;
   const mounts: PlannedMount[] = [];
-  if (view.root === 'host') mounts.push(bind('/usr', '/usr'));
-  if (version !== undefined) mounts.push(bind(versionDirectory(name, version, paths), PLUGIN_DIRECTORY));
+  if (view.root === 'host') mounts.push(bind('/usr', '/usr', 'view.root'));
+  if (version !== undefined) mounts.push(bind(versionDirectory(name, version, paths), PLUGIN_DIRECTORY, 'version'));
   mounts.push(bind(`${paths.lib}/plugin-init`, INIT_PATH));
   // nspawn's own /tmp and /dev/shm may take a tenth of the node's memory each.
-  mounts.push(tmpfs('/tmp', view.tmp), tmpfs('/dev/shm', view.tmp));
+  mounts.push(tmpfs('/tmp', view.tmp, 'view.tmp'), tmpfs('/dev/shm', view.tmp, 'view.tmp'));
   return mounts;
 }
 
-function bind(source: string, target: string): PlannedMount {
-  return { kind: 'bind-ro', source, target, options: '' };
+function bind(source: string, target: string, from?: string): PlannedMount {
+  return { kind: 'bind-ro', source, target, from };
 }
 
-function tmpfs(target: string, size: number): PlannedMount {
-  return { kind: 'tmpfs', source: '', target, options: `nosuid,nodev,mode=1777,size=${size}` };
+function tmpfs(target: string, size: number, from: string): PlannedMount {
+  return { kind: 'tmpfs', target, size, mode: 0o1777, from };
 }
 
 /**

@@ -93,7 +93,7 @@ export function healthySandbox(): Healthy {
       besidePayload: [99],
       mounts: mounts(plan),
       hostMounts: new Set(['/', '/usr/local']),
-      same: new Map(plan.mounts.filter(({ kind }) => kind === 'bind-ro').map(({ target }) => [target, true])),
+      same: new Map(plan.mounts.filter(({ kind }) => kind !== 'tmpfs').map(({ target }) => [target, true])),
       plannedRoot: '44:7',
       interfaces: [{ name: 'lo', idle: true }],
       sockets: new Map([

@@ -3,6 +3,7 @@ import type { Listen } from '../../../src/declare/declaration.ts';
 import { readDeclaration } from '../../../src/declare/read-declaration.ts';
 import { digestText } from '../../../src/plan/digest.ts';
 import { isListenerKeyOf, listenerKey } from '../../../src/plan/listener-key.ts';
+import { mountOption } from '../../../src/plan/nspawn-command.ts';
 import type { HostFacts, PluginPlan } from '../../../src/plan/plan.ts';
 import { planPlugin, requiredPaths } from '../../../src/plan/plan-plugin.ts';
 import { planSandbox } from '../../../src/plan/plan-sandbox.ts';
@@ -79,6 +80,28 @@ describe('planSandbox', () => {
   it('escapes what nspawn would split', () => {
     const odd = planSandbox(plan(BASE), { slot: 'b', generation: 1, uidBase: 0 }, { ...paths, lib: '/usr/lib/a:b\\c' });
     assert.ok(odd.command.includes('--bind-ro=/usr/lib/a\\:b\\\\c/plugin-init:/run/plugin-init'));
+  });
+});
+
+describe('mountOption', () => {
+  it('says each kind of mount in the words of nspawn', () => {
+    const common = { target: '/t', from: undefined };
+    assert.deepEqual(
+      [
+        mountOption({ ...common, kind: 'bind-ro', source: '/s' }),
+        mountOption({ ...common, kind: 'bind', source: '/s' }),
+        mountOption({ ...common, kind: 'tmpfs', size: 65536, mode: 0o700 }),
+        mountOption({ ...common, kind: 'device', source: '/dev/s', access: 'rw' }),
+        mountOption({ ...common, kind: 'device', source: '/dev/s', access: 'r' }),
+      ],
+      [
+        '--bind-ro=/s:/t',
+        '--bind=/s:/t:idmap',
+        '--tmpfs=/t:nosuid,nodev,mode=0700,size=65536',
+        '--bind=/dev/s:/t',
+        '--bind-ro=/dev/s:/t',
+      ],
+    );
   });
 });
 
