@@ -107,7 +107,7 @@ function nspawnDeviations(plan: SandboxPlan, row: MountFacts): string[] {
   const wrong: string[] = [];
   const writable = !row.options.includes('ro');
   if (writable && !row.options.includes('nosuid')) wrong.push(`${row.target} is writable, and not nosuid`);
-  if (row.type === 'cgroup2' && !row.root.endsWith(`/${plan.sliceUnit}/${plan.unit}/payload`))
+  if (row.type === 'cgroup2' && !row.root.endsWith(plan.payloadCgroup))
     wrong.push(`${row.target} shows the cgroup '${row.root}'`);
   return wrong;
 }

@@ -1,6 +1,6 @@
 import type { Declaration } from '../declare/declaration.ts';
 import { PAYLOAD_GID, PAYLOAD_UID, UID_RANGE_SIZE } from '../plan/identity.ts';
-import { payloadEnvironment } from '../plan/nspawn-command.ts';
+import { payloadEnvironment } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { capabilityMask, capabilityText } from './capability-mask.ts';
 import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
@@ -205,10 +205,9 @@ function parentDeviations({ init, processes }: SandboxFacts): string[] {
 }
 
 function cgroupDeviations(plan: SandboxPlan, { init, processes, besidePayload }: SandboxFacts): string[] {
-  const wanted = `/plugin.slice/${plan.sliceUnit}/${plan.unit}/payload`;
   return [
     ...[init, ...processes]
-      .filter(({ cgroup }) => cgroup !== wanted)
+      .filter(({ cgroup }) => cgroup !== plan.payloadCgroup)
       .map((member) => `${nameOf(member)}: is in '${member.cgroup}'`),
     ...besidePayload
       .filter((pid) => pid !== init.parent)

@@ -110,7 +110,7 @@ export class Auditor {
     const { sandboxes, paths, listeners } = this.#parts;
     const sandbox = sandboxes.get(entry.unit);
     if (sandbox === undefined) return undefined;
-    const { record, payloadCgroup } = sandbox;
+    const { record } = sandbox;
     const { unit } = record;
     if (record.digest !== plan.digest) {
       const findings = [outdated(record.digest, plan.digest)];
@@ -118,7 +118,7 @@ export class Auditor {
     }
     const sandboxPlan = planSandbox(plan, record, paths);
     const descriptors = record.listeners.map((key) => listeners.descriptor(key)).filter((fd) => fd !== undefined);
-    const target = { plan: sandboxPlan, cgroup: record.cgroup, payloadCgroup, listeners: descriptors };
+    const target = { plan: sandboxPlan, listeners: descriptors };
     const [facts, unitFacts] = await Promise.all([sandboxFacts(target, host), this.#unitFacts(sandbox)]);
     if (facts === undefined) return undefined;
     return {

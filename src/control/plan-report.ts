@@ -100,8 +100,7 @@ function unitRows(settings: Settings, type: 'Service' | 'Slice', origins: Origin
 
 /** ExecStart= of the unit, one argument a row: on one line nobody could read it. */
 function commandRows(sandbox: SandboxPlan): Row[] {
-  const words = sandboxSettings(sandbox).execStart ?? [];
-  return words.map((word, index) => row(String(index), word, ''));
+  return sandbox.command.map((word, index) => row(String(index), word, ''));
 }
 
 function mountRows(sandbox: SandboxPlan, origins: Origins): Row[] {

@@ -198,7 +198,7 @@ export class SupervisorView implements Supervisor {
 
   #sandbox(entry: SandboxEntry, now: number): SandboxStatus {
     const sandbox = this.#parts.sandboxes.get(entry.unit);
-    const facts = payloadFacts(sandbox?.payloadCgroup);
+    const facts = payloadFacts(sandbox?.record.payloadCgroup);
     const record = sandbox?.record;
     return {
       unit: entry.unit,

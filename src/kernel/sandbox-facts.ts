@@ -19,9 +19,6 @@ const MOST_GROUPS = 256;
 /** What is looked at. */
 export interface Target {
   readonly plan: SandboxPlan;
-  /** Of the sandbox's unit, without `payload`. */
-  readonly cgroup: string;
-  readonly payloadCgroup: string;
   /** Descriptors of the plugin's listening sockets. */
   readonly listeners: readonly number[];
 }
@@ -31,7 +28,8 @@ export interface Target {
  * for what /proc shows to nobody else (proc(5)). Undefined when there is no init, or none any more.
  */
 export async function sandboxFacts(target: Target, host: HostProcesses): Promise<SandboxFacts | undefined> {
-  const { plan, cgroup, payloadCgroup } = target;
+  const { plan } = target;
+  const { cgroup, payloadCgroup } = plan;
   const budgets: Budgets = {
     tasks: new Budget(MOST_TASKS, `${MOST_TASKS} threads`),
     descriptors: new Budget(MOST_DESCRIPTORS, `${MOST_DESCRIPTORS} descriptors`),

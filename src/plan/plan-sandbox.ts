@@ -1,40 +1,45 @@
 import { machineName, sandboxUnitName } from './identity.ts';
-import { sandboxCommand } from './nspawn-command.ts';
+import { initCommand } from './init-command.ts';
+import { nspawnCommand } from './nspawn-command.ts';
 import type { HostPaths, PluginPlan, SandboxIdentity, SandboxPlan } from './plan.ts';
 import { planMounts, rootDirectory } from './sandbox-view.ts';
+
+/** nspawn puts the payload's processes below its unit's group here, and itself into `supervisor`. */
+export const NSPAWN_PAYLOAD_GROUP = 'payload';
 
 /** One sandbox of a plugin, completely. The same arguments always give the same plan. */
 export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: HostPaths): SandboxPlan {
   const { declaration, plugin } = plan;
   const { slot, generation, uidBase } = identity;
   const machine = machineName(plugin, slot, generation);
-  const root = rootDirectory(declaration.view, paths);
-  const mounts = planMounts(declaration, paths);
-  const { nspawn } = paths;
-  const { listeners } = plan;
-  return {
+  const unit = sandboxUnitName(plugin, slot, generation);
+  const cgroup = `/plugin.slice/${plan.sliceUnit}/${unit}`;
+  const unrendered = {
     slot,
     generation,
     uidBase,
     plugin,
     version: plan.version,
-    unit: sandboxUnitName(plugin, slot, generation),
+    unit,
     sliceUnit: plan.sliceUnit,
     anchorUnit: plan.anchorUnit,
+    cgroup,
+    payloadCgroup: `${cgroup}/${NSPAWN_PAYLOAD_GROUP}`,
     machine,
     description: describe(plan, machine),
-    rootDirectory: root,
-    mounts,
+    rootDirectory: rootDirectory(declaration.view, paths),
+    mounts: planMounts(declaration, paths),
     limits: plan.limits,
     startTimeoutMs: declaration.health.startTimeoutMs,
     stopTimeoutMs: declaration.stop.timeoutMs,
     stopSignal: declaration.stop.signal,
-    launcher: `${paths.lib}/plugin-launch`,
-    command: sandboxCommand({ nspawn, machine, uidBase, rootDirectory: root, mounts, listeners, declaration }),
-    listeners,
+    capabilities: declaration.capabilities,
+    init: initCommand(declaration, machine, plan.listeners),
+    listeners: plan.listeners,
     seccomp: plan.seccomp,
     digest: plan.digest,
   };
+  return { ...unrendered, command: nspawnCommand(unrendered, paths) };
 }
 
 function describe(plan: PluginPlan, machine: string): string {

@@ -120,7 +120,7 @@ export interface DeviceBind extends MountCommon {
 
 export type DeviceAccess = 'r' | 'w' | 'rw';
 
-/** One sandbox, completely: nothing is added later but the descriptors that the launcher fetches. */
+/** One sandbox, completely: nothing is added later but the descriptors that are handed in. */
 export interface SandboxPlan extends SandboxIdentity {
   readonly plugin: string;
   readonly version: string | undefined;
@@ -128,6 +128,9 @@ export interface SandboxPlan extends SandboxIdentity {
   readonly unit: string;
   readonly sliceUnit: string;
   readonly anchorUnit: string;
+  /** Of the unit, and of init and the payload in it; paths from the root of the hierarchy on. */
+  readonly cgroup: string;
+  readonly payloadCgroup: string;
   /** Machine name and host name of the container. */
   readonly machine: string;
   readonly description: string;
@@ -138,9 +141,11 @@ export interface SandboxPlan extends SandboxIdentity {
   readonly stopTimeoutMs: number;
   /** Name of the signal that ends the payload, say `SIGTERM`. */
   readonly stopSignal: string;
-  /** Path of plugin-launch, which becomes the command. */
-  readonly launcher: string;
-  /** nspawn's path and arguments, then init's, then the payload's. */
+  /** Capabilities the payload keeps, by full name. */
+  readonly capabilities: readonly string[];
+  /** Init's path inside and its arguments, then the payload's. */
+  readonly init: readonly string[];
+  /** What makes the sandbox: the words of its kind for all of this, with `init` at the end. */
   readonly command: readonly string[];
   readonly listeners: readonly PlannedListener[];
   readonly seccomp: string;

@@ -1,6 +1,9 @@
+import { totalmem } from 'node:os';
 import type { RememberedState } from '../decide/restore.ts';
+import { completeDeclaration } from '../declare/complete.ts';
 import type { Origin } from '../declare/declaration.ts';
 import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
+import { planLimits } from '../plan/plan-limits.ts';
 
 /** The form on disk: JSON has no maps and no undefined. */
 interface StoredState extends Omit<RememberedState, 'plan'> {
@@ -71,13 +74,23 @@ function parse(text: string | undefined): StoredState | undefined {
   }
 }
 
+/** Keys and limits that an earlier version did not know get their defaults; the digest stays what the sandboxes have. */
 function revive(stored: StoredState): RememberedState {
   const { plan, format: _format, plugin: _plugin, ...rest } = stored;
+  const declaration = plan === undefined ? undefined : completeDeclaration(plan.declaration);
   return {
     ...rest,
     invocation: rest.invocation,
     reason: rest.reason,
     refused: rest.refused,
-    plan: plan === undefined ? undefined : { ...plan, origins: new Map(plan.origins) },
+    plan:
+      plan === undefined || declaration === undefined
+        ? undefined
+        : {
+            ...plan,
+            declaration,
+            limits: { ...planLimits(declaration.limits, totalmem()), ...plan.limits },
+            origins: new Map(plan.origins),
+          },
   };
 }

@@ -1,5 +1,6 @@
 import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
 import type { SlotName } from '../plan/plan.ts';
+import { NSPAWN_PAYLOAD_GROUP } from '../plan/plan-sandbox.ts';
 
 /** What the supervisor intended with a sandbox. Written before its unit is started, removed after all of it is gone. */
 export interface SandboxRecord {
@@ -13,6 +14,8 @@ export interface SandboxRecord {
   readonly machine: string;
   readonly uidBase: number;
   readonly cgroup: string;
+  /** Where init and the payload are. */
+  readonly payloadCgroup: string;
   readonly seccomp: string;
   /** Ours come before systemd's own limits; ms. */
   readonly startTimeoutMs: number;
@@ -62,10 +65,13 @@ export class SandboxRecords {
 function parseRecord(text: string | undefined): SandboxRecord | undefined {
   if (text === undefined) return undefined;
   try {
-    const record = JSON.parse(text) as SandboxRecord;
+    const stored = JSON.parse(text) as SandboxRecord;
+    // Versions that knew nspawn alone did not write it down.
+    const record = { ...stored, payloadCgroup: stored.payloadCgroup ?? `${stored.cgroup}/${NSPAWN_PAYLOAD_GROUP}` };
+    const { unit, plugin, digest, machine, cgroup, payloadCgroup, seccomp } = record;
     const whole =
       record.format === 1 &&
-      [record.unit, record.plugin, record.digest, record.machine, record.cgroup, record.seccomp].every(isText) &&
+      [unit, plugin, digest, machine, cgroup, payloadCgroup, seccomp].every(isText) &&
       (record.slot === 'a' || record.slot === 'b') &&
       [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
       Array.isArray(record.listeners) &&

@@ -6,9 +6,6 @@ import type { ForbiddenCall, Report } from './report.ts';
 import { readReports } from './report-pipe.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
 
-/** nspawn puts the payload's processes below its unit's group here, and itself into `supervisor`. */
-export const PAYLOAD_GROUP = 'payload';
-
 /** How long (ms) the last words in the report pipe are waited for after the unit is gone. */
 const LAST_WORDS_MS = 500;
 
@@ -75,10 +72,6 @@ export class Sandbox implements Owned {
     return this.#record;
   }
 
-  get payloadCgroup(): string {
-    return `${this.record.cgroup}/${PAYLOAD_GROUP}`;
-  }
-
   /** Reads reports from this descriptor, which is taken over; the one before is closed. */
   listen(readEnd: number): void {
     if (this.#pipe !== undefined) this.#owner.drop(this.#pipe);
@@ -94,7 +87,7 @@ export class Sandbox implements Owned {
   watchCgroup(): void {
     if (this.#watchesCgroup || this.#owner.released) return;
     this.#watchesCgroup = true;
-    this.#owner.own(watchForEmpty(this.payloadCgroup, () => void this.#empty()));
+    this.#owner.own(watchForEmpty(this.record.payloadCgroup, () => void this.#empty()));
   }
 
   /** Ends a start that takes too long. */
@@ -131,7 +124,7 @@ export class Sandbox implements Owned {
     return this.#after(afterMs, () => {
       reached();
       this.#killed = true;
-      killCgroup(this.payloadCgroup);
+      killCgroup(this.record.payloadCgroup);
       this.#voice.overdue();
     });
   }

@@ -1,4 +1,4 @@
-import { signalNumber } from '../plan/nspawn-command.ts';
+import { signalNumber } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { limitSettings, unitLimits } from './overhead.ts';
 import { type BusProperty, busProperties, type Settings } from './properties.ts';
@@ -34,7 +34,7 @@ export function sandboxSettings(plan: SandboxPlan): Settings {
     type: 'notify',
     // READY comes from nspawn itself, which is the main process after the launcher's exec.
     notifyAccess: 'main',
-    execStart: [plan.launcher, plan.unit, '--', ...plan.command],
+    execStart: plan.command,
     environment: [
       // nspawn's own filter costs 41 of 71 ms at start and is wider than ours, which init must load or nothing runs.
       'SYSTEMD_SECCOMP=0',

@@ -7,7 +7,7 @@ import type {
   UnitFacts,
 } from '../../src/audit/facts.ts';
 import { parseMounts } from '../../src/audit/proc-text.ts';
-import { payloadEnvironment } from '../../src/plan/nspawn-command.ts';
+import { payloadEnvironment } from '../../src/plan/init-command.ts';
 import type { PluginPlan, SandboxPlan } from '../../src/plan/plan.ts';
 import { planSandbox } from '../../src/plan/plan-sandbox.ts';
 import { transientUnit } from '../../src/unit/transient-unit.ts';
@@ -144,7 +144,7 @@ function process(plan: SandboxPlan, fields: Partial<ProcessFacts>): ProcessFacts
       user: 'user:[2]',
       cgroup: 'cgroup:[2]',
     },
-    cgroup: `/plugin.slice/${plan.sliceUnit}/${plan.unit}/payload`,
+    cgroup: plan.payloadCgroup,
     uidMap: `0 ${BASE} 65536`,
     gidMap: `0 ${BASE} 65536`,
     oomScoreAdj: 1000,
@@ -188,6 +188,6 @@ function mounts(plan: SandboxPlan): MountFacts[] {
 311 309 0:98 /sys/net /proc/sys/net rw,nosuid,nodev,noexec shared:215 - proc proc rw
 312 309 0:98 /sys/net /proc/sys/net rw,nosuid,nodev,noexec shared:215 - proc proc rw
 313 309 0:92 /host/inaccessible/reg /proc/keys ro,nosuid,nodev,noexec shared:203 - tmpfs tmpfs rw,size=4936820k
-321 74 0:38 /plugin.slice/${plan.sliceUnit}/${plan.unit}/payload /sys/fs/cgroup rw,nosuid,nodev,noexec shared:183 - cgroup2 cgroup rw
+321 74 0:38 ${plan.payloadCgroup} /sys/fs/cgroup rw,nosuid,nodev,noexec shared:183 - cgroup2 cgroup rw
 `);
 }

@@ -29,8 +29,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
     );
   },
   'expect-exec': ({ sandbox }, rest) => {
-    const { command } = existing(sandbox);
-    assert.deepEqual(command.slice(command.indexOf('--') + 1), JSON.parse(rest));
+    const { init } = existing(sandbox);
+    assert.deepEqual(init.slice(init.indexOf('--') + 1), JSON.parse(rest));
   },
   'expect-listener': ({ plan }, rest) =>
     assert.ok(

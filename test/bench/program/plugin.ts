@@ -1,6 +1,5 @@
 import { cpSync, linkSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { anchorUnitName, pluginSliceName } from '../../../src/plan/identity.ts';
-import { PAYLOAD_GROUP } from '../../../src/sandbox/sandbox.ts';
 import { declare, run } from '../../support/system.ts';
 import { groupsIn, processesBelow } from './processes.ts';
 
@@ -17,6 +16,9 @@ const PROGRAMS: Readonly<Record<Language, readonly string[]>> = {
   python: ['/usr/bin/python3', `${INSIDE}/main.py`],
   node: ['/usr/bin/node', `${INSIDE}/main.js`],
 };
+
+/** Names of the processes of a sandbox that are not the payload's. */
+const OURS = ['systemd-nspawn', 'plugin-init'];
 
 /** A payload of the benchmarks as a plugin: a version directory and a declaration, as a user would make them. */
 export class BenchPlugin {
@@ -64,8 +66,8 @@ export class BenchPlugin {
   /** Host pids of the payloads that run now. */
   payloads(): number[] {
     return this.sandboxes().flatMap((cgroup) =>
-      processesBelow(`${cgroup}/${PAYLOAD_GROUP}`)
-        .filter(({ name }) => name !== 'plugin-init')
+      processesBelow(cgroup)
+        .filter(({ name }) => !OURS.includes(name))
         .map(({ pid }) => pid),
     );
   }

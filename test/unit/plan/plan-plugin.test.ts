@@ -73,7 +73,12 @@ describe('planSandbox', () => {
     const first = planSandbox(whole, { slot: 'a', generation: 1, uidBase: 65536 }, paths);
     const second = planSandbox(whole, { slot: 'a', generation: 2, uidBase: 131072 }, paths);
     const changed = first.command.filter((word, index) => second.command[index] !== word);
-    assert.deepEqual(changed, ['--machine=x-a-g1', '--private-users=65536:65536', '--env=BULKHEAD_SANDBOX=x-a-g1']);
+    assert.deepEqual(changed, [
+      'plugin-x-a-g1.service',
+      '--machine=x-a-g1',
+      '--private-users=65536:65536',
+      '--env=BULKHEAD_SANDBOX=x-a-g1',
+    ]);
     assert.deepEqual(planSandbox(whole, { slot: 'a', generation: 1, uidBase: 65536 }, paths), first);
   });
 

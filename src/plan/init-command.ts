@@ -1,0 +1,59 @@
+import type { Declaration } from '../declare/declaration.ts';
+import { PAYLOAD_GID, PAYLOAD_UID } from './identity.ts';
+import type { PlannedListener } from './plan.ts';
+import { INIT_PATH, programInside, workingDirectory } from './sandbox-view.ts';
+
+/** Numbers of the signals that a declaration may name; the same on all architectures that systemd supports. */
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGUSR1: 10,
+  SIGUSR2: 12,
+  SIGTERM: 15,
+  SIGWINCH: 28,
+};
+
+/** Number of a signal that a declaration may name. Throws RangeError for another one. */
+export function signalNumber(name: string): number {
+  const number = SIGNAL_NUMBERS[name];
+  if (number === undefined) throw new RangeError(`no number for signal '${name}'`);
+  return number;
+}
+
+/** PID 1 of a sandbox, whatever made it: init with its options, the payload with its arguments. */
+export function initCommand(
+  declaration: Declaration,
+  machine: string,
+  listeners: readonly PlannedListener[],
+): readonly string[] {
+  return [
+    INIT_PATH,
+    `--uid=${PAYLOAD_UID}`,
+    `--gid=${PAYLOAD_GID}`,
+    ...listeners.map(({ listen }) => `--listen=${listen.name}`),
+    ...Object.entries(payloadEnvironment(declaration, machine)).map(([name, value]) => `--env=${name}=${value}`),
+    `--chdir=${workingDirectory(declaration)}`,
+    `--ready=${declaration.health.ready}`,
+    `--stop-signal=${signalNumber(declaration.stop.signal)}`,
+    `--nofile=${declaration.limits.files}`,
+    ...declaration.capabilities.map((name) => `--cap=${name}`),
+    '--',
+    programInside(declaration),
+    ...declaration.exec.slice(1),
+  ];
+}
+
+/** The payload's whole environment but for the LISTEN_* and NOTIFY_SOCKET that init adds. */
+export function payloadEnvironment(declaration: Declaration, machine: string): Record<string, string> {
+  return {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    HOME: '/tmp',
+    LANG: 'C.UTF-8',
+    TMPDIR: '/tmp',
+    ...declaration.environment,
+    BULKHEAD_PLUGIN: declaration.name,
+    ...(declaration.version === undefined ? {} : { BULKHEAD_VERSION: declaration.version }),
+    BULKHEAD_SANDBOX: machine,
+  };
+}
