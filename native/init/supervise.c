@@ -19,8 +19,11 @@
 #include "init/notify.h"
 #include "init/report.h"
 
-/* SIGTERM becomes --stop-signal; the others go on as they are. */
-static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+/*
+ * SIGTERM and SIGCONT become --stop-signal; the others go on as they are. SIGCONT is how systemd asks a scope to stop:
+ * it sends to every process there, and to those of the payload this one does no harm.
+ */
+static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
 enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]) };
 
 /* Least time between two status reports: a payload that changes it all the time must not fill the pipe. */
@@ -99,6 +102,8 @@ static void tell_ready(struct state *state) {
     state->ready_tried = now_ms();
     if (notify_tell_ready(state->systemd) < 0) return;
     state->ready_told = true;
+    /* A supervisor that comes later has no report to read, but sees this in /proc. */
+    (void)prctl(PR_SET_NAME, "plugin-ready", 0, 0, 0);
     report_ready();
 }
 
@@ -115,10 +120,12 @@ static void forward(struct state *state, int which) {
         state->early |= 1U << which;
         return;
     }
-    bool stop = forwarded[which] == SIGTERM;
+    /* systemd sends SIGCONT right after a SIGTERM, too. */
+    if (forwarded[which] == SIGCONT && state->stopping) return;
+    bool stop = forwarded[which] == SIGTERM || forwarded[which] == SIGCONT;
     if (stop && !state->stopping) {
         state->stopping = true;
-        report_stopping(SIGTERM);
+        report_stopping(forwarded[which]);
     }
     /* It may have died just now; then its end is found by the next reaping. */
     (void)kill(state->payload->pid, stop ? state->options->stop_signal : forwarded[which]);

@@ -115,7 +115,7 @@ static void on_signal(int number) { caught = number; }
 /* Prints each signal it gets; ends with status 42 at SIGTERM. */
 static int signals(const char *fate) {
     struct sigaction action = {.sa_handler = on_signal};
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) (void)sigaction(numbers[i], &action, NULL);
     printf("ready\n");
     for (;;) {

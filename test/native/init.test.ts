@@ -221,6 +221,18 @@ describe('plugin-init', function () {
       assert.equal(Number.parseInt(new RegExp(`^${set}:\\s*(\\w+)$`, 'm').exec(status)?.[1] ?? 'none', 16), value, set);
   });
 
+  it('shows by its name that it is ready, and not before', async () => {
+    const init = start({ command: [probe(), 'notify', 'STATUS=wait', 'READY=1'], options: ['--ready=notify'] });
+    const name = `/proc/${await init.innerPid()}/comm`;
+    await init.until('status', () => init.report('status') !== undefined);
+    await init.until('name', () => readFileSync(name, 'utf8') === 'plugin-ready\n');
+    assert.equal(await init.ended, 0, init.err);
+
+    const early = start({ command: [probe(), 'sleep', '10000'], options: ['--ready=notify'] });
+    await early.until('start', () => early.report('started') !== undefined);
+    assert.equal(readFileSync(`/proc/${await early.innerPid()}/comm`, 'utf8'), 'plugin-init\n');
+  });
+
   it('finds a program in the PATH that is declared', async () => {
     const init = start({
       command: ['probe', 'exit', '7'],
@@ -429,18 +441,50 @@ describe('plugin-init', function () {
       assert.ok(!init.out.includes('signal 15'));
     });
 
-    it('TERM that comes before the payload was executed is not lost', async () => {
-      // Pending already when init begins.
-      const init = start({
-        command: [probe(), 'sleep', '10000'],
-        before: `set -- ${payload('blocked')} 15 "$@"`,
-      });
-      assert.equal(await init.ended, 143, init.err);
-      assert.deepEqual(
-        init.events().filter((event) => event !== 'ready'),
-        ['started', 'stopping', 'exit'],
-      );
+    it('CONT asks it to stop, too, once and not after TERM', async () => {
+      const init = start({ command: [probe(), 'signals', 'stubborn'], options: ['--stop-signal=10'] });
+      await init.until('handlers', () => init.out.includes('ready\n'));
+      const pid = await init.innerPid();
+      process.kill(pid, 'SIGCONT');
+      await init.until('signal', () => init.out.includes('signal 10\n'));
+      assert.equal(init.report('stopping')?.signal, 18);
+      process.kill(pid, 'SIGCONT');
+      process.kill(pid, 'SIGTERM');
+      await init.until('second signal', () => init.out.includes('signal 10\nsignal 10\n'));
+      process.kill(pid, 'SIGCONT');
+      // What comes after it has passed through init after it.
+      process.kill(pid, 'SIGWINCH');
+      await init.until('last signal', () => init.out.includes('signal 28\n'));
+      assert.equal(init.out, 'ready\nsignal 10\nsignal 10\nsignal 28\n');
+      assert.deepEqual(init.events(), ['started', 'ready', 'stopping']);
     });
+
+    it('CONT to all of them does the payload no harm, and ends it as TERM does', async () => {
+      const init = start({ command: [probe(), 'sleep', '10000'] });
+      await init.until('ready', () => init.report('ready') !== undefined);
+      const pid = await init.innerPid();
+      const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+      process.kill(Number(child), 'SIGCONT');
+      process.kill(pid, 'SIGCONT');
+      assert.equal(await init.ended, 143, init.err);
+      assert.deepEqual(init.events(), ['started', 'ready', 'stopping', 'exit']);
+    });
+
+    for (const number of [15, 18]) {
+      it(`${number} that comes before the payload was executed is not lost`, async () => {
+        // Pending already when init begins.
+        const init = start({
+          command: [probe(), 'sleep', '10000'],
+          before: `set -- ${payload('blocked')} ${number} "$@"`,
+        });
+        assert.equal(await init.ended, 143, init.err);
+        assert.deepEqual(
+          init.events().filter((event) => event !== 'ready'),
+          ['started', 'stopping', 'exit'],
+        );
+        assert.equal(init.report('stopping')?.signal, number);
+      });
+    }
 
     it('TERM at any moment of the start ends it', async () => {
       for (let delay = 0; delay < 12; delay++) {

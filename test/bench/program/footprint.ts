@@ -103,7 +103,7 @@ async function measure(sandboxes: number): Promise<Step> {
     supervisorWakeups: (woken / took) * 1000,
     systemd: memoryOf(1),
     nspawn: named('systemd-nspawn'),
-    init: named('plugin-init'),
+    init: named('plugin-ready'),
     payload: sum(plugins.flatMap((plugin) => plugin.payloads()).map(memoryOf)),
     anchor: sum(anchors.map((one) => memoryOf(one.pid))),
   };

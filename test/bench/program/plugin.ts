@@ -18,7 +18,7 @@ const PROGRAMS: Readonly<Record<Language, readonly string[]>> = {
 };
 
 /** Names of the processes of a sandbox that are not the payload's. */
-const OURS = ['systemd-nspawn', 'plugin-init'];
+const OURS = ['systemd-nspawn', 'plugin-init', 'plugin-ready'];
 
 /** A payload of the benchmarks as a plugin: a version directory and a declaration, as a user would make them. */
 export class BenchPlugin {
