@@ -65,3 +65,18 @@ size_t text_clean(const char *bytes, size_t length, char *out, size_t size) {
     out[used] = '\0';
     return used;
 }
+
+void text_quote(const char *text, char *out, size_t size) {
+    size_t used = 0;
+    for (; *text != '\0' && used + 2 < size; text++) {
+        if (*text == '"' || *text == '\\') out[used++] = '\\';
+        out[used++] = *text;
+    }
+    out[used] = '\0';
+}
+
+bool text_is_unit_name(const char *name) {
+    size_t length = strlen(name);
+    return length > 0 && length < 256 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@") == length;
+}

@@ -19,3 +19,12 @@ bool text_is_printable(const char *bytes, size_t length);
  * one becomes '?'. Ends it with NUL and returns the length.
  */
 size_t text_clean(const char *bytes, size_t length, char *out, size_t size);
+
+/*
+ * Escapes what JSON needs escaped in a text without control characters. What does not fit into `size` - 1 bytes is cut
+ * off; twice the length and one more always do.
+ */
+void text_quote(const char *text, char *out, size_t size);
+
+/* What a unit name is made of (systemd.unit(5)). */
+bool text_is_unit_name(const char *name);

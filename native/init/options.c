@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "init/capability.h"
+#include "base/capability.h"
 
 /* (uid_t) -1 means "unchanged" to setresuid(2). */
 #define MAX_ID 4294967294UL

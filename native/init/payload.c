@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "init/capability.h"
+#include "base/capability.h"
 #include "init/filter.h"
 
 /* Name in the report, and in the journal. */

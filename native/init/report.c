@@ -30,23 +30,13 @@ __attribute__((format(printf, 1, 2))) static void line(const char *format, ...) 
     if (length < 0 || (size_t)length >= sizeof(text) || write(REPORT_FD, text, (size_t)length) != length) lost++;
 }
 
-/* For JSON: what text_clean() leaves has no control characters, so only these two need care. */
-static void quote(const char *text, char *out, size_t size) {
-    size_t used = 0;
-    for (; *text != '\0' && used + 2 < size; text++) {
-        if (*text == '"' || *text == '\\') out[used++] = '\\';
-        out[used++] = *text;
-    }
-    out[used] = '\0';
-}
-
 void report_started(pid_t pid) { line("{\"event\":\"started\",\"pid\":%d}\n", pid); }
 
 void report_ready(void) { line("{\"event\":\"ready\"}\n"); }
 
 void report_status(const char *text) {
     char quoted[2 * STATUS_SIZE + 1];
-    quote(text, quoted, sizeof(quoted));
+    text_quote(text, quoted, sizeof(quoted));
     line("{\"event\":\"status\",\"text\":\"%s\"}\n", quoted);
 }
 
@@ -63,7 +53,7 @@ void report_setup_failed(const char *step, int error_number, const char *error) 
     char clean[200], quoted[2 * sizeof(clean) + 1];
     if (error == NULL) error = strerror(error_number);
     (void)text_clean(error, strlen(error), clean, sizeof(clean));
-    quote(clean, quoted, sizeof(quoted));
+    text_quote(clean, quoted, sizeof(quoted));
     line("{\"event\":\"setup-failed\",\"step\":\"%s\",\"errno\":%d,\"error\":\"%s\"}\n", step, error_number, quoted);
     /* For whoever reads the journal. */
     (void)fprintf(stderr, "plugin-init: set-up failed at '%s': %s\n", step, clean);

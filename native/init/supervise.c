@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "init/capability.h"
+#include "base/capability.h"
 #include "init/forbidden.h"
 #include "init/notify.h"
 #include "init/report.h"

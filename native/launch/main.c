@@ -132,15 +132,8 @@ static void set_number(const char *name, long number) {
     if (setenv(name, text, 1) < 0) die("out of memory");
 }
 
-/* What a unit name is made of (systemd.unit(5)); nothing else may get into the line. */
-static bool is_unit(const char *name) {
-    size_t length = strlen(name);
-    return length > 0 && length < 256 &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@") == length;
-}
-
 int main(int argc, char **argv) {
-    if (argc < 4 || strcmp(argv[2], "--") != 0 || !is_unit(argv[1]) || argv[3][0] != '/')
+    if (argc < 4 || strcmp(argv[2], "--") != 0 || !text_is_unit_name(argv[1]) || argv[3][0] != '/')
         die("usage: plugin-launch UNIT -- /PATH/OF/PROGRAM [ARGUMENT...]");
     /* Whatever is 0, 1 or 2 now stays so: a closed one would be taken by the socket. */
     for (int fd = 0; fd < FIRST_FD; fd++)

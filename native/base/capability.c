@@ -1,4 +1,4 @@
-#include "init/capability.h"
+#include "base/capability.h"
 
 #include <assert.h>
 #include <errno.h>
