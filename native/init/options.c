@@ -1,5 +1,6 @@
 #include "init/options.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,14 @@ static bool capability(struct options *options, const char *value) {
     return true;
 }
 
+static bool resource(struct resource *out, const char *value) {
+    unsigned long number = 0;
+    bool none = strcmp(value, "infinity") == 0;
+    if (!none && !text_number(value, 0, LONG_MAX, &number)) return false;
+    *out = (struct resource){.given = true, .value = none ? RLIM_INFINITY : number};
+    return true;
+}
+
 static bool apply(struct options *options, const char *name, size_t length, const char *value) {
 #define IS(text) (length == sizeof(text) - 1 && memcmp(name, text, length) == 0)
     if (IS("--uid")) return id(value, &options->uid);
@@ -72,6 +81,8 @@ static bool apply(struct options *options, const char *name, size_t length, cons
     if (IS("--stop-signal")) return stop_signal(options, value);
     if (IS("--cap")) return capability(options, value);
     if (IS("--nofile")) return text_number(value, 16, MAX_OPEN_FILES, &options->open_files);
+    if (IS("--memory-lock")) return resource(&options->memory_lock, value);
+    if (IS("--core")) return resource(&options->core, value);
     if (IS("--chdir")) {
         options->directory = value;
         return value[0] == '/';

@@ -67,10 +67,16 @@ static int raise_oom_score(void) {
     return result;
 }
 
-static int limit_files(unsigned long count) {
-    if (count == 0) return 0;
-    struct rlimit limit = {.rlim_cur = count, .rlim_max = count};
-    return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+static int limit(int which, struct resource resource) {
+    if (!resource.given) return 0;
+    struct rlimit both = {.rlim_cur = resource.value, .rlim_max = resource.value};
+    return setrlimit(which, &both) < 0 ? -errno : 0;
+}
+
+static int limit_resources(const struct options *options) {
+    int error = limit(RLIMIT_NOFILE, (struct resource){.given = options->open_files != 0, .value = options->open_files});
+    if (error == 0) error = limit(RLIMIT_MEMLOCK, options->memory_lock);
+    return error < 0 ? error : limit(RLIMIT_CORE, options->core);
 }
 
 /* Moves the listeners down over report and filter; all else that is open ends with exec. */
@@ -147,7 +153,7 @@ static struct payload_failure set_up(const struct options *options, const struct
     STEP(SESSION, CALL(setsid()));
     STEP(SIGNALS, signals_as_new());
     STEP(OOM_SCORE, raise_oom_score());
-    STEP(LIMITS, limit_files(options->open_files));
+    STEP(LIMITS, limit_resources(options));
     STEP(BOUNDING_SET, capability_bound(options->capabilities));
     STEP(GROUPS, CALL(setgroups(0, NULL)));
     STEP(GID, CALL(setresgid(options->gid, options->gid, options->gid)));

@@ -36,6 +36,12 @@ static void print_file(const char *label, const char *path) {
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) printf("%s\t%s\n", label, line);
 }
 
+static void print_limit(const char *name, int which) {
+    struct rlimit limit;
+    (void)getrlimit(which, &limit);
+    printf("%s\t%lu %lu\n", name, (unsigned long)limit.rlim_cur, (unsigned long)limit.rlim_max);
+}
+
 /* Everything a payload can say about itself, as "LABEL<tab>TEXT" lines. */
 static int state(char **argv) {
     print_file("status", "/proc/self/status");
@@ -50,9 +56,9 @@ static int state(char **argv) {
     }
     for (char **variable = environ; *variable != NULL; variable++) printf("env\t%s\n", *variable);
     for (char **argument = argv; *argument != NULL; argument++) printf("arg\t%s\n", *argument);
-    struct rlimit limit;
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    printf("nofile\t%lu %lu\n", (unsigned long)limit.rlim_cur, (unsigned long)limit.rlim_max);
+    print_limit("nofile", RLIMIT_NOFILE);
+    print_limit("memlock", RLIMIT_MEMLOCK);
+    print_limit("core", RLIMIT_CORE);
     char directory[4096];
     printf("cwd\t%s\n", getcwd(directory, sizeof(directory)));
     printf("ids\t%d %d\n", getpid(), getppid());

@@ -82,6 +82,10 @@ export class DaemonHands implements Hands {
     return this.#parts.sandboxes.start(plan, slot, generation);
   }
 
+  limitSandbox(unit: string, plan: PluginPlan): Promise<void> {
+    return this.#parts.sandboxes.limit(unit, plan);
+  }
+
   stopSandbox(unit: string): Promise<void> {
     return this.#parts.sandboxes.stop(unit);
   }

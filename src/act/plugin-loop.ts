@@ -19,6 +19,8 @@ export interface Hands {
   /** Gives up sockets and slice. */
   retire(plugin: string): void;
   startSandbox(plan: PluginPlan, slot: SlotName, generation: number): Promise<void>;
+  /** Gives a living sandbox the plan's limits. */
+  limitSandbox(unit: string, plan: PluginPlan): Promise<void>;
   stopSandbox(unit: string): Promise<void>;
   clearSandbox(unit: string): Promise<void>;
   forgetSandbox(unit: string): void;
@@ -100,6 +102,9 @@ export class PluginLoop implements Owned {
             reason: { code: failure.code, text: failure.message },
           }),
         );
+      case 'limit':
+        if (plan === undefined) return;
+        return this.#limit(order.unit, plan);
       case 'stop':
         return this.#later(hands.stopSandbox(order.unit), () => {});
       case 'clear':
@@ -113,6 +118,14 @@ export class PluginLoop implements Owned {
       case 'note':
         return hands.note(plugin, order);
     }
+  }
+
+  #limit(unit: string, plan: PluginPlan): void {
+    const limits = plan.limitsDigest;
+    this.#later(
+      this.#hands.limitSandbox(unit, plan).then(() => this.observe({ kind: 'limited', unit, limits })),
+      ({ code, message: text }) => this.observe({ kind: 'limit-refused', unit, limits, reason: { code, text } }),
+    );
   }
 
   #later(work: Promise<void>, failed: (failure: Failure) => void): void {

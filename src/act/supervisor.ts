@@ -156,9 +156,9 @@ function wantedBy(anchor: AnchorUnit): { kind: 'wanted'; invocation: string; aut
 }
 
 function foundSandbox(record: SandboxRecord, row: SandboxUnitRow | undefined): FoundSandbox {
-  const { unit, slot, generation, digest } = record;
+  const { unit, slot, generation, digest, limits = '' } = record;
   const stands = row?.activeState;
   const life = stands === 'active' ? 'ready' : stands === 'deactivating' ? 'stopping' : 'starting';
   const readyAt = life === 'ready' ? row?.activeSince : undefined;
-  return { unit, slot, generation, digest, life, readyAt };
+  return { unit, slot, generation, digest, limits, life, readyAt };
 }

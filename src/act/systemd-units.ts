@@ -4,6 +4,7 @@ import type { UnitControl } from '../sandbox/sandboxes.ts';
 import { lastErrorOf } from '../systemd/journal-tail.ts';
 import type { Manager } from '../systemd/manager.ts';
 import { administratorLimits } from '../unit/administrator-limits.ts';
+import { anew } from '../unit/live-properties.ts';
 import type { BusProperty } from '../unit/properties.ts';
 import type { TransientUnit } from '../unit/transient-unit.ts';
 import type { AnchorUnit } from './anchor-units.ts';
@@ -28,6 +29,10 @@ export class SystemdUnits implements UnitControl, UnitsView {
     await this.#manager.stopUnit(unit, { wait: false });
   }
 
+  async setLimits(unit: string, properties: readonly BusProperty[]): Promise<void> {
+    await this.#manager.setUnitProperties(unit, true, properties);
+  }
+
   /** Makes the slice, or gives an existing one these limits. */
   async ensureSlice(slice: TransientUnit): Promise<void> {
     try {
@@ -35,7 +40,7 @@ export class SystemdUnits implements UnitControl, UnitsView {
     } catch (error) {
       if (!(error instanceof Failure) || error.dbusName !== 'org.freedesktop.systemd1.UnitExists') throw error;
       const changeable = slice.properties.filter(([name]) => name !== 'Description' && name !== 'CollectMode');
-      await this.#manager.setUnitProperties(slice.name, true, changeable);
+      await this.#manager.setUnitProperties(slice.name, true, anew(changeable));
     }
   }
 

@@ -43,8 +43,10 @@ export interface ProcessFacts {
   readonly uidMap: string;
   readonly gidMap: string;
   readonly oomScoreAdj: number;
-  /** Soft and hard RLIMIT_NOFILE; Infinity for none. */
+  /** Soft and hard RLIMIT_NOFILE, RLIMIT_MEMLOCK and RLIMIT_CORE (bytes); Infinity for none. */
   readonly openFiles: readonly [number, number];
+  readonly memoryLock: readonly [number, number];
+  readonly coreSize: readonly [number, number];
   readonly environment: readonly string[];
   readonly descriptors: readonly DescriptorFacts[];
   /** `DEVICE:INODE` of its root directory. */
@@ -97,6 +99,8 @@ export interface SandboxFacts {
   readonly guardedPipes: ReadonlySet<string>;
   /** Contents of the cgroup's files, trimmed; null for one that is not there. */
   readonly cgroupFiles: Readonly<Record<string, string | null>>;
+  /** Paths of `limits.io` -> `MAJOR:MINOR` of the disk that each is on; undefined when there is none behind it. */
+  readonly disks: ReadonlyMap<string, string | undefined>;
 }
 
 /** What systemd and the supervisor know of the sandbox. */

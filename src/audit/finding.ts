@@ -13,6 +13,8 @@ export const WALLS = [
   'filter',
   'oom-score',
   'open-files',
+  'memory-lock',
+  'core-size',
   'root',
   'mounts',
   'environment',

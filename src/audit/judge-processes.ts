@@ -4,7 +4,7 @@ import { payloadEnvironment } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { capabilityMask, capabilityText } from './capability-mask.ts';
 import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
-import { type Finding, finding, wallOf } from './finding.ts';
+import { type Finding, finding, type Wall, wallOf } from './finding.ts';
 
 const OOM_SCORE = 1000;
 /** Init keeps it to pass signals on; only in its permitted and effective sets. */
@@ -16,7 +16,14 @@ export function judgeProcesses(plan: SandboxPlan, declaration: Declaration, seen
   const payload = `of the payload: ${seen.processes.length}`;
   const holds = `init and ${payload}`;
   const capabilities = declaration.capabilities.length === 0 ? 'none' : declaration.capabilities.join(' ');
-  const { files } = plan.limits;
+  const { files, memoryLock, core } = plan.limits;
+  const resource = (wall: Wall, most: number | 'infinity', of: (member: ProcessFacts) => readonly [number, number]) =>
+    wallOf(
+      wall,
+      `at most ${most}`,
+      payload,
+      seen.processes.flatMap((each) => resourceDeviations(each, of(each), most)),
+    );
   const range = `0 ${plan.uidBase} ${UID_RANGE_SIZE}`;
   return [
     ...wallOf('namespaces', `${NAMESPACES.join(', ')} of its own`, holds, namespaceDeviations(seen)),
@@ -43,12 +50,9 @@ export function judgeProcesses(plan: SandboxPlan, declaration: Declaration, seen
     ),
     ...seccompFindings(seen, payload),
     ...wallOf('oom-score', String(OOM_SCORE), payload, seen.processes.flatMap(oomDeviations)),
-    ...wallOf(
-      'open-files',
-      `at most ${files}`,
-      payload,
-      seen.processes.flatMap((each) => fileDeviations(each, files)),
-    ),
+    ...resource('open-files', files, ({ openFiles }) => openFiles),
+    ...resource('memory-lock', memoryLock, (each) => each.memoryLock),
+    ...resource('core-size', core, ({ coreSize }) => coreSize),
     ...wallOf(
       'environment',
       'the planned variables of the main process',
@@ -152,9 +156,13 @@ function oomDeviations(member: ProcessFacts): string[] {
   return member.oomScoreAdj === OOM_SCORE ? [] : [`${nameOf(member)}: ${member.oomScoreAdj}`];
 }
 
-function fileDeviations(member: ProcessFacts, most: number): string[] {
-  const [soft, hard] = member.openFiles;
-  return Math.max(soft, hard) <= most ? [] : [`${nameOf(member)}: soft ${soft}, hard ${hard}`];
+function resourceDeviations(
+  member: ProcessFacts,
+  [soft, hard]: readonly [number, number],
+  most: number | 'infinity',
+): string[] {
+  if (most === 'infinity' || Math.max(soft, hard) <= most) return [];
+  return [`${nameOf(member)}: soft ${soft}, hard ${hard}`];
 }
 
 /** A process may give its children whatever environment it likes, so only what it was started with is compared. */

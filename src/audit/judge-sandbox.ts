@@ -25,7 +25,7 @@ export function judgeSandbox(
     finding('plan', 'holds', plan.digest, plan.digest),
     ...judgeProperties(plan.unit, transientUnit(plan).properties, unit.properties),
     ...mainProcess(seen, unit),
-    ...judgeLimits(plan, seen.cgroupFiles),
+    ...judgeLimits(plan, seen.cgroupFiles, seen.disks),
     ...judgeProcesses(plan, declaration, seen),
     judgeFilter(plan, unit),
     ...judgeRoot(plan, seen),

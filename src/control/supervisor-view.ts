@@ -13,7 +13,8 @@ import type { Host } from '../kernel/host-facts.ts';
 import { readHost } from '../kernel/host-facts.ts';
 import { payloadFacts } from '../kernel/payload.ts';
 import { anchorUnitName, pluginSliceName, UID_RANGE_SIZE, uidBaseOf } from '../plan/identity.ts';
-import type { HostPaths, PlannedListener } from '../plan/plan.ts';
+import { limitChanges } from '../plan/limit-texts.ts';
+import type { HostPaths, PlannedListener, PluginPlan } from '../plan/plan.ts';
 import type { EventRing } from '../record/event-ring.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Manager } from '../systemd/manager.ts';
@@ -112,10 +113,7 @@ export class SupervisorView implements Supervisor {
       throw new Failure(first?.code ?? 'BH108', first === undefined ? name : formatProblem(first));
     const state = this.#state(name);
     const comparison = {
-      differences:
-        state === undefined
-          ? [`nothing runs; ${plan.size} would be started`]
-          : differences(state, plan.digest, plan.size),
+      differences: state === undefined ? [`nothing runs; ${plan.size} would be started`] : differences(state, plan),
       nextGeneration: state?.nextGeneration ?? 1,
       uidBase: uidBaseOf(0),
     };
@@ -221,12 +219,12 @@ export class SupervisorView implements Supervisor {
   }
 }
 
-function differences(state: PluginState, digest: string, size: number): string[] {
+function differences(state: PluginState, { digest, limits, size }: PluginPlan): string[] {
   const alive = living(state);
   const outdated = alive.filter((entry) => entry.digest !== digest);
-  const lines = outdated.map(
-    ({ unit }) => `${unit} runs an earlier declaration or version; it is replaced at the next start`,
-  );
+  const lines = state.plan === undefined ? [] : limitChanges(state.plan.limits, limits);
+  for (const { unit } of outdated)
+    lines.push(`${unit} runs an earlier declaration or version; it is replaced at the next reload or start`);
   const missing = size - alive.length;
   if (missing > 0) lines.push(`${missing} of ${size} sandboxes missing`);
   if (missing < 0) lines.push(`${-missing} sandboxes more than the ${size} declared`);

@@ -75,6 +75,10 @@ class Draft {
         return this.#ended(seen.unit, 'start-failed', undefined, seen.reason);
       case 'exited':
         return this.#ended(seen.unit, 'exited', seen.exit, undefined);
+      case 'limited':
+        return this.#limited(seen.unit, seen.limits);
+      case 'limit-refused':
+        return this.#limitRefused(seen.unit, seen.limits, seen.reason);
       case 'stop-seen':
         return this.#stopSeen(seen.unit);
       case 'cleared':
@@ -156,6 +160,21 @@ class Draft {
     this.#note('ready', unit, undefined, 'ready');
   }
 
+  #limited(unit: string, limits: string): void {
+    const sandbox = this.state.sandboxes.get(unit);
+    if (sandbox === undefined) return;
+    const limiting = sandbox.limiting === limits ? undefined : sandbox.limiting;
+    this.#put({ ...sandbox, limits, limiting });
+    this.#note('note', unit, undefined, 'limits set as declared now');
+  }
+
+  #limitRefused(unit: string, limits: string, reason: Reason): void {
+    const sandbox = this.state.sandboxes.get(unit);
+    if (sandbox?.life !== 'ready' || sandbox.limiting !== limits) return;
+    this.#put({ ...sandbox, limiting: undefined, unlimitable: true });
+    this.#note('declaration', unit, reason.code, `limits cannot be set, so it is replaced: ${reason.text}`);
+  }
+
   #stopSeen(unit: string): void {
     if (!this.#change(unit, 'stop-seen', {})) return;
     this.#set({ notBefore: Math.max(this.state.notBefore, this.#moment.now + STOPPED_OUTSIDE_PAUSE_MS) });
@@ -228,8 +247,10 @@ class Draft {
     const { now } = this.#moment;
     this.#forgetOldDeaths(plan.declaration.recovery.backoff.resetMs);
     const alive = living(this.state);
-    const current = alive.filter(({ digest }) => digest === plan.digest);
-    const outdated = alive.filter(({ digest }) => digest !== plan.digest);
+    const isCurrent = ({ digest, unlimitable }: SandboxEntry) => digest === plan.digest && !unlimitable;
+    const current = alive.filter(isCurrent);
+    const outdated = alive.filter((sandbox) => !isCurrent(sandbox));
+    this.#setLimits(current, plan.limitsDigest);
     // Outdated sandboxes (after a reload) are replaced one at a time, the new one first.
     const room = plan.size + (outdated.length > 0 ? 1 : 0) - alive.length;
     const missing = Math.min(plan.size - current.length, room);
@@ -241,6 +262,16 @@ class Draft {
     const waits = missing > 0 && now < this.state.notBefore;
     this.orders.push({ kind: 'wake', at: waits ? this.state.notBefore : this.#nextReset() });
     if (readyOnes(this.state).length >= plan.size) this.#set({ wasReady: true });
+  }
+
+  /** One that starts yet has its unit's limits changed when it is there. */
+  #setLimits(current: readonly SandboxEntry[], wanted: string): void {
+    for (const sandbox of current) {
+      const { unit, life, limits, limiting } = sandbox;
+      if (life !== 'ready' || (limiting ?? limits) === wanted) continue;
+      this.#put({ ...sandbox, limiting: wanted });
+      this.orders.push({ kind: 'limit', unit });
+    }
   }
 
   /** Within the budget; else the plugin fails, unless something of it still serves. */
@@ -274,8 +305,9 @@ class Draft {
     const { plugin, slot, nextGeneration: generation, plan } = this.state;
     if (plan === undefined) return;
     const unit = sandboxUnitName(plugin, slot, generation);
-    const entry = { unit, slot, generation, digest: plan.digest, readyAt: undefined, exit: undefined, asked: false };
-    this.#put({ ...entry, life: 'starting' });
+    const { digest, limitsDigest: limits } = plan;
+    const fresh = { limiting: undefined, unlimitable: false, readyAt: undefined, exit: undefined, asked: false };
+    this.#put({ unit, slot, generation, digest, limits, life: 'starting', ...fresh });
     const restarts = this.state.wasReady || this.state.deaths.length > 0 ? 1 : 0;
     this.#set({ nextGeneration: generation + 1, restartsTotal: this.state.restartsTotal + restarts });
     this.orders.push({ kind: 'start', unit, slot, generation });

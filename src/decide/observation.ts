@@ -44,6 +44,9 @@ export type Observation =
   | { readonly kind: 'became-ready'; readonly unit: string }
   | { readonly kind: 'start-failed'; readonly unit: string; readonly reason: Reason }
   | { readonly kind: 'exited'; readonly unit: string; readonly exit: Exit }
+  /** The sandbox has the limits with this digest. */
+  | { readonly kind: 'limited'; readonly unit: string; readonly limits: string }
+  | { readonly kind: 'limit-refused'; readonly unit: string; readonly limits: string; readonly reason: Reason }
   | { readonly kind: 'stop-seen'; readonly unit: string }
   | { readonly kind: 'cleared'; readonly unit: string }
   /** The time came that the last `wake` order named. */

@@ -12,6 +12,8 @@ export type Order =
   | { readonly kind: 'unlisten' }
   /** Answers `became-ready` or `start-failed`. */
   | { readonly kind: 'start'; readonly unit: string; readonly slot: SlotName; readonly generation: number }
+  /** Give a living sandbox the plan's limits; answers `limited` or `limit-refused`. */
+  | { readonly kind: 'limit'; readonly unit: string }
   /** Ends, in time, in `exited` and `cleared`. */
   | { readonly kind: 'stop'; readonly unit: string }
   /** Kill what may be left of a dead sandbox; ends in `cleared`. */

@@ -53,6 +53,11 @@ export interface SandboxEntry {
   readonly slot: SlotName;
   readonly generation: number;
   readonly digest: string;
+  /** Digest of the limits that were set on it last, and of those that are being set. */
+  readonly limits: string;
+  readonly limiting: string | undefined;
+  /** systemd refused to change its limits: only another sandbox can have the declared ones. */
+  readonly unlimitable: boolean;
   readonly life: SandboxLife;
   /** Monotonic ms; when it became ready. */
   readonly readyAt: number | undefined;

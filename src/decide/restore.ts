@@ -28,6 +28,7 @@ export interface FoundSandbox {
   readonly slot: SlotName;
   readonly generation: number;
   readonly digest: string;
+  readonly limits: string;
   readonly life: 'starting' | 'ready' | 'stopping';
   readonly readyAt: number | undefined;
 }
@@ -48,7 +49,8 @@ export function restoreState(
   const base: PluginState = { ...initialState(plugin), ...remembered };
   const sandboxes = new Map<string, SandboxEntry>();
   for (const sandbox of found) {
-    sandboxes.set(sandbox.unit, { ...sandbox, exit: undefined, asked: sandbox.life === 'stopping' });
+    const asked = sandbox.life === 'stopping';
+    sandboxes.set(sandbox.unit, { ...sandbox, limiting: undefined, unlimitable: false, exit: undefined, asked });
   }
   const highest = Math.max(0, ...found.map(({ generation }) => generation));
   return {

@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"}}},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"}}},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern4 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern5 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
@@ -735,7 +735,7 @@ errors++;
 }
 if(data25 && typeof data25 == "object" && !Array.isArray(data25)){
 for(const key6 in data25){
-if(!(((((((key6 === "memory") || (key6 === "memory-high")) || (key6 === "swap")) || (key6 === "cpu")) || (key6 === "cpu-weight")) || (key6 === "tasks")) || (key6 === "files"))){
+if(!(func1.call(schema31.properties.limits.properties, key6))){
 const err54 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err54];
@@ -881,12 +881,10 @@ errors++;
 }
 }
 }
-}
-}
-if(data.health !== undefined){
-let data33 = data.health;
-if((!(data33 && typeof data33 == "object" && !Array.isArray(data33))) && (data33 !== null)){
-const err66 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
+if(data25["io-weight"] !== undefined){
+let data33 = data25["io-weight"];
+if((!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))) && (data33 !== null)){
+const err66 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -895,10 +893,9 @@ vErrors.push(err66);
 }
 errors++;
 }
-if(data33 && typeof data33 == "object" && !Array.isArray(data33)){
-for(const key7 in data33){
-if(!((key7 === "ready") || (key7 === "start-timeout"))){
-const err67 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 10000 || isNaN(data33)){
+const err67 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -907,11 +904,8 @@ vErrors.push(err67);
 }
 errors++;
 }
-}
-if(data33.ready !== undefined){
-let data34 = data33.ready;
-if((typeof data34 !== "string") && (data34 !== null)){
-const err68 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
+if(data33 < 1 || isNaN(data33)){
+const err68 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -920,8 +914,12 @@ vErrors.push(err68);
 }
 errors++;
 }
-if(!(((data34 === "exec") || (data34 === "notify")) || (data34 === null))){
-const err69 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+}
+}
+if(data25.io !== undefined){
+let data34 = data25.io;
+if((!(Array.isArray(data34))) && (data34 !== null)){
+const err69 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -930,11 +928,9 @@ vErrors.push(err69);
 }
 errors++;
 }
-}
-if(data33["start-timeout"] !== undefined){
-let data35 = data33["start-timeout"];
-if(((typeof data35 !== "string") && (!((typeof data35 == "number") && (isFinite(data35))))) && (data35 !== null)){
-const err70 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+if(Array.isArray(data34)){
+if(data34.length > 16){
+const err70 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -943,13 +939,12 @@ vErrors.push(err70);
 }
 errors++;
 }
-}
-}
-}
-if(data.stop !== undefined){
-let data36 = data.stop;
-if((!(data36 && typeof data36 == "object" && !Array.isArray(data36))) && (data36 !== null)){
-const err71 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
+const len4 = data34.length;
+for(let i4=0; i4<len4; i4++){
+let data35 = data34[i4];
+if(data35 && typeof data35 == "object" && !Array.isArray(data35)){
+if(data35.path === undefined){
+const err71 = {instancePath:instancePath+"/limits/io/" + i4,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -958,10 +953,9 @@ vErrors.push(err71);
 }
 errors++;
 }
-if(data36 && typeof data36 == "object" && !Array.isArray(data36)){
-for(const key8 in data36){
-if(!((key8 === "signal") || (key8 === "timeout"))){
-const err72 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
+for(const key7 in data35){
+if(!(((((key7 === "path") || (key7 === "read")) || (key7 === "write")) || (key7 === "read-iops")) || (key7 === "write-iops"))){
+const err72 = {instancePath:instancePath+"/limits/io/" + i4,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -971,10 +965,9 @@ vErrors.push(err72);
 errors++;
 }
 }
-if(data36.signal !== undefined){
-let data37 = data36.signal;
-if((typeof data37 !== "string") && (data37 !== null)){
-const err73 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
+if(data35.path !== undefined){
+if(typeof data35.path !== "string"){
+const err73 = {instancePath:instancePath+"/limits/io/" + i4+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -983,8 +976,11 @@ vErrors.push(err73);
 }
 errors++;
 }
-if(!((((((((data37 === "SIGTERM") || (data37 === "SIGINT")) || (data37 === "SIGQUIT")) || (data37 === "SIGHUP")) || (data37 === "SIGUSR1")) || (data37 === "SIGUSR2")) || (data37 === "SIGWINCH")) || (data37 === null))){
-const err74 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+}
+if(data35.read !== undefined){
+let data37 = data35.read;
+if((typeof data37 !== "string") && (!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37))))){
+const err74 = {instancePath:instancePath+"/limits/io/" + i4+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -994,10 +990,10 @@ vErrors.push(err74);
 errors++;
 }
 }
-if(data36.timeout !== undefined){
-let data38 = data36.timeout;
-if(((typeof data38 !== "string") && (!((typeof data38 == "number") && (isFinite(data38))))) && (data38 !== null)){
-const err75 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+if(data35.write !== undefined){
+let data38 = data35.write;
+if((typeof data38 !== "string") && (!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38))))){
+const err75 = {instancePath:instancePath+"/limits/io/" + i4+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1007,12 +1003,10 @@ vErrors.push(err75);
 errors++;
 }
 }
-}
-}
-if(data.recovery !== undefined){
-let data39 = data.recovery;
-if((!(data39 && typeof data39 == "object" && !Array.isArray(data39))) && (data39 !== null)){
-const err76 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
+if(data35["read-iops"] !== undefined){
+let data39 = data35["read-iops"];
+if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
+const err76 = {instancePath:instancePath+"/limits/io/" + i4+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1021,10 +1015,9 @@ vErrors.push(err76);
 }
 errors++;
 }
-if(data39 && typeof data39 == "object" && !Array.isArray(data39)){
-for(const key9 in data39){
-if(!((key9 === "backoff") || (key9 === "budget"))){
-const err77 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
+if((typeof data39 == "number") && (isFinite(data39))){
+if(data39 > 10000000 || isNaN(data39)){
+const err77 = {instancePath:instancePath+"/limits/io/" + i4+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1033,11 +1026,8 @@ vErrors.push(err77);
 }
 errors++;
 }
-}
-if(data39.backoff !== undefined){
-let data40 = data39.backoff;
-if((!(data40 && typeof data40 == "object" && !Array.isArray(data40))) && (data40 !== null)){
-const err78 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(data39 < 1 || isNaN(data39)){
+const err78 = {instancePath:instancePath+"/limits/io/" + i4+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1046,10 +1036,12 @@ vErrors.push(err78);
 }
 errors++;
 }
-if(data40 && typeof data40 == "object" && !Array.isArray(data40)){
-for(const key10 in data40){
-if(!(((((key10 === "initial") || (key10 === "max")) || (key10 === "factor")) || (key10 === "jitter")) || (key10 === "reset"))){
-const err79 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
+}
+}
+if(data35["write-iops"] !== undefined){
+let data40 = data35["write-iops"];
+if(!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))){
+const err79 = {instancePath:instancePath+"/limits/io/" + i4+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1058,11 +1050,9 @@ vErrors.push(err79);
 }
 errors++;
 }
-}
-if(data40.initial !== undefined){
-let data41 = data40.initial;
-if(((typeof data41 !== "string") && (!((typeof data41 == "number") && (isFinite(data41))))) && (data41 !== null)){
-const err80 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if((typeof data40 == "number") && (isFinite(data40))){
+if(data40 > 10000000 || isNaN(data40)){
+const err80 = {instancePath:instancePath+"/limits/io/" + i4+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1071,11 +1061,8 @@ vErrors.push(err80);
 }
 errors++;
 }
-}
-if(data40.max !== undefined){
-let data42 = data40.max;
-if(((typeof data42 !== "string") && (!((typeof data42 == "number") && (isFinite(data42))))) && (data42 !== null)){
-const err81 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+if(data40 < 1 || isNaN(data40)){
+const err81 = {instancePath:instancePath+"/limits/io/" + i4+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1085,10 +1072,10 @@ vErrors.push(err81);
 errors++;
 }
 }
-if(data40.factor !== undefined){
-let data43 = data40.factor;
-if((!((typeof data43 == "number") && (isFinite(data43)))) && (data43 !== null)){
-const err82 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+}
+}
+else {
+const err82 = {instancePath:instancePath+"/limits/io/" + i4,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1097,9 +1084,13 @@ vErrors.push(err82);
 }
 errors++;
 }
-if((typeof data43 == "number") && (isFinite(data43))){
-if(data43 > 10 || isNaN(data43)){
-const err83 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+}
+}
+}
+if(data25["memory-lock"] !== undefined){
+let data41 = data25["memory-lock"];
+if(((typeof data41 !== "string") && (!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41))))) && (data41 !== null)){
+const err83 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1108,8 +1099,11 @@ vErrors.push(err83);
 }
 errors++;
 }
-if(data43 < 1 || isNaN(data43)){
-const err84 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data25.core !== undefined){
+let data42 = data25.core;
+if(((typeof data42 !== "string") && (!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42))))) && (data42 !== null)){
+const err84 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1119,11 +1113,10 @@ vErrors.push(err84);
 errors++;
 }
 }
-}
-if(data40.jitter !== undefined){
-let data44 = data40.jitter;
-if((typeof data44 !== "string") && (data44 !== null)){
-const err85 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if(data25.log !== undefined){
+let data43 = data25.log;
+if((!(data43 && typeof data43 == "object" && !Array.isArray(data43))) && (data43 !== null)){
+const err85 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1132,11 +1125,10 @@ vErrors.push(err85);
 }
 errors++;
 }
-}
-if(data40.reset !== undefined){
-let data45 = data40.reset;
-if(((typeof data45 !== "string") && (!((typeof data45 == "number") && (isFinite(data45))))) && (data45 !== null)){
-const err86 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(data43 && typeof data43 == "object" && !Array.isArray(data43)){
+for(const key8 in data43){
+if(!((key8 === "messages") || (key8 === "within"))){
+const err86 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1146,12 +1138,10 @@ vErrors.push(err86);
 errors++;
 }
 }
-}
-}
-if(data39.budget !== undefined){
-let data46 = data39.budget;
-if((!(data46 && typeof data46 == "object" && !Array.isArray(data46))) && (data46 !== null)){
-const err87 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(data43.messages !== undefined){
+let data44 = data43.messages;
+if((!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44)))) && (data44 !== null)){
+const err87 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1160,10 +1150,9 @@ vErrors.push(err87);
 }
 errors++;
 }
-if(data46 && typeof data46 == "object" && !Array.isArray(data46)){
-for(const key11 in data46){
-if(!((key11 === "restarts") || (key11 === "within"))){
-const err88 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
+if((typeof data44 == "number") && (isFinite(data44))){
+if(data44 > 1000000 || isNaN(data44)){
+const err88 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1172,11 +1161,8 @@ vErrors.push(err88);
 }
 errors++;
 }
-}
-if(data46.restarts !== undefined){
-let data47 = data46.restarts;
-if((!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))) && (data47 !== null)){
-const err89 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(data44 < 1 || isNaN(data44)){
+const err89 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1185,9 +1171,12 @@ vErrors.push(err89);
 }
 errors++;
 }
-if((typeof data47 == "number") && (isFinite(data47))){
-if(data47 > 1000 || isNaN(data47)){
-const err90 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+}
+if(data43.within !== undefined){
+let data45 = data43.within;
+if(((typeof data45 !== "string") && (!((typeof data45 == "number") && (isFinite(data45))))) && (data45 !== null)){
+const err90 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1196,8 +1185,15 @@ vErrors.push(err90);
 }
 errors++;
 }
-if(data47 < 0 || isNaN(data47)){
-const err91 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+}
+}
+}
+if(data.health !== undefined){
+let data46 = data.health;
+if((!(data46 && typeof data46 == "object" && !Array.isArray(data46))) && (data46 !== null)){
+const err91 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1206,17 +1202,328 @@ vErrors.push(err91);
 }
 errors++;
 }
-}
-}
-if(data46.within !== undefined){
-let data48 = data46.within;
-if(((typeof data48 !== "string") && (!((typeof data48 == "number") && (isFinite(data48))))) && (data48 !== null)){
-const err92 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(data46 && typeof data46 == "object" && !Array.isArray(data46)){
+for(const key9 in data46){
+if(!((key9 === "ready") || (key9 === "start-timeout"))){
+const err92 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err92];
 }
 else {
 vErrors.push(err92);
+}
+errors++;
+}
+}
+if(data46.ready !== undefined){
+let data47 = data46.ready;
+if((typeof data47 !== "string") && (data47 !== null)){
+const err93 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+}
+if(!(((data47 === "exec") || (data47 === "notify")) || (data47 === null))){
+const err94 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+}
+}
+if(data46["start-timeout"] !== undefined){
+let data48 = data46["start-timeout"];
+if(((typeof data48 !== "string") && (!((typeof data48 == "number") && (isFinite(data48))))) && (data48 !== null)){
+const err95 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+}
+}
+}
+if(data.stop !== undefined){
+let data49 = data.stop;
+if((!(data49 && typeof data49 == "object" && !Array.isArray(data49))) && (data49 !== null)){
+const err96 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+if(data49 && typeof data49 == "object" && !Array.isArray(data49)){
+for(const key10 in data49){
+if(!((key10 === "signal") || (key10 === "timeout"))){
+const err97 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+}
+if(data49.signal !== undefined){
+let data50 = data49.signal;
+if((typeof data50 !== "string") && (data50 !== null)){
+const err98 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+if(!((((((((data50 === "SIGTERM") || (data50 === "SIGINT")) || (data50 === "SIGQUIT")) || (data50 === "SIGHUP")) || (data50 === "SIGUSR1")) || (data50 === "SIGUSR2")) || (data50 === "SIGWINCH")) || (data50 === null))){
+const err99 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+}
+if(data49.timeout !== undefined){
+let data51 = data49.timeout;
+if(((typeof data51 !== "string") && (!((typeof data51 == "number") && (isFinite(data51))))) && (data51 !== null)){
+const err100 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+}
+}
+}
+if(data.recovery !== undefined){
+let data52 = data.recovery;
+if((!(data52 && typeof data52 == "object" && !Array.isArray(data52))) && (data52 !== null)){
+const err101 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+if(data52 && typeof data52 == "object" && !Array.isArray(data52)){
+for(const key11 in data52){
+if(!((key11 === "backoff") || (key11 === "budget"))){
+const err102 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+}
+if(data52.backoff !== undefined){
+let data53 = data52.backoff;
+if((!(data53 && typeof data53 == "object" && !Array.isArray(data53))) && (data53 !== null)){
+const err103 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+if(data53 && typeof data53 == "object" && !Array.isArray(data53)){
+for(const key12 in data53){
+if(!(((((key12 === "initial") || (key12 === "max")) || (key12 === "factor")) || (key12 === "jitter")) || (key12 === "reset"))){
+const err104 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+}
+if(data53.initial !== undefined){
+let data54 = data53.initial;
+if(((typeof data54 !== "string") && (!((typeof data54 == "number") && (isFinite(data54))))) && (data54 !== null)){
+const err105 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+}
+if(data53.max !== undefined){
+let data55 = data53.max;
+if(((typeof data55 !== "string") && (!((typeof data55 == "number") && (isFinite(data55))))) && (data55 !== null)){
+const err106 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+}
+if(data53.factor !== undefined){
+let data56 = data53.factor;
+if((!((typeof data56 == "number") && (isFinite(data56)))) && (data56 !== null)){
+const err107 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+if((typeof data56 == "number") && (isFinite(data56))){
+if(data56 > 10 || isNaN(data56)){
+const err108 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+if(data56 < 1 || isNaN(data56)){
+const err109 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+}
+}
+if(data53.jitter !== undefined){
+let data57 = data53.jitter;
+if((typeof data57 !== "string") && (data57 !== null)){
+const err110 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+}
+if(data53.reset !== undefined){
+let data58 = data53.reset;
+if(((typeof data58 !== "string") && (!((typeof data58 == "number") && (isFinite(data58))))) && (data58 !== null)){
+const err111 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+}
+}
+}
+if(data52.budget !== undefined){
+let data59 = data52.budget;
+if((!(data59 && typeof data59 == "object" && !Array.isArray(data59))) && (data59 !== null)){
+const err112 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+if(data59 && typeof data59 == "object" && !Array.isArray(data59)){
+for(const key13 in data59){
+if(!((key13 === "restarts") || (key13 === "within"))){
+const err113 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+}
+if(data59.restarts !== undefined){
+let data60 = data59.restarts;
+if((!(((typeof data60 == "number") && (!(data60 % 1) && !isNaN(data60))) && (isFinite(data60)))) && (data60 !== null)){
+const err114 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+if((typeof data60 == "number") && (isFinite(data60))){
+if(data60 > 1000 || isNaN(data60)){
+const err115 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+if(data60 < 0 || isNaN(data60)){
+const err116 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+}
+}
+if(data59.within !== undefined){
+let data61 = data59.within;
+if(((typeof data61 !== "string") && (!((typeof data61 == "number") && (isFinite(data61))))) && (data61 !== null)){
+const err117 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
 }
 errors++;
 }
@@ -1563,7 +1870,7 @@ export const keys = [
   ],
   "expected": "a map",
   "title": "Limits of one sandbox",
-  "description": "What the program in one sandbox may use. The unit's own limits are a little higher (4M of memory, 2 tasks), because the container manager and init live there, too. The plugin's slice gets twice the pool's total, room for an upgrade beside the running version."
+  "description": "What the program in one sandbox may use. The unit's own limits are a little higher (4M of memory, 3 tasks), because the container manager and init live there, too. The plugin's slice gets twice the pool's total, room for an upgrade beside the running version. After an edit, 'systemctl reload plugin@NAME' sets memory, swap, CPU, tasks and io on what runs, without a restart; files, memory-lock, core and log take new sandboxes."
  },
  {
   "key": "limits.memory",
@@ -1658,6 +1965,161 @@ export const keys = [
   "title": "Open files",
   "description": "RLIMIT_NOFILE. 1024 is what select(2) can handle; a server with more connections needs more.",
   "default": 1024
+ },
+ {
+  "key": "limits.io-weight",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 10000",
+  "title": "IO weight",
+  "description": "Share of the disks against other plugins when there is not enough for all (io.weight). It takes an IO scheduler or cost model that knows weights, such as bfq or io.cost.",
+  "default": 100
+ },
+ {
+  "key": "limits.io",
+  "types": [
+   "array"
+  ],
+  "expected": "a list of limits, each with a 'path'",
+  "title": "IO limits, disk by disk",
+  "description": "How much may be read from and written to a disk in a second (io.max). What reaches the disk counts; what the page cache answers does not, and what is in it counts as memory.",
+  "default": [],
+  "examples": [
+   [
+    {
+     "path": "/var/lib",
+     "read": "50M",
+     "write": "10M",
+     "write-iops": 200
+    }
+   ]
+  ]
+ },
+ {
+  "key": "limits.io[]",
+  "types": [
+   "object"
+  ],
+  "expected": "a 'path' with at least one limit: '{ path: /var/lib, write: 10M }'"
+ },
+ {
+  "key": "limits.io[].path",
+  "types": [
+   "string"
+  ],
+  "expected": "an absolute path",
+  "title": "Which disk",
+  "description": "A block device, or any file or directory of the host that is on it.",
+  "examples": [
+   "/var/lib",
+   "/dev/sda"
+  ]
+ },
+ {
+  "key": "limits.io[].read",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "a size from 4K on, such as 50M",
+  "title": "Bytes read in a second",
+  "examples": [
+   "50M"
+  ]
+ },
+ {
+  "key": "limits.io[].write",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "a size from 4K on, such as 50M",
+  "title": "Bytes written in a second",
+  "examples": [
+   "10M"
+  ]
+ },
+ {
+  "key": "limits.io[].read-iops",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 10000000",
+  "title": "Read operations in a second",
+  "examples": [
+   1000
+  ]
+ },
+ {
+  "key": "limits.io[].write-iops",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 10000000",
+  "title": "Write operations in a second",
+  "examples": [
+   200
+  ]
+ },
+ {
+  "key": "limits.memory-lock",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "a size such as 64K, or infinity",
+  "title": "Locked memory",
+  "description": "RLIMIT_MEMLOCK: what one process may keep from being swapped out. 64K is what the kernel gives by itself.",
+  "default": "64K",
+  "examples": [
+   "64K",
+   "infinity"
+  ]
+ },
+ {
+  "key": "limits.core",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "a size such as 0 or 512M, or infinity",
+  "title": "Size of a core dump",
+  "description": "RLIMIT_CORE. None by default: it holds all that the program had in memory, and a program that crashes again and again fills the disk of the host.",
+  "default": 0,
+  "examples": [
+   0,
+   "512M"
+  ]
+ },
+ {
+  "key": "limits.log",
+  "types": [
+   "object"
+  ],
+  "expected": "a map",
+  "title": "Log rate",
+  "description": "What the program may write to the journal; journald drops what is more, and says how much that was. It lets up to six times as much through on a disk with much room (journald.conf(5), RateLimitBurst=)."
+ },
+ {
+  "key": "limits.log.messages",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 1000000",
+  "title": "Messages",
+  "description": "2000 in ten seconds hold a line for every request of a busy server, and a flood of them does not push all else out of the journal.",
+  "default": 2000
+ },
+ {
+  "key": "limits.log.within",
+  "types": [
+   "string",
+   "number"
+  ],
+  "expected": "a duration from 1s to 1h, such as 10s",
+  "title": "Within",
+  "default": "10s"
  },
  {
   "key": "health",

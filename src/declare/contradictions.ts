@@ -16,6 +16,7 @@ export function findContradictions(declaration: Declaration, origins: Origins, b
   finder.checkListen(declaration.listen);
   finder.checkCapabilities(declaration.capabilities);
   finder.checkLimits(declaration.limits);
+  finder.checkIo(declaration.limits.io);
   finder.checkBackoff(declaration.recovery.backoff);
   return finder.found;
 }
@@ -76,6 +77,22 @@ class Finder {
     if (memoryHigh.bytes <= memory.bytes) return;
     const sizes = `'limits.memory-high' is ${formatBytes(memoryHigh.bytes)}, more than 'limits.memory', which is ${formatBytes(memory.bytes)}`;
     this.#conflict('limits.memory-high', sizes, 'limits.memory');
+  }
+
+  checkIo(io: Declaration['limits']['io']): void {
+    if (this.#isBroken('limits.io')) return;
+    io.forEach(({ path, ...rates }, index) => {
+      const key = `limits.io[${index}]`;
+      const first = io.findIndex((other) => other.path === path);
+      if (first < index) this.#conflict(`${key}.path`, `'${path}' has limits twice`, `limits.io[${first}].path`);
+      if (Object.values(rates).every((rate) => rate === 'infinity'))
+        this.#add(
+          'BH105',
+          `${key}.path`,
+          `'${key}' limits nothing`,
+          "add 'read', 'write', 'read-iops' or 'write-iops'",
+        );
+    });
   }
 
   checkBackoff({ initialMs, maxMs }: Declaration['recovery']['backoff']): void {

@@ -1,4 +1,4 @@
-import type { Declaration, Listen, Origin, Origins } from './declaration.ts';
+import type { Declaration, IoLimit, Listen, Origin, Origins } from './declaration.ts';
 import { keyFacts } from './keys.ts';
 import { BUILT_IN } from './place.ts';
 import type { MapNode, ScalarNode, TreeNode } from './tree.ts';
@@ -6,10 +6,14 @@ import {
   type Reading,
   readBackoff,
   readCpu,
+  readIoPath,
   readJitter,
+  readLogTime,
   readLongTime,
   readMemory,
   readMode,
+  readRate,
+  readResource,
   readSocketPath,
   readStartTimeout,
   readStopTimeout,
@@ -51,6 +55,11 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
       cpuWeight: number('limits.cpu-weight'),
       tasks: read('limits.tasks', readTasks),
       files: number('limits.files'),
+      ioWeight: number('limits.io-weight'),
+      io: source.list('limits.io').map((item, index) => toIoLimit(source, item, index)),
+      memoryLock: read('limits.memory-lock', readResource),
+      core: read('limits.core', readResource),
+      log: { messages: number('limits.log.messages'), withinMs: read('limits.log.within', readLogTime) },
     },
     health: {
       ready: text('health.ready') === 'notify' ? 'notify' : 'exec',
@@ -135,6 +144,29 @@ function toListen(source: Source, item: TreeNode, index: number): Listen {
   const path = must('listen[].unix', readSocketPath(text('unix')));
   const mode = must('listen[].mode', readMode(text('mode')));
   return { kind: 'unix', path, name: named(socketName(path)), backlog, mode, user: text('user'), group: text('group') };
+}
+
+function toIoLimit(source: Source, item: TreeNode, index: number): IoLimit {
+  const text = (name: string): string | undefined => {
+    const node = item.kind === 'map' ? item.entries.get(name)?.value : undefined;
+    if (node !== undefined) source.note(`limits.io[${index}].${name}`, node);
+    return node === undefined ? undefined : sourceOf(node);
+  };
+  const bytes = (name: string): number | 'infinity' => {
+    const rate = text(name);
+    return rate === undefined ? 'infinity' : must(`limits.io[].${name}`, readRate(rate));
+  };
+  const operations = (name: string): number | 'infinity' => {
+    const rate = text(name);
+    return rate === undefined ? 'infinity' : Number(rate);
+  };
+  return {
+    path: must('limits.io[].path', readIoPath(text('path') ?? '')),
+    read: bytes('read'),
+    write: bytes('write'),
+    readIops: operations('read-iops'),
+    writeIops: operations('write-iops'),
+  };
 }
 
 /** The file's name without '.sock', in the characters that LISTEN_FDNAMES allows. */

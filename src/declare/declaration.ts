@@ -32,6 +32,13 @@ export interface Declaration {
     readonly tasks: number | 'infinity';
     /** Open files (RLIMIT_NOFILE). */
     readonly files: number;
+    readonly ioWeight: number;
+    readonly io: readonly IoLimit[];
+    /** Bytes of RLIMIT_MEMLOCK. */
+    readonly memoryLock: number | 'infinity';
+    /** Bytes of RLIMIT_CORE. */
+    readonly core: number | 'infinity';
+    readonly log: { readonly messages: number; readonly withinMs: number };
   };
   readonly health: { readonly ready: 'exec' | 'notify'; readonly startTimeoutMs: number };
   readonly stop: { readonly signal: string; readonly timeoutMs: number };
@@ -52,6 +59,17 @@ export interface Declaration {
 
 /** A limit in bytes, as a share of something (0 to 100), or none. */
 export type Limit = { readonly bytes: number } | { readonly percent: number } | 'infinity';
+
+/** What may pass to and from the disk that the path is on, in a second. */
+export interface IoLimit {
+  readonly path: string;
+  /** Bytes. */
+  readonly read: number | 'infinity';
+  readonly write: number | 'infinity';
+  /** Operations. */
+  readonly readIops: number | 'infinity';
+  readonly writeIops: number | 'infinity';
+}
 
 export type Listen = TcpListen | UnixListen;
 

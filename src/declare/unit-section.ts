@@ -21,6 +21,7 @@ export const UNIT_SECTION = 'X-Plugin';
  * - `environment=` takes one or more `NAME=value` words, and adds;
  * - `listen=tcp:ADDRESS:PORT` or `listen=unix:/PATH` adds a socket; `name=`, `backlog=`, `mode=`, `user=` and `group=`
  *   may follow as words;
+ * - `limits.io=/PATH read=50M write=10M` adds limits for a disk; the words after the path are the keys of YAML;
  * - an empty value takes back what was said before, in YAML files and templates, too; the default holds again;
  * - everything else is the text after '=', without quotes. Specifiers (%i) and variables are not expanded.
  */
@@ -71,6 +72,7 @@ class SectionReader {
       return;
     }
     if (key === 'listen') this.#addSocket(assignment);
+    else if (key === 'limits.io') this.#addDisk(assignment);
     else if (key === 'environment') this.#addVariables(assignment);
     else if (facts.types.includes('array')) this.#addWords(assignment);
     else this.#put(key, keyPlace, scalar(value, placeAt(0), facts.types));
@@ -157,6 +159,27 @@ class SectionReader {
     this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...this.#itemsOf(key), socket] });
   }
 
+  #addDisk(assignment: Assignment): void {
+    const { key, keyPlace, placeAt } = assignment;
+    const [path, ...words] = this.#split(assignment) ?? [];
+    if (path === undefined) return;
+    const disk = mapNode(placeAt(0));
+    const pathPlace = placeAt(path.offset);
+    disk.entries.set('path', { keyPlace: pathPlace, value: scalar(path.text, pathPlace, ['string']) });
+    for (const { text, offset } of words) {
+      const [, name = '', rest = ''] = /^([a-z-]+)=(.*)$/s.exec(text) ?? [];
+      const place = placeAt(offset);
+      if (name === '' || name === 'path')
+        this.add('BH104', place, `${quoteValue(text)} is not of the form 'key=value'`);
+      else {
+        const types = keyFacts(`limits.io[].${name}`)?.types ?? ['string'];
+        const inner = { ...place, column: place.column + name.length + 1 };
+        disk.entries.set(name, { keyPlace: place, value: scalar(rest, inner, types) });
+      }
+    }
+    this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...this.#itemsOf(key), disk] });
+  }
+
   #split({ key, value, placeAt }: Assignment): readonly Word[] | undefined {
     const words = splitWords(value);
     if (Array.isArray(words)) return words;
@@ -167,7 +190,8 @@ class SectionReader {
   }
 
   #itemsOf(key: string): readonly TreeNode[] {
-    const present = this.root?.entries.get(key)?.value;
+    let present: TreeNode | undefined = this.root;
+    for (const name of key.split('.')) present = present?.kind === 'map' ? present.entries.get(name)?.value : undefined;
     return present?.kind === 'list' ? present.items : [];
   }
 

@@ -65,6 +65,20 @@ export function readTasks(text: string): Reading<number | 'infinity'> {
   return count >= 1 && count <= 4_194_304 ? { value: count } : WRONG;
 }
 
+/** Bytes of a resource limit of setrlimit(2). */
+export function readResource(text: string): Reading<number | 'infinity'> {
+  if (text === 'infinity') return { value: 'infinity' };
+  const bytes = parseBytes(text);
+  return bytes === undefined ? { ...WRONG, ...sizeHint(text) } : { value: bytes };
+}
+
+/** Bytes in a second; below a page nothing would ever pass. */
+export function readRate(text: string): Reading<number> {
+  const bytes = parseBytes(text);
+  if (bytes === undefined) return { ...WRONG, ...sizeHint(text) };
+  return bytes >= 4096 ? { value: bytes } : { refused: 'the least is 4K' };
+}
+
 /** A share from 0 to 1, written as a percentage. */
 export function readJitter(text: string): Reading<number> {
   const percent = percentOf(text);
@@ -85,6 +99,7 @@ export const readStartTimeout = duration(SECOND, HOUR);
 export const readStopTimeout = duration(0, HOUR);
 export const readBackoff = duration(10, HOUR);
 export const readLongTime = duration(SECOND, DAY);
+export const readLogTime = duration(SECOND, HOUR);
 
 /** Permission bits; digits are octal, as chmod(1) takes them. */
 export function readMode(text: string): Reading<number> {
@@ -115,6 +130,11 @@ export function readSocketPath(text: string): Reading<string> {
 export function readRoot(text: string): Reading<string> {
   if (text === 'host') return { value: text };
   return readPath(text);
+}
+
+/** A path whose disk is meant: the root directory, too. */
+export function readIoPath(text: string): Reading<string> {
+  return text === '/' ? { value: text } : readPath(text);
 }
 
 /** An absolute path in its plain form, below '/'. */
@@ -168,6 +188,12 @@ export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['limits.swap', readSwap],
   ['limits.cpu', readCpu],
   ['limits.tasks', readTasks],
+  ['limits.io[].path', readIoPath],
+  ['limits.io[].read', readRate],
+  ['limits.io[].write', readRate],
+  ['limits.memory-lock', readResource],
+  ['limits.core', readResource],
+  ['limits.log.within', readLogTime],
   ['health.start-timeout', readStartTimeout],
   ['stop.timeout', readStopTimeout],
   ['recovery.backoff.initial', readBackoff],

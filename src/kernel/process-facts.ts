@@ -51,8 +51,12 @@ function lookAt(pid: number, budgets: Budgets): ProcessFacts | undefined {
   const status = statusFields(readFileSync(`/proc/${pid}/status`, 'utf8'));
   if (isEnded(status)) return undefined;
   const credentials = credentialsOf(pid, budgets.tasks);
-  const openFiles = parseLimit(readFileSync(`/proc/${pid}/limits`, 'utf8'), 'Max open files');
-  if (credentials.length === 0 || openFiles === undefined) return undefined;
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+  const openFiles = parseLimit(limits, 'Max open files');
+  const memoryLock = parseLimit(limits, 'Max locked memory');
+  const coreSize = parseLimit(limits, 'Max core file size');
+  if (credentials.length === 0 || openFiles === undefined || memoryLock === undefined || coreSize === undefined)
+    return undefined;
   const facts = {
     pid,
     parent: Number(status.get('PPid')),
@@ -65,6 +69,8 @@ function lookAt(pid: number, budgets: Budgets): ProcessFacts | undefined {
     gidMap: parseMap(readFileSync(`/proc/${pid}/gid_map`, 'utf8')),
     oomScoreAdj: Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8')),
     openFiles,
+    memoryLock,
+    coreSize,
     environment: readFileSync(`/proc/${pid}/environ`, 'utf8')
       .split('\0')
       .filter((variable) => variable !== ''),

@@ -5,6 +5,7 @@ import { LIMIT_FILES } from '../audit/judge-unit.ts';
 import { parseInterfaces, parseMounts } from '../audit/proc-text.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { CGROUP_ROOT, processesIn, readProc } from './cgroup.ts';
+import { diskOf } from './disk.ts';
 import { type HostProcesses, sharing } from './host-processes.ts';
 import { Budget, type Budgets, fileIdentity, namespacesOf, processFacts } from './process-facts.ts';
 import { inodeOf, socketOrigins } from './socket-origins.ts';
@@ -80,7 +81,8 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     guardedPipes: new Set(
       [init, nspawn].flatMap(({ descriptors }) => descriptors.map((each) => each.target)).filter(isPipe),
     ),
-    cgroupFiles: Object.fromEntries(LIMIT_FILES.map((file) => [file, fileText(`${CGROUP_ROOT}${cgroup}/${file}`)])),
+    cgroupFiles: limitFiles(cgroup),
+    disks: new Map(plan.limits.io.map(({ path }) => [path, diskOf(path)])),
   };
 
   /** What is shared with the host is a finding of its own, and not a reason to read all of the host's processes. */
@@ -91,6 +93,11 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
       kinds.map(([kind, own]) => [kind, own === theirs[kind] ? '' : own]),
     ) as ProcessFacts['namespaces'];
   }
+}
+
+/** The files of a cgroup that say which limits are in force, trimmed; null for one that is not there. */
+export function limitFiles(cgroup: string): Record<string, string | null> {
+  return Object.fromEntries(LIMIT_FILES.map((file) => [file, fileText(`${CGROUP_ROOT}${cgroup}/${file}`)]));
 }
 
 /** nspawn hands its own standard streams on. */

@@ -37,6 +37,8 @@ export function initCommand(
     `--ready=${declaration.health.ready}`,
     `--stop-signal=${signalNumber(declaration.stop.signal)}`,
     `--nofile=${declaration.limits.files}`,
+    `--memory-lock=${declaration.limits.memoryLock}`,
+    `--core=${declaration.limits.core}`,
     ...declaration.capabilities.map((name) => `--cap=${name}`),
     '--',
     programInside(declaration),

@@ -45,7 +45,7 @@ export function nspawnCommand(plan: Omit<SandboxPlan, 'command'>, paths: HostPat
 
 function nspawnOptions(plan: Omit<SandboxPlan, 'command'>): string[] {
   const kept = new Set([...INIT_CAPABILITIES, ...plan.capabilities]);
-  const { files } = plan.limits;
+  const { files, memoryLock, core } = plan.limits;
   return [
     '--quiet',
     '--settings=no',
@@ -63,6 +63,8 @@ function nspawnOptions(plan: Omit<SandboxPlan, 'command'>): string[] {
     `--drop-capability=${NSPAWN_CAPABILITIES.filter((name) => !kept.has(name)).join(',')}`,
     // nspawn resets the limits to the kernel's defaults, and init could not raise the hard one again.
     `--rlimit=NOFILE=${files}:${files}`,
+    `--rlimit=MEMLOCK=${memoryLock}:${memoryLock}`,
+    `--rlimit=CORE=${core}:${core}`,
     '--resolv-conf=off',
     '--timezone=off',
     '--link-journal=no',

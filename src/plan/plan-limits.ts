@@ -14,7 +14,12 @@ export function planLimits(limits: Declaration['limits'], memoryTotal: number): 
     cpuQuotaPerSecUsec: limits.cpu === 'infinity' ? 'infinity' : Math.round(limits.cpu * 10_000),
     cpuWeight: limits.cpuWeight,
     tasksMax: limits.tasks,
+    ioWeight: limits.ioWeight,
+    io: limits.io,
     files: limits.files,
+    memoryLock: limits.memoryLock,
+    core: limits.core,
+    log: limits.log,
   };
 }
 

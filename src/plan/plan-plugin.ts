@@ -6,6 +6,7 @@ import { BUILT_IN, otherPlace } from '../declare/place.ts';
 import { digestText } from './digest.ts';
 import { anchorUnitName, pluginSliceName } from './identity.ts';
 import { listenerKey } from './listener-key.ts';
+import { fixedLimits, liveLimitsDigest } from './live-limits.ts';
 import type { HostFacts, HostPaths, PluginPlan } from './plan.ts';
 import { planLimits } from './plan-limits.ts';
 import { planSandbox } from './plan-sandbox.ts';
@@ -27,6 +28,7 @@ export function requiredPaths(declaration: Declaration, paths: HostPaths): strin
   if (version !== undefined) wanted.add(versionDirectory(name, version, paths));
   const program = programOnHost(declaration, paths);
   if (program !== undefined) wanted.add(program);
+  for (const { path } of declaration.limits.io) wanted.add(path);
   if (view.root !== 'host') {
     wanted.add(view.root);
     for (const directory of rootDirectories(declaration)) wanted.add(`${view.root}${directory}`);
@@ -40,6 +42,7 @@ export function planPlugin(declaration: Declaration, origins: Origins, host: Hos
   checkHost(host, problems);
   checkFiles(declaration, host, problems);
   checkSeccomp(declaration, host, problems);
+  checkDisks(declaration, host, problems);
   const limits = planLimits(declaration.limits, host.memoryTotal);
   const { memoryHigh, memoryMax } = limits;
   if (memoryHigh !== 'infinity' && memoryMax !== 'infinity' && memoryHigh > memoryMax) {
@@ -63,13 +66,18 @@ export function planPlugin(declaration: Declaration, origins: Origins, host: Hos
     seccomp: declaration.seccomp,
     limits,
     digest: '',
+    limitsDigest: liveLimitsDigest(limits),
   };
   return { plan: { ...undigested, digest: digestOf(undigested, host.paths) }, problems: [] };
 }
 
-/** Digest over one sandbox with a fixed identity: whatever a sandbox is made of counts, and nothing else does. */
+/**
+ * Digest over one sandbox with a fixed identity: whatever a sandbox is made of counts, and nothing else does; nor do
+ * the limits that can be set on it while it runs.
+ */
 function digestOf(plan: PluginPlan, paths: HostPaths): string {
-  return digestText(JSON.stringify(planSandbox(plan, { slot: 'a', generation: 0, uidBase: 0 }, paths)));
+  const sandbox = planSandbox(plan, { slot: 'a', generation: 0, uidBase: 0 }, paths);
+  return digestText(JSON.stringify({ ...sandbox, limits: fixedLimits(plan.limits) }));
 }
 
 function checkHost(host: HostFacts, problems: PlanProblems): void {
@@ -91,6 +99,14 @@ function checkSeccomp({ seccomp }: Declaration, host: HostFacts, problems: PlanP
     `there is no seccomp profile '${seccomp}'`,
     known === '' ? undefined : `there are ${known}`,
   );
+}
+
+/** systemd would set no limit and say so in its own journal only. */
+function checkDisks({ limits }: Declaration, host: HostFacts, problems: PlanProblems): void {
+  limits.io.forEach(({ path }, index) => {
+    if ((host.files.get(path) ?? 'missing') !== 'missing') return;
+    problems.add('BH203', `limits.io[${index}].path`, `there is no '${path}', so no disk to limit`);
+  });
 }
 
 function checkFiles(declaration: Declaration, host: HostFacts, problems: PlanProblems): void {

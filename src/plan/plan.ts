@@ -1,4 +1,4 @@
-import type { Declaration, Listen, Origins } from '../declare/declaration.ts';
+import type { Declaration, IoLimit, Listen, Origins } from '../declare/declaration.ts';
 
 /** What the plan needs to know of the host; gathered by the doors, so that planning itself stays pure. */
 export interface HostFacts {
@@ -46,6 +46,8 @@ export interface PluginPlan {
   readonly limits: PlannedLimits;
   /** 16 hex digits over all that a sandbox is made of; a running sandbox with another digest is outdated. */
   readonly digest: string;
+  /** The same over the limits that can be set on what runs (`live-limits.ts`), which `digest` leaves out. */
+  readonly limitsDigest: string;
 }
 
 export interface PlannedListener {
@@ -66,7 +68,14 @@ export interface PlannedLimits {
   readonly cpuQuotaPerSecUsec: number | 'infinity';
   readonly cpuWeight: number;
   readonly tasksMax: number | 'infinity';
+  readonly ioWeight: number;
+  readonly io: readonly IoLimit[];
+  /** Limits of each process (setrlimit(2)): open files, bytes of locked memory, bytes of a core dump. */
   readonly files: number;
+  readonly memoryLock: number | 'infinity';
+  readonly core: number | 'infinity';
+  /** Messages to the journal that are let through in a time. */
+  readonly log: { readonly messages: number; readonly withinMs: number };
 }
 
 /** What tells one sandbox from the next. */

@@ -24,6 +24,8 @@ export interface SandboxRecord {
   readonly listeners: readonly string[];
   /** SHA-256 of the filter that the launcher was handed; absent before, and in records of versions that had none. */
   readonly filter?: string;
+  /** Digest of the limits that were set last (`PluginPlan.limitsDigest`); absent in records of versions that had none. */
+  readonly limits?: string;
 }
 
 /** The records of all sandboxes, as files below one directory. */
@@ -76,7 +78,7 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
       Array.isArray(record.listeners) &&
       record.listeners.every(isText) &&
-      (record.filter === undefined || isText(record.filter));
+      [record.filter, record.limits].every((digest) => digest === undefined || isText(digest));
     return whole ? record : undefined;
   } catch {
     return undefined;

@@ -72,6 +72,12 @@ export class Sandbox implements Owned {
     return this.#record;
   }
 
+  /** The unit got the limits with this digest; returns the record with it. */
+  noteLimits(digest: string): SandboxRecord {
+    this.#record = { ...this.#record, limits: digest };
+    return this.#record;
+  }
+
   /** Reads reports from this descriptor, which is taken over; the one before is closed. */
   listen(readEnd: number): void {
     if (this.#pipe !== undefined) this.#owner.drop(this.#pipe);

@@ -6,6 +6,8 @@ import { pipe } from '../kernel/native.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import type { HostPaths, PluginPlan, SlotName } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
+import { liveProperties } from '../unit/live-properties.ts';
+import type { BusProperty } from '../unit/properties.ts';
 import type { TransientUnit } from '../unit/transient-unit.ts';
 import { transientUnit } from '../unit/transient-unit.ts';
 import type { FilterCache } from './filter-cache.ts';
@@ -18,6 +20,8 @@ import type { UidRanges } from './uid-ranges.ts';
 export interface UnitControl {
   /** Starts a transient unit and waits for its job; throws BH506 when the job fails, BH504 when it is refused. */
   startTransient(unit: TransientUnit, timeoutMs: number): Promise<void>;
+  /** Changes limits of a living unit until it ends; throws BH504 when one is refused. */
+  setLimits(unit: string, properties: readonly BusProperty[]): Promise<void>;
   /** Asks for the stop without waiting for it; throws BH504 with NoSuchUnit when there is none. */
   stop(unit: string): Promise<void>;
 }
@@ -101,6 +105,7 @@ export class Sandboxes {
       startTimeoutMs: sandboxPlan.startTimeoutMs,
       stopTimeoutMs: sandboxPlan.stopTimeoutMs,
       listeners: plan.listeners.map(({ key }) => key),
+      limits: plan.limitsDigest,
     };
     try {
       records.write(record);
@@ -153,6 +158,16 @@ export class Sandboxes {
     } catch (error) {
       this.#stopRefused(unit, asFailure(error));
     }
+  }
+
+  /**
+   * Gives a living sandbox the plan's limits. Its record says so only afterwards: a supervisor that is killed in between
+   * leaves one that the next finds to differ from the plan in force.
+   */
+  async limit(unit: string, plan: PluginPlan): Promise<void> {
+    const sandbox = this.#known(unit);
+    await this.#parts.units.setLimits(unit, liveProperties(plan.limits));
+    if (this.#sandboxes.get(unit) === sandbox) this.#parts.records.write(sandbox.noteLimits(plan.limitsDigest));
   }
 
   /** The payload is dead: makes sure that the rest goes, too. */

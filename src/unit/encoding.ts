@@ -17,6 +17,12 @@ export type Command = readonly string[];
 
 const oneLine = (value: string) => [escapeSpecifiers(value)];
 
+/** What may pass to or from a disk in a second; the path is the disk, or anything that is on it. */
+export interface DiskRate {
+  readonly path: string;
+  readonly rate: number;
+}
+
 /** Free text and words of a fixed vocabulary. */
 export const TEXT: Encoding<string> = { signature: 's', bus: (value) => value, text: oneLine };
 
@@ -33,6 +39,23 @@ export const BYTES: Encoding<Amount> = {
   signature: 't',
   bus: (value) => value,
   text: (value) => [value === 'infinity' ? value : exactBytes(value)],
+};
+
+/** A 32-bit number. */
+export const SMALL_COUNT: Encoding<number> = {
+  signature: 'u',
+  bus: (value) => value,
+  text: (value) => [String(value)],
+};
+
+/**
+ * Limits by disk. What is sent goes on top of what the unit has; only an empty list takes all of it back
+ * (`changesOf` in live-limits.ts).
+ */
+export const DISK_RATES: Encoding<readonly DiskRate[]> = {
+  signature: 'a(st)',
+  bus: (value) => value.map(({ path, rate }) => [path, rate]),
+  text: (value) => value.map(({ path, rate }) => `${escapeSpecifiers(quoteWord(path))} ${exactBytes(rate)}`),
 };
 
 /** Milliseconds here, microseconds for systemd. */

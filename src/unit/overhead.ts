@@ -1,4 +1,6 @@
+import type { IoLimit } from '../declare/declaration.ts';
 import type { PlannedLimits } from '../plan/plan.ts';
+import type { DiskRate } from './encoding.ts';
 import type { Settings } from './properties.ts';
 
 /**
@@ -22,7 +24,7 @@ export function unitLimits(limits: PlannedLimits): PlannedLimits {
   };
 }
 
-/** Limits as settings of a unit, by plan field. */
+/** Limits of groups of processes as settings of a unit or slice, by plan field. */
 export function limitSettings(limits: PlannedLimits): Settings {
   return {
     memoryMax: limits.memoryMax,
@@ -31,7 +33,16 @@ export function limitSettings(limits: PlannedLimits): Settings {
     cpuQuota: limits.cpuQuotaPerSecUsec,
     cpuWeight: limits.cpuWeight,
     tasksMax: limits.tasksMax,
+    ioWeight: limits.ioWeight,
+    ioRead: diskRates(limits.io, 'read'),
+    ioWrite: diskRates(limits.io, 'write'),
+    ioReadIops: diskRates(limits.io, 'readIops'),
+    ioWriteIops: diskRates(limits.io, 'writeIops'),
   };
+}
+
+function diskRates(io: readonly IoLimit[], kind: Exclude<keyof IoLimit, 'path'>): DiskRate[] {
+  return io.flatMap(({ path, [kind]: rate }) => (rate === 'infinity' ? [] : [{ path, rate }]));
 }
 
 /**
@@ -48,6 +59,13 @@ export function sliceLimits(limits: PlannedLimits, size: number): PlannedLimits 
     swapMax: times(unit.swapMax, count),
     cpuQuotaPerSecUsec: times(unit.cpuQuotaPerSecUsec, count),
     tasksMax: times(unit.tasksMax, count),
+    io: unit.io.map(({ path, read, write, readIops, writeIops }) => ({
+      path,
+      read: times(read, count),
+      write: times(write, count),
+      readIops: times(readIops, count),
+      writeIops: times(writeIops, count),
+    })),
   };
 }
 

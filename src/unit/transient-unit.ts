@@ -49,6 +49,10 @@ export function sandboxSettings(plan: SandboxPlan): Settings {
     // The kernel kills the payload only (init raised its score); systemd must not kill nspawn after it.
     oomPolicy: 'continue',
     files: plan.limits.files,
+    memoryLock: plan.limits.memoryLock,
+    core: plan.limits.core,
+    logInterval: plan.limits.log.withinMs,
+    logBurst: plan.limits.log.messages,
     standardInput: 'null',
     standardOutput: 'journal',
     standardError: 'journal',

@@ -151,6 +151,8 @@ describe('plugin-init', function () {
           '--env=WITH=a=b c',
           '--chdir=/usr',
           '--nofile=333',
+          '--memory-lock=65536',
+          '--core=0',
         ],
         descriptors: [one, two, stray],
         filter: compileFilter(place.path, 'native'),
@@ -174,6 +176,8 @@ describe('plugin-init', function () {
       );
       assert.deepEqual(fds?.slice(3), ['3 open socket:', '4 open socket:']);
       assert.deepEqual(state.get('nofile'), ['333 333']);
+      assert.deepEqual(state.get('memlock'), ['65536 65536']);
+      assert.deepEqual(state.get('core'), ['0 0']);
       assert.deepEqual(state.get('cwd'), ['/usr']);
       assert.deepEqual(state.get('oom'), ['1000']);
       assert.deepEqual(state.get('ids'), [`${pid} 1`]);
@@ -271,6 +275,14 @@ describe('plugin-init', function () {
       { step: 'notify', errno: 98, given: { options: ['--ready=notify'], before: 'touch /run/notify' } },
       { step: 'oom-score', errno: 2, given: { before: 'mount -t tmpfs tmpfs /proc' } },
       { step: 'limits', errno: 1, given: { options: ['--nofile=1000'], before: 'ulimit -n 500; drop=sys_resource' } },
+      { step: 'limits', errno: 1, given: { options: ['--core=1'], before: 'ulimit -c 0; drop=sys_resource' } },
+      {
+        step: 'limits',
+        errno: 1,
+        given: { options: ['--memory-lock=infinity'], before: 'ulimit -l 64; drop=sys_resource' },
+      },
+      { step: 'options', error: /'--core'/, given: { options: ['--core=-1'] } },
+      { step: 'options', error: /'--memory-lock'/, given: { options: ['--memory-lock=64K'] } },
       { step: 'init-privileges', errno: 1, given: { before: 'drop=setpcap' } },
       { step: 'groups', errno: 1, given: { before: 'drop=setgid' } },
       { step: 'uid', errno: 1, given: { before: 'drop=setuid' } },

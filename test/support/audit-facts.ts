@@ -110,7 +110,10 @@ export function healthySandbox(): Healthy {
         'cpu.max': '50000 100000',
         'cpu.weight': '100',
         'pids.max': '53',
+        'io.weight': 'default 100',
+        'io.max': '',
       },
+      disks: new Map(),
     },
   };
 }
@@ -149,6 +152,8 @@ function process(plan: SandboxPlan, fields: Partial<ProcessFacts>): ProcessFacts
     gidMap: `0 ${BASE} 65536`,
     oomScoreAdj: 1000,
     openFiles: [1024, 1024],
+    memoryLock: [65_536, 65_536],
+    coreSize: [0, 0],
     environment: [],
     descriptors: [
       descriptor(0, '/dev/null', { mount: 3, device: '1:3' }),

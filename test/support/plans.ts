@@ -5,6 +5,8 @@ import type { PluginPlan } from '../../src/plan/plan.ts';
 export interface PlanWishes {
   readonly size?: number;
   readonly digest?: string;
+  readonly limitsDigest?: string;
+  readonly limits?: Partial<PluginPlan['limits']>;
   readonly restarts?: number;
   readonly withinMs?: number;
   readonly resetMs?: number;
@@ -32,6 +34,11 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
       cpuWeight: 100,
       tasks: 50,
       files: 1024,
+      ioWeight: 100,
+      io: [],
+      memoryLock: 65_536,
+      core: 0,
+      log: { messages: 2000, withinMs: 10_000 },
     },
     health: { ready: 'exec', startTimeoutMs: 30_000 },
     stop: { signal: 'SIGTERM', timeoutMs: 30_000 },
@@ -58,7 +65,14 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
       cpuWeight: 100,
       tasksMax: 50,
       files: 1024,
+      ioWeight: 100,
+      io: [],
+      memoryLock: 65_536,
+      core: 0,
+      log: { messages: 2000, withinMs: 10_000 },
+      ...wishes.limits,
     },
     digest: wishes.digest ?? 'd1',
+    limitsDigest: wishes.limitsDigest ?? 'l1',
   };
 }

@@ -171,6 +171,80 @@ describe('decide', () => {
     );
   });
 
+  describe('limits that can be set on what runs', () => {
+    const limitOrders = (machine: SimulatedMachine) => machine.limited.splice(0);
+
+    /** Two ready sandboxes, and a declaration with other limits that was just read again. */
+    function reloaded(): SimulatedMachine {
+      const machine = new SimulatedMachine(examplePlan()).started();
+      machine.observe({ kind: 'declared', plan: examplePlan({ limitsDigest: 'l2' }) });
+      return machine;
+    }
+
+    it('are set on each sandbox once, and nothing is replaced', () => {
+      const machine = reloaded();
+      assert.deepEqual(limitOrders(machine), [A1, A2]);
+      machine.observe({ kind: 'woke' });
+      assert.deepEqual(limitOrders(machine), [], 'while they are being set');
+      for (const unit of [A1, A2]) machine.observe({ kind: 'limited', unit, limits: 'l2' });
+      machine.observe({ kind: 'woke' });
+      assert.deepEqual(limitOrders(machine), []);
+      assert.deepEqual(machine.everStarted, [A1, A2]);
+    });
+
+    it('wait for a sandbox that starts yet', () => {
+      const machine = new SimulatedMachine(examplePlan({ size: 1 }));
+      machine.observe({ kind: 'wanted', invocation: 'i1', automatic: false });
+      machine.observe({ kind: 'declared', plan: examplePlan({ size: 1, limitsDigest: 'l2' }) });
+      assert.deepEqual(limitOrders(machine), []);
+      machine.observe({ kind: 'became-ready', unit: A1 });
+      assert.deepEqual(limitOrders(machine), [A1]);
+    });
+
+    it('are set again when the declaration changed once more meanwhile', () => {
+      const machine = reloaded();
+      limitOrders(machine);
+      machine.observe({ kind: 'declared', plan: examplePlan({ limitsDigest: 'l3' }) });
+      assert.deepEqual(limitOrders(machine), [A1, A2]);
+      machine.observe({ kind: 'limited', unit: A1, limits: 'l2' });
+      assert.deepEqual(limitOrders(machine), [], 'l3 is on its way');
+      machine.observe({ kind: 'limited', unit: A1, limits: 'l3' });
+      assert.equal(machine.state.sandboxes.get(A1)?.limits, 'l3');
+      assert.equal(machine.state.sandboxes.get(A1)?.limiting, undefined);
+    });
+
+    it('that systemd refuses take another sandbox, the new one first', () => {
+      const machine = reloaded();
+      machine.observe({ kind: 'limited', unit: A2, limits: 'l2' });
+      const reason = { code: 'BH504', text: 'no' } as const;
+      machine.observe({ kind: 'limit-refused', unit: A1, limits: 'l2', reason });
+      assert.deepEqual(machine.everStarted.slice(2), ['plugin-hello-a-g3.service']);
+      assert.equal(machine.state.sandboxes.get(A1)?.life, 'ready');
+      machine.observe({ kind: 'became-ready', unit: 'plugin-hello-a-g3.service' });
+      assert.equal(machine.state.sandboxes.get(A1)?.life, 'stopping');
+      assert.equal(machine.state.sandboxes.get(A2)?.life, 'ready');
+    });
+
+    it('are set by the next supervisor when one died between deciding and setting them', () => {
+      const machine = reloaded();
+      const found = [A1, A2].map((unit, index) => ({
+        unit,
+        slot: 'a' as const,
+        generation: index + 1,
+        digest: 'd1',
+        limits: index === 0 ? 'l1' : 'l2',
+        life: 'ready' as const,
+        readyAt: machine.now,
+      }));
+      const next = new SimulatedMachine(examplePlan({ limitsDigest: 'l2' }));
+      next.state = restoreState('hello', remember(machine.state), found);
+      next.observe({ kind: 'wanted', invocation: 'i1', automatic: false });
+      next.observe({ kind: 'resumed' });
+      assert.equal(next.state.sandboxes.get(A1)?.limiting, 'l2');
+      assert.equal(next.state.sandboxes.get(A2)?.limiting, undefined);
+    });
+  });
+
   it('goes on after a restart of the supervisor: the same pool, deaths in the meantime counted once', () => {
     const machine = new SimulatedMachine(examplePlan()).started();
     const found = [A1, A2].map((unit, index) => ({
@@ -178,6 +252,7 @@ describe('decide', () => {
       slot: 'a' as const,
       generation: index + 1,
       digest: 'd1',
+      limits: 'l1',
       life: 'ready' as const,
       readyAt: machine.now,
     }));

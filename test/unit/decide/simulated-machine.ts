@@ -14,6 +14,8 @@ export class SimulatedMachine {
   orders: readonly Order[] = [];
   readonly units = new Set<string>();
   readonly everStarted: string[] = [];
+  /** Units whose limits were ordered to be set. */
+  readonly limited: string[] = [];
   readonly told: string[] = [];
   wakeAt: number | undefined;
   plan: PluginPlan;
@@ -66,6 +68,7 @@ export class SimulatedMachine {
       this.units.add(order.unit);
       this.everStarted.push(order.unit);
     }
+    if (order.kind === 'limit') this.limited.push(order.unit);
     if (order.kind === 'forget') this.units.delete(order.unit);
     if (order.kind === 'wake') this.wakeAt = order.at;
     if (order.kind === 'tell') {

@@ -52,10 +52,25 @@ describe('digest', () => {
       '# a comment\n',
     ];
     for (const more of same) assert.equal(plan(BASE + more).digest, digest, more);
-    const different = [
-      'environment: { A: b }\n',
+    const onWhatRuns = [
       'limits: { tasks: 9 }\n',
       'limits: { memory: 1G }\n',
+      'limits: { memory-high: 1% }\n',
+      'limits: { swap: 1G }\n',
+      'limits: { cpu: 10% }\n',
+      'limits: { cpu-weight: 7 }\n',
+      'limits: { io-weight: 7 }\n',
+      'limits: { io: [{ path: /opt, read: 1M }] }\n',
+    ].map((more) => plan(BASE + more));
+    for (const changed of onWhatRuns) assert.equal(changed.digest, digest);
+    const limits = [plan(BASE), ...onWhatRuns].map(({ limitsDigest }) => limitsDigest);
+    assert.equal(new Set(limits).size, limits.length);
+    const different = [
+      'environment: { A: b }\n',
+      'limits: { files: 99 }\n',
+      'limits: { memory-lock: 1M }\n',
+      'limits: { core: 1G }\n',
+      'limits: { log: { messages: 9 } }\n',
       'listen: [{ tcp: 127.0.0.1:1 }]\n',
       'view: { tmp: 1M }\n',
       'stop: { signal: SIGINT }\n',

@@ -9,7 +9,12 @@ const LIMITS: PlannedLimits = {
   cpuQuotaPerSecUsec: 500_000,
   cpuWeight: 100,
   tasksMax: 8,
+  ioWeight: 100,
+  io: [{ path: '/var/lib', read: 1000, write: 'infinity', readIops: 'infinity', writeIops: 50 }],
   files: 64,
+  memoryLock: 65_536,
+  core: 0,
+  log: { messages: 100, withinMs: 1000 },
 };
 const NONE: PlannedLimits = {
   ...LIMITS,
@@ -18,6 +23,7 @@ const NONE: PlannedLimits = {
   swapMax: 'infinity',
   cpuQuotaPerSecUsec: 'infinity',
   tasksMax: 'infinity',
+  io: [],
 };
 
 describe('overhead', () => {
@@ -35,6 +41,9 @@ describe('overhead', () => {
     assert.equal(slice.tasksMax, 6 * (8 + TASKS_OVERHEAD));
     assert.equal(slice.cpuQuotaPerSecUsec, 3_000_000);
     assert.equal(slice.memoryHigh, 'infinity');
+    assert.deepEqual(slice.io, [
+      { path: '/var/lib', read: 6000, write: 'infinity', readIops: 'infinity', writeIops: 300 },
+    ]);
   });
 
   it('keeps no limit no limit', () => {

@@ -1,0 +1,20 @@
+import type { PlannedLimits } from '../plan/plan.ts';
+import { limitSettings, unitLimits } from './overhead.ts';
+import { type BusProperty, busProperties } from './properties.ts';
+
+/** The limits of a living sandbox's unit, for SetUnitProperties. */
+export function liveProperties(limits: PlannedLimits): BusProperty[] {
+  return anew(busProperties(limitSettings(unitLimits(limits))));
+}
+
+/**
+ * The same properties for a unit that may have other values of them. What is set of a list by disk goes on top of what
+ * there is (org.freedesktop.systemd1(5)), so the list is emptied first; systemd does both in one call, in this order.
+ */
+export function anew(properties: readonly BusProperty[]): BusProperty[] {
+  return properties.flatMap((property) => {
+    const [name, signature] = property;
+    const empty: BusProperty = [name, signature, []];
+    return signature === 'a(st)' ? [empty, property] : [property];
+  });
+}
