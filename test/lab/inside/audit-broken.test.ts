@@ -163,6 +163,8 @@ describe('bulkheadctl audit of a wall that was broken on purpose finds', functio
       seccomp: /'sleep': mode 0$/,
       'oom-score': /'sleep': 0$/,
       'open-files': /'sleep': soft /,
+      'memory-lock': /'sleep': soft /,
+      'core-size': /'sleep': soft /,
       root: /'sleep': has another root directory$/,
       parents: /'sleep': child of \d+, which is not of the sandbox$/,
     });
@@ -177,6 +179,8 @@ describe('bulkheadctl audit of a wall that was broken on purpose finds', functio
       seccomp: /'sleep': mode 0$/,
       'oom-score': /'sleep': 0$/,
       'open-files': /'sleep': soft /,
+      'memory-lock': /'sleep': soft /,
+      'core-size': /'sleep': soft /,
       parents: /'sleep': child of \d+, which is not of the sandbox$/,
       namespaces: /'nsenter': has another/,
       cgroup: /'sleep': is in '(?!.*payload)/,
