@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
     if (!options_parse(&options, argv, wrong, sizeof(wrong))) return fail("options", EINVAL, wrong);
     if ((error = check_descriptors(options.listeners)) < 0) return fail("descriptors", -error, NULL);
 
-    struct sock_fprog filter;
+    struct filter filter;
     if ((error = filter_read(&filter)) < 0) return fail("filter", -error, NULL);
     int signals = supervise_open_signals();
     if (signals < 0) return fail("signals", -signals, NULL);

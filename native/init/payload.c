@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@
     X(GID, "gid")                      \
     X(UID, "uid")                      \
     X(CAPABILITIES, "capabilities")    \
+    X(KEYRING, "keyring")              \
     X(NO_NEW_PRIVS, "no-new-privs")    \
     X(CHDIR, "chdir")                  \
     X(DESCRIPTORS, "descriptors")      \
@@ -79,6 +81,15 @@ static int limit_resources(const struct options *options) {
     return error < 0 ? error : limit(RLIMIT_CORE, options->core);
 }
 
+/*
+ * Whoever started all this may have left keys in the session keyring, which is inherited. Where the kernel has no keyrings,
+ * or a container around the host forbids their use, nobody in here gets at any.
+ */
+static int new_session_keyring(void) {
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0) return 0;
+    return errno == ENOSYS || errno == EPERM || errno == EACCES ? 0 : -errno;
+}
+
 /* Moves the listeners down over report and filter; all else that is open ends with exec. */
 static int place_listeners(size_t listeners) {
     for (size_t i = 0; i < listeners; i++)
@@ -117,15 +128,20 @@ static const char *search_path(const struct options *options) {
     return "";
 }
 
+/* With an argument more than execve(2) has: the filter may ask for the secret in it. */
+static void execute_file(const char *file, char **arguments, char **variables, uint64_t secret) {
+    (void)syscall(SYS_execve, file, arguments, variables, 0L, 0L, secret);
+}
+
 /*
  * Returns only on failure. Uses no system call but execve(2): the filter is in force. As a shell does it, goes
  * on when a directory does not have the program, and tells EACCES rather than ENOENT if it saw both.
  */
-static int execute(const struct options *options, char **variables) {
+static int execute(const struct options *options, char **variables, uint64_t secret) {
     static char file[4096];
     const char *name = options->command[0];
     if (strchr(name, '/') != NULL) {
-        (void)execve(name, options->command, variables);
+        execute_file(name, options->command, variables, secret);
         return -errno;
     }
     int result = -ENOENT;
@@ -134,7 +150,7 @@ static int execute(const struct options *options, char **variables) {
         /* A relative directory, the empty one among them, is not searched. */
         if (directory[0] == '/' && length + 1 + strlen(name) < sizeof(file)) {
             (void)snprintf(file, sizeof(file), "%.*s/%s", (int)length, directory, name);
-            (void)execve(file, options->command, variables);
+            execute_file(file, options->command, variables, secret);
             if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) return -errno;
             if (errno == EACCES) result = -EACCES;
         }
@@ -144,7 +160,7 @@ static int execute(const struct options *options, char **variables) {
     return result;
 }
 
-static struct payload_failure set_up(const struct options *options, const struct sock_fprog *filter, int handover) {
+static struct payload_failure set_up(const struct options *options, const struct filter *filter, int handover) {
     int error;
     char **variables;
 #define STEP(name, expression) \
@@ -161,16 +177,17 @@ static struct payload_failure set_up(const struct options *options, const struct
     STEP(UID, CALL(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)));
     STEP(UID, CALL(setresuid(options->uid, options->uid, options->uid)));
     STEP(CAPABILITIES, capability_limit(options->capabilities, options->capabilities));
+    STEP(KEYRING, new_session_keyring());
     STEP(NO_NEW_PRIVS, CALL(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)));
     STEP(CHDIR, CALL(chdir(options->directory)));
     STEP(DESCRIPTORS, place_listeners(options->listeners));
     STEP(ENVIRONMENT, (variables = environment(options)) == NULL ? -ENOMEM : 0);
     STEP(SECCOMP, filter_load(filter, handover));
-    STEP(EXEC, execute(options, variables));
+    STEP(EXEC, execute(options, variables, filter->secret));
     return (struct payload_failure){STEP_EXEC, ENOEXEC};
 }
 
-int payload_fork(struct payload *payload, const struct options *options, const struct sock_fprog *filter) {
+int payload_fork(struct payload *payload, const struct options *options, const struct filter *filter) {
     int errors[2], gate[2], handover[2];
     if (pipe2(errors, O_CLOEXEC) < 0 || pipe2(gate, O_CLOEXEC) < 0) return -errno;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, handover) < 0) return -errno;

@@ -1,7 +1,7 @@
 #pragma once
-#include <linux/filter.h>
 #include <sys/types.h>
 
+#include "init/filter.h"
 #include "init/options.h"
 
 /* What a child that could not be executed writes into its error pipe. */
@@ -23,7 +23,7 @@ struct payload {
 };
 
 /* Forks the child, which waits at the gate. Returns 0 or -errno. */
-int payload_fork(struct payload *payload, const struct options *options, const struct sock_fprog *filter);
+int payload_fork(struct payload *payload, const struct options *options, const struct filter *filter);
 
 /* Where the payload tells that it is ready (--ready=notify). */
 #define NOTIFY_PATH "/run/notify"

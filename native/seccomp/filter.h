@@ -4,7 +4,7 @@
 #include "seccomp/list.h"
 
 /*
- * Makes a filter of a list: whatever it does not allow kills the whole process, and so does any other
+ * Makes a filter of a list: whatever it does not allow is told to the holder of its listener, and so is any other
  * architecture (32-bit calls, x32). Problems are printed with their place. NULL if there were any.
  */
 scmp_filter_ctx filter_make(struct list *list);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "seccomp/word.h"
 
@@ -49,22 +50,35 @@ static size_t next_word(struct cursor *cursor, const char **word) {
     return length;
 }
 
-static bool parse_values(struct cursor *cursor, struct condition *condition, const char *at, const char *end) {
-    char separator = condition->without ? '|' : ',';
+/* Names between `at` and `end`, joined by '|': all of their bits. */
+static bool parse_bits(struct cursor *cursor, uint64_t *bits, const char *at, const char *end) {
+    *bits = 0;
     while (at <= end) {
-        const char *stop = memchr(at, separator, (size_t)(end - at));
+        const char *stop = memchr(at, '|', (size_t)(end - at));
         if (stop == NULL) stop = end;
         char name[64];
+        uint64_t value;
         size_t length = (size_t)(stop - at);
         (void)snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name) - 1), at);
+        if (length >= sizeof(name) || !word_value(name, &value)) {
+            list_problem(cursor->list, here(cursor, at), "unknown value '%s'", name);
+            return false;
+        }
+        *bits |= value;
+        at = stop + 1;
+    }
+    return true;
+}
+
+static bool parse_values(struct cursor *cursor, struct condition *condition, const char *at, const char *end) {
+    while (at <= end) {
+        const char *stop = condition->without ? NULL : memchr(at, ',', (size_t)(end - at));
+        if (stop == NULL) stop = end;
         if (condition->value_count == MAX_VALUES) {
             list_problem(cursor->list, here(cursor, at), "more than %d values", MAX_VALUES);
             return false;
         }
-        if (length >= sizeof(name) || !word_value(name, &condition->values[condition->value_count++])) {
-            list_problem(cursor->list, here(cursor, at), "unknown value '%s'", name);
-            return false;
-        }
+        if (!parse_bits(cursor, &condition->values[condition->value_count++], at, stop)) return false;
         at = stop + 1;
     }
     return true;
@@ -113,16 +127,7 @@ static bool same(const struct entry *one, const struct entry *other) {
     return true;
 }
 
-/* A call may come several times only with different conditions: else one of the lines would have no effect. */
-static void add(struct cursor *cursor, const struct entry *entry) {
-    struct list *list = cursor->list;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct entry *other = &list->entries[i];
-        if (strcmp(other->name, entry->name) != 0) continue;
-        if (entry->condition_count > 0 && other->condition_count > 0 && !same(entry, other)) continue;
-        list_problem(list, entry->place, "'%s' is already given at %s:%d", entry->name, other->place.file, other->place.line);
-        return;
-    }
+static void append(struct list *list, const struct entry *entry) {
     if (list->count == MAX_ENTRIES) {
         list_problem(list, entry->place, "more than %d calls", MAX_ENTRIES);
         return;
@@ -132,6 +137,23 @@ static void add(struct cursor *cursor, const struct entry *entry) {
         list->entries = checked(reallocarray(list->entries, list->capacity, sizeof(*entry)));
     }
     list->entries[list->count++] = *entry;
+}
+
+/* Lines that can stand beside each other: each has conditions, and other ones. */
+static bool compatible(const struct entry *one, const struct entry *other) {
+    return one->condition_count > 0 && other->condition_count > 0 && !same(one, other);
+}
+
+/* A call may come several times only with different conditions: else one of the lines would have no effect. */
+static void add(struct cursor *cursor, const struct entry *entry) {
+    struct list *list = cursor->list;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct entry *other = &list->entries[i];
+        if (strcmp(other->name, entry->name) != 0 || compatible(entry, other)) continue;
+        list_problem(list, entry->place, "'%s' is already given at %s:%d", entry->name, other->place.file, other->place.line);
+        return;
+    }
+    append(list, entry);
 }
 
 static void parse_call(struct cursor *cursor, const char *word, size_t length) {
@@ -160,7 +182,7 @@ static void parse_include(struct cursor *cursor, int depth) {
     size_t length = next_word(cursor, &word);
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
     if (length == 0 || strspn(word, letters) != length) {
-        list_problem(cursor->list, here(cursor, word), "expected the name of a list in the same directory after 'include'");
+        list_problem(cursor->list, here(cursor, word), "expected the name of a list after 'include'");
         return;
     }
     const char *rest;
@@ -172,6 +194,16 @@ static void parse_include(struct cursor *cursor, int depth) {
     char *path;
     int directory = slash == NULL ? 0 : (int)(slash - cursor->place.file) + 1;
     if (asprintf(&path, "%.*s%.*s.list", directory, cursor->place.file, (int)length, word) < 0) path = checked(NULL);
+    for (size_t i = 0; i < cursor->list->directory_count; i++) {
+        char *found;
+        if (asprintf(&found, "%s/%.*s.list", cursor->list->directories[i], (int)length, word) < 0) found = checked(NULL);
+        if (access(found, F_OK) == 0) {
+            free(path);
+            path = found;
+            break;
+        }
+        free(found);
+    }
     /* The path is kept: entries name it as their place. */
     read_file(cursor->list, path, here(cursor, word), depth + 1);
 }
@@ -211,4 +243,23 @@ static void read_file(struct list *list, const char *file, struct place from, in
 void list_read(struct list *list, const char *file) {
     read_file(list, file, (struct place){file, 1, 1}, 0);
     if (list->count == 0 && list->problems == 0) list_problem(list, (struct place){file, 1, 1}, "no system call is listed");
+}
+
+void list_add(struct list *list, const char *file) {
+    struct list added = {.directories = list->directories, .directory_count = list->directory_count};
+    list_read(&added, file);
+    for (size_t i = 0; i < added.count; i++) {
+        const struct entry *entry = &added.entries[i];
+        size_t kept = 0;
+        for (size_t e = 0; e < list->count; e++) {
+            const struct entry *other = &list->entries[e];
+            if (strcmp(other->name, entry->name) == 0 && !compatible(entry, other)) continue;
+            if (kept != e) list->entries[kept] = *other;
+            kept++;
+        }
+        list->count = kept;
+        append(list, entry);
+    }
+    list->problems += added.problems;
+    free(added.entries);
 }

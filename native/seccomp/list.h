@@ -44,6 +44,9 @@ struct entry {
 struct list {
     struct entry *entries;
     size_t count, capacity;
+    /* Where lists that are included are looked for, before the directory of the list that includes them. */
+    const char **directories;
+    size_t directory_count;
     /* How many problems were printed. */
     int problems;
 };
@@ -53,3 +56,9 @@ __attribute__((format(printf, 3, 4))) void list_problem(struct list *list, struc
 
 /* Reads a list and all that it includes. Problems are printed, all of them, and counted. */
 void list_read(struct list *list, const char *file);
+
+/*
+ * Reads another list and lays it over this one: its lines take the place of those for the same call, but stand beside
+ * them where both have conditions, and not the same ones.
+ */
+void list_add(struct list *list, const char *file);

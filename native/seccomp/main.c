@@ -1,10 +1,13 @@
 /*
  * bulkhead-seccomp: turns a seccomp list into the filter that plugin-init loads.
  *
- *   bulkhead-seccomp compile FILE.list -o OUT.bpf    writes the filter, atomically, mode 0600
- *   bulkhead-seccomp check FILE.list                 says what is wrong with it
- *   bulkhead-seccomp show FILE.list                  lists what it allows, includes resolved
- *   bulkhead-seccomp name NUMBER                     a system call's name, for a number in a trace or log
+ *   bulkhead-seccomp compile FILE.list [OPTION...] -o OUT.bpf    writes the filter, atomically, mode 0600
+ *   bulkhead-seccomp check FILE.list [OPTION...]                 says what is wrong with it
+ *   bulkhead-seccomp show FILE.list [OPTION...]                  lists what it allows, includes resolved
+ *   bulkhead-seccomp name NUMBER                                 a system call's name, for a number in a trace or log
+ *
+ *   --add OTHER.list   lays another list over it; may be given several times, and so may the next
+ *   --include DIR      looks for lists that are included there first
  *
  * Exit status: 0; 1 if the list has problems (each as FILE:LINE:COLUMN: BH603 ...) or cannot be written; 2 usage.
  */
@@ -18,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "seccomp/filter.h"
 #include "seccomp/list.h"
 
@@ -77,6 +81,13 @@ static int compile(scmp_filter_ctx filter, const char *out) {
     return 0;
 }
 
+/* With the secret that init knows, and nothing else. */
+static bool is_for_init(const struct entry *entry) {
+    const struct condition *only = &entry->conditions[0];
+    return entry->condition_count == 1 && only->argument == SECRET_ARGUMENT && !only->narrow && !only->without &&
+           only->value_count == 1 && only->values[0] == SECRET_PLACEHOLDER;
+}
+
 /*
  * What init itself calls under the filter: without it the program would never be executed. A line with a condition
  * does not count, for who knows whether init meets it.
@@ -87,7 +98,8 @@ static void demand_init_calls(struct list *list, const char *file) {
         bool found = false;
         for (size_t e = 0; e < list->count && !found; e++) {
             const struct entry *entry = &list->entries[e];
-            found = strcmp(entry->name, demanded[i]) == 0 && entry->condition_count == 0 && entry->error == 0;
+            found = strcmp(entry->name, demanded[i]) == 0 && entry->error == 0 &&
+                    (entry->condition_count == 0 || (i == 0 && is_for_init(entry)));
         }
         if (!found)
             list_problem(list, (struct place){file, 1, 1}, "'%s' has to be allowed: init needs it under the filter", demanded[i]);
@@ -110,11 +122,29 @@ static int print_name(const char *text) {
 }
 
 static int usage(void) {
-    (void)fputs("usage: bulkhead-seccomp compile FILE.list -o OUT.bpf\n"
-                "       bulkhead-seccomp check FILE.list\n"
-                "       bulkhead-seccomp show FILE.list\n"
+    (void)fputs("usage: bulkhead-seccomp compile FILE.list [--add OTHER.list]... [--include DIR]... -o OUT.bpf\n"
+                "       bulkhead-seccomp check FILE.list [--add OTHER.list]... [--include DIR]...\n"
+                "       bulkhead-seccomp show FILE.list [--add OTHER.list]... [--include DIR]...\n"
                 "       bulkhead-seccomp name NUMBER\n", stderr);
     return 2;
+}
+
+enum { MAX_OPTIONS = 32 };
+
+/* Words after the file come in pairs: an option and its value. */
+static bool read_options(char **words, struct list *list, const char **added, size_t *added_count, const char **out) {
+    for (; words[0] != NULL; words += 2) {
+        if (words[1] == NULL || *added_count == MAX_OPTIONS || list->directory_count == MAX_OPTIONS) return false;
+        if (strcmp(words[0], "--add") == 0)
+            added[(*added_count)++] = words[1];
+        else if (strcmp(words[0], "--include") == 0)
+            list->directories[list->directory_count++] = words[1];
+        else if (strcmp(words[0], "-o") == 0 && *out == NULL)
+            *out = words[1];
+        else
+            return false;
+    }
+    return true;
 }
 
 int main(int argc, char **argv) {
@@ -122,18 +152,22 @@ int main(int argc, char **argv) {
         int result = print_name(argv[2]);
         return result < 0 ? usage() : result;
     }
-    bool to_compile = argc == 5 && strcmp(argv[1], "compile") == 0 && strcmp(argv[3], "-o") == 0;
-    bool to_show = argc == 3 && strcmp(argv[1], "show") == 0;
-    if (!to_compile && !to_show && !(argc == 3 && strcmp(argv[1], "check") == 0)) return usage();
+    if (argc < 3) return usage();
+    bool to_compile = strcmp(argv[1], "compile") == 0, to_show = strcmp(argv[1], "show") == 0;
+    const char *directories[MAX_OPTIONS], *added[MAX_OPTIONS], *out = NULL;
+    size_t added_count = 0;
+    struct list list = {.directories = directories};
+    if (!to_compile && !to_show && strcmp(argv[1], "check") != 0) return usage();
+    if (!read_options(argv + 3, &list, added, &added_count, &out) || to_compile != (out != NULL)) return usage();
 
-    struct list list = {0};
     list_read(&list, argv[2]);
+    for (size_t i = 0; i < added_count; i++) list_add(&list, added[i]);
     if (to_compile && list.problems == 0) demand_init_calls(&list, argv[2]);
     if (list.problems > 0) return 1;
     scmp_filter_ctx filter = filter_make(&list);
     if (filter == NULL) return 1;
     if (to_show) show(&list);
-    int result = to_compile ? compile(filter, argv[4]) : 0;
+    int result = to_compile ? compile(filter, out) : 0;
     seccomp_release(filter);
     free(list.entries);
     return result;

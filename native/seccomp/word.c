@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/keyctl.h>
 #include <linux/prctl.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
 #include <seccomp.h>
@@ -13,6 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+
+#include "base/secret.h"
 
 bool word_call(const char *name, int *number) {
     /* Newer than the oldest libseccomp that we run with; since 5.0 a number is the same everywhere. */
@@ -41,7 +45,8 @@ bool word_argument(const char *call, const char *name, unsigned int *index, bool
         {"prctl", "option", 0, true},      {"ioctl", "request", 1, true},     {"fcntl", "command", 1, true},
         {"arch_prctl", "code", 0, true},   {"prlimit64", "pid", 0, true},     {"mmap", "prot", 2, false},
         {"mprotect", "prot", 2, false},    {"madvise", "advice", 2, true},
-        {"openat", "flags", 2, true},
+        {"openat", "flags", 2, true},      {"ptrace", "request", 0, false},   {"keyctl", "operation", 0, true},
+        {"pkey_mprotect", "prot", 2, false},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(call, known[i].call) != 0 || strcmp(name, known[i].name) != 0) continue;
@@ -78,7 +83,17 @@ bool word_value(const char *name, uint64_t *value) {
         NAME(FIOASYNC), NAME(FIOCLEX), NAME(FIONCLEX), NAME(FICLONE), NAME(SIOCOUTQ), NAME(SIOCATMARK),
         NAME(SIOCGIFCONF), NAME(SIOCGIFINDEX), NAME(SIOCGIFNAME), NAME(SIOCGIFHWADDR),
         NAME(F_GETFD), NAME(F_SETFD), NAME(F_GETFL), NAME(F_SETFL), NAME(F_DUPFD_CLOEXEC), NAME(O_CREAT), NAME(O_TRUNC),
-        NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC),
+        NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC), NAME(PROT_GROWSDOWN),
+        {"INIT", SECRET_PLACEHOLDER},
+        NAME(PTRACE_TRACEME), NAME(PTRACE_PEEKTEXT), NAME(PTRACE_PEEKDATA), NAME(PTRACE_PEEKUSR), NAME(PTRACE_POKETEXT),
+        NAME(PTRACE_POKEDATA), NAME(PTRACE_POKEUSR), NAME(PTRACE_CONT), NAME(PTRACE_KILL), NAME(PTRACE_SINGLESTEP),
+        NAME(PTRACE_ATTACH), NAME(PTRACE_DETACH), NAME(PTRACE_SYSCALL), NAME(PTRACE_SETOPTIONS),
+        NAME(PTRACE_GETEVENTMSG), NAME(PTRACE_GETSIGINFO), NAME(PTRACE_SETSIGINFO), NAME(PTRACE_GETREGSET),
+        NAME(PTRACE_SETREGSET), NAME(PTRACE_SEIZE), NAME(PTRACE_INTERRUPT), NAME(PTRACE_LISTEN), NAME(PTRACE_PEEKSIGINFO),
+        NAME(PTRACE_GETSIGMASK), NAME(PTRACE_SETSIGMASK), NAME(PTRACE_GET_SYSCALL_INFO), NAME(PR_SET_PTRACER),
+        NAME(KEYCTL_GET_KEYRING_ID), NAME(KEYCTL_JOIN_SESSION_KEYRING), NAME(KEYCTL_UPDATE), NAME(KEYCTL_REVOKE),
+        NAME(KEYCTL_SETPERM), NAME(KEYCTL_DESCRIBE), NAME(KEYCTL_CLEAR), NAME(KEYCTL_LINK), NAME(KEYCTL_UNLINK),
+        NAME(KEYCTL_SEARCH), NAME(KEYCTL_READ), NAME(KEYCTL_SET_TIMEOUT), NAME(KEYCTL_INVALIDATE), NAME(KEYCTL_MOVE),
     };
 #undef NAME
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {

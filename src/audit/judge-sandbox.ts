@@ -30,7 +30,7 @@ export function judgeSandbox(
     judgeFilter(plan, unit),
     ...judgeRoot(plan, seen),
     ...judgeMounts(plan, seen),
-    ...judgeDescriptors(seen),
+    ...judgeDescriptors(seen, declaration.allow),
     ...judgeNetwork(seen),
     judgeCompleteness(seen),
   ];

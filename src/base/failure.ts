@@ -33,7 +33,10 @@ export const FAILURES = {
   BH202: { summary: 'the program is not there', advice: 'check exec and the version directory' },
   BH203: { summary: 'the host lacks something the plan needs', advice: 'run "bulkheadctl doctor"' },
   BH204: { summary: 'the root directory is not usable', advice: 'check view.root' },
-  BH205: { summary: 'the seccomp profile does not exist', advice: 'name a profile from /usr/lib/bulkhead/seccomp' },
+  BH205: {
+    summary: 'the seccomp profile does not exist',
+    advice: 'name a profile from /etc/bulkhead/seccomp or /usr/lib/bulkhead/seccomp',
+  },
   BH206: { summary: 'the address is taken', advice: 'change listen, or stop the program that holds the address' },
   BH207: { summary: 'the address cannot be bound', advice: 'check the address, its permissions and its directory' },
 

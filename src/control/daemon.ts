@@ -10,6 +10,7 @@ import { Owner } from '../base/owner.ts';
 import type { Observation } from '../decide/observation.ts';
 import { remember } from '../decide/restore.ts';
 import { makeDirectory } from '../kernel/files.ts';
+import { seccompDirectories } from '../kernel/host-facts.ts';
 import { groupId } from '../kernel/identities.ts';
 import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
 import type { HostPaths } from '../plan/plan.ts';
@@ -77,7 +78,8 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   const observe = ({ plugin }: Pick<SandboxRecord, 'plugin'>, seen: Observation): void =>
     supervisor.loop(plugin).observe(seen);
   const filters = new FilterCache({
-    lists: `${paths.lib}/seccomp`,
+    profiles: seccompDirectories(paths),
+    parts: `${paths.lib}/seccomp/parts`,
     compiler: `${paths.lib}/bulkhead-seccomp`,
     cache: `${paths.run}/seccomp`,
   });

@@ -74,6 +74,8 @@ function declarationRows(declaration: Declaration, origins: Origins): Row[] {
     ['pool.size', String(declaration.pool.size)],
     ['view.root', declaration.view.root],
     ['view.tmp', formatBytes(declaration.view.tmp)],
+    ['allow', declaration.allow.join(' ') || 'none'],
+    ['programs', declaration.programs],
     ['capabilities', declaration.capabilities.join(' ') || 'none'],
     ['health.ready', declaration.health.ready],
     ['health.start-timeout', formatDuration(declaration.health.startTimeoutMs)],

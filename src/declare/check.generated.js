@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"}}},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"}}},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern4 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern5 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
@@ -672,10 +672,10 @@ errors++;
 }
 }
 }
-if(data.capabilities !== undefined){
-let data23 = data.capabilities;
+if(data.allow !== undefined){
+let data23 = data.allow;
 if((!(Array.isArray(data23))) && (data23 !== null)){
-const err49 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema31.properties.capabilities.type},message:"must be array,null"};
+const err49 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema31.properties.allow.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -685,8 +685,8 @@ vErrors.push(err49);
 errors++;
 }
 if(Array.isArray(data23)){
-if(data23.length > 32){
-const err50 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+if(data23.length > 8){
+const err50 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -699,7 +699,7 @@ const len3 = data23.length;
 for(let i3=0; i3<len3; i3++){
 let data24 = data23[i3];
 if(typeof data24 !== "string"){
-const err51 = {instancePath:instancePath+"/capabilities/" + i3,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+const err51 = {instancePath:instancePath+"/allow/" + i3,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -708,8 +708,8 @@ vErrors.push(err51);
 }
 errors++;
 }
-if(!((((((((((((((data24 === "CAP_CHOWN") || (data24 === "CAP_DAC_OVERRIDE")) || (data24 === "CAP_DAC_READ_SEARCH")) || (data24 === "CAP_FOWNER")) || (data24 === "CAP_FSETID")) || (data24 === "CAP_IPC_OWNER")) || (data24 === "CAP_KILL")) || (data24 === "CAP_NET_ADMIN")) || (data24 === "CAP_NET_BIND_SERVICE")) || (data24 === "CAP_NET_BROADCAST")) || (data24 === "CAP_NET_RAW")) || (data24 === "CAP_SETGID")) || (data24 === "CAP_SETUID")) || (data24 === "CAP_SYS_CHROOT"))){
-const err52 = {instancePath:instancePath+"/capabilities/" + i3,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
+if(!((((data24 === "io_uring") || (data24 === "keyring")) || (data24 === "perf")) || (data24 === "ptrace"))){
+const err52 = {instancePath:instancePath+"/allow/" + i3,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -721,10 +721,10 @@ errors++;
 }
 }
 }
-if(data.limits !== undefined){
-let data25 = data.limits;
-if((!(data25 && typeof data25 == "object" && !Array.isArray(data25))) && (data25 !== null)){
-const err53 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema31.properties.limits.type},message:"must be object,null"};
+if(data.programs !== undefined){
+let data25 = data.programs;
+if((typeof data25 !== "string") && (data25 !== null)){
+const err53 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema31.properties.programs.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -733,10 +733,8 @@ vErrors.push(err53);
 }
 errors++;
 }
-if(data25 && typeof data25 == "object" && !Array.isArray(data25)){
-for(const key6 in data25){
-if(!(func1.call(schema31.properties.limits.properties, key6))){
-const err54 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
+if(!(((data25 === "any") || (data25 === "own")) || (data25 === null))){
+const err54 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema31.properties.programs.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -746,10 +744,10 @@ vErrors.push(err54);
 errors++;
 }
 }
-if(data25.memory !== undefined){
-let data26 = data25.memory;
-if(((typeof data26 !== "string") && (!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26))))) && (data26 !== null)){
-const err55 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema31.properties.limits.properties.memory.type},message:"must be string,integer,null"};
+if(data.capabilities !== undefined){
+let data26 = data.capabilities;
+if((!(Array.isArray(data26))) && (data26 !== null)){
+const err55 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema31.properties.capabilities.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -758,11 +756,9 @@ vErrors.push(err55);
 }
 errors++;
 }
-}
-if(data25["memory-high"] !== undefined){
-let data27 = data25["memory-high"];
-if(((typeof data27 !== "string") && (!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27))))) && (data27 !== null)){
-const err56 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
+if(Array.isArray(data26)){
+if(data26.length > 32){
+const err56 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -771,11 +767,11 @@ vErrors.push(err56);
 }
 errors++;
 }
-}
-if(data25.swap !== undefined){
-let data28 = data25.swap;
-if(((typeof data28 !== "string") && (!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28))))) && (data28 !== null)){
-const err57 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema31.properties.limits.properties.swap.type},message:"must be string,integer,null"};
+const len4 = data26.length;
+for(let i4=0; i4<len4; i4++){
+let data27 = data26[i4];
+if(typeof data27 !== "string"){
+const err57 = {instancePath:instancePath+"/capabilities/" + i4,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -784,11 +780,8 @@ vErrors.push(err57);
 }
 errors++;
 }
-}
-if(data25.cpu !== undefined){
-let data29 = data25.cpu;
-if((typeof data29 !== "string") && (data29 !== null)){
-const err58 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema31.properties.limits.properties.cpu.type},message:"must be string,null"};
+if(!((((((((((((((data27 === "CAP_CHOWN") || (data27 === "CAP_DAC_OVERRIDE")) || (data27 === "CAP_DAC_READ_SEARCH")) || (data27 === "CAP_FOWNER")) || (data27 === "CAP_FSETID")) || (data27 === "CAP_IPC_OWNER")) || (data27 === "CAP_KILL")) || (data27 === "CAP_NET_ADMIN")) || (data27 === "CAP_NET_BIND_SERVICE")) || (data27 === "CAP_NET_BROADCAST")) || (data27 === "CAP_NET_RAW")) || (data27 === "CAP_SETGID")) || (data27 === "CAP_SETUID")) || (data27 === "CAP_SYS_CHROOT"))){
+const err58 = {instancePath:instancePath+"/capabilities/" + i4,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -798,10 +791,12 @@ vErrors.push(err58);
 errors++;
 }
 }
-if(data25["cpu-weight"] !== undefined){
-let data30 = data25["cpu-weight"];
-if((!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))) && (data30 !== null)){
-const err59 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
+}
+}
+if(data.limits !== undefined){
+let data28 = data.limits;
+if((!(data28 && typeof data28 == "object" && !Array.isArray(data28))) && (data28 !== null)){
+const err59 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema31.properties.limits.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -810,9 +805,10 @@ vErrors.push(err59);
 }
 errors++;
 }
-if((typeof data30 == "number") && (isFinite(data30))){
-if(data30 > 10000 || isNaN(data30)){
-const err60 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(data28 && typeof data28 == "object" && !Array.isArray(data28)){
+for(const key6 in data28){
+if(!(func1.call(schema31.properties.limits.properties, key6))){
+const err60 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -821,8 +817,11 @@ vErrors.push(err60);
 }
 errors++;
 }
-if(data30 < 1 || isNaN(data30)){
-const err61 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data28.memory !== undefined){
+let data29 = data28.memory;
+if(((typeof data29 !== "string") && (!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29))))) && (data29 !== null)){
+const err61 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema31.properties.limits.properties.memory.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -832,11 +831,10 @@ vErrors.push(err61);
 errors++;
 }
 }
-}
-if(data25.tasks !== undefined){
-let data31 = data25.tasks;
-if(((typeof data31 !== "string") && (!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31))))) && (data31 !== null)){
-const err62 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema31.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
+if(data28["memory-high"] !== undefined){
+let data30 = data28["memory-high"];
+if(((typeof data30 !== "string") && (!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30))))) && (data30 !== null)){
+const err62 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -846,10 +844,10 @@ vErrors.push(err62);
 errors++;
 }
 }
-if(data25.files !== undefined){
-let data32 = data25.files;
-if((!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))) && (data32 !== null)){
-const err63 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema31.properties.limits.properties.files.type},message:"must be integer,null"};
+if(data28.swap !== undefined){
+let data31 = data28.swap;
+if(((typeof data31 !== "string") && (!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31))))) && (data31 !== null)){
+const err63 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema31.properties.limits.properties.swap.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -858,9 +856,11 @@ vErrors.push(err63);
 }
 errors++;
 }
-if((typeof data32 == "number") && (isFinite(data32))){
-if(data32 > 1048576 || isNaN(data32)){
-const err64 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
+}
+if(data28.cpu !== undefined){
+let data32 = data28.cpu;
+if((typeof data32 !== "string") && (data32 !== null)){
+const err64 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema31.properties.limits.properties.cpu.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -869,8 +869,11 @@ vErrors.push(err64);
 }
 errors++;
 }
-if(data32 < 64 || isNaN(data32)){
-const err65 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
+}
+if(data28["cpu-weight"] !== undefined){
+let data33 = data28["cpu-weight"];
+if((!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))) && (data33 !== null)){
+const err65 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -879,12 +882,9 @@ vErrors.push(err65);
 }
 errors++;
 }
-}
-}
-if(data25["io-weight"] !== undefined){
-let data33 = data25["io-weight"];
-if((!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))) && (data33 !== null)){
-const err66 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 10000 || isNaN(data33)){
+const err66 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -893,9 +893,8 @@ vErrors.push(err66);
 }
 errors++;
 }
-if((typeof data33 == "number") && (isFinite(data33))){
-if(data33 > 10000 || isNaN(data33)){
-const err67 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(data33 < 1 || isNaN(data33)){
+const err67 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -904,8 +903,12 @@ vErrors.push(err67);
 }
 errors++;
 }
-if(data33 < 1 || isNaN(data33)){
-const err68 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data28.tasks !== undefined){
+let data34 = data28.tasks;
+if(((typeof data34 !== "string") && (!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34))))) && (data34 !== null)){
+const err68 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema31.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -915,11 +918,10 @@ vErrors.push(err68);
 errors++;
 }
 }
-}
-if(data25.io !== undefined){
-let data34 = data25.io;
-if((!(Array.isArray(data34))) && (data34 !== null)){
-const err69 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
+if(data28.files !== undefined){
+let data35 = data28.files;
+if((!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))) && (data35 !== null)){
+const err69 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema31.properties.limits.properties.files.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -928,9 +930,9 @@ vErrors.push(err69);
 }
 errors++;
 }
-if(Array.isArray(data34)){
-if(data34.length > 16){
-const err70 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if((typeof data35 == "number") && (isFinite(data35))){
+if(data35 > 1048576 || isNaN(data35)){
+const err70 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -939,12 +941,8 @@ vErrors.push(err70);
 }
 errors++;
 }
-const len4 = data34.length;
-for(let i4=0; i4<len4; i4++){
-let data35 = data34[i4];
-if(data35 && typeof data35 == "object" && !Array.isArray(data35)){
-if(data35.path === undefined){
-const err71 = {instancePath:instancePath+"/limits/io/" + i4,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+if(data35 < 64 || isNaN(data35)){
+const err71 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -953,9 +951,12 @@ vErrors.push(err71);
 }
 errors++;
 }
-for(const key7 in data35){
-if(!(((((key7 === "path") || (key7 === "read")) || (key7 === "write")) || (key7 === "read-iops")) || (key7 === "write-iops"))){
-const err72 = {instancePath:instancePath+"/limits/io/" + i4,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
+}
+}
+if(data28["io-weight"] !== undefined){
+let data36 = data28["io-weight"];
+if((!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))) && (data36 !== null)){
+const err72 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -964,10 +965,9 @@ vErrors.push(err72);
 }
 errors++;
 }
-}
-if(data35.path !== undefined){
-if(typeof data35.path !== "string"){
-const err73 = {instancePath:instancePath+"/limits/io/" + i4+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if((typeof data36 == "number") && (isFinite(data36))){
+if(data36 > 10000 || isNaN(data36)){
+const err73 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -976,11 +976,8 @@ vErrors.push(err73);
 }
 errors++;
 }
-}
-if(data35.read !== undefined){
-let data37 = data35.read;
-if((typeof data37 !== "string") && (!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37))))){
-const err74 = {instancePath:instancePath+"/limits/io/" + i4+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
+if(data36 < 1 || isNaN(data36)){
+const err74 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -990,10 +987,11 @@ vErrors.push(err74);
 errors++;
 }
 }
-if(data35.write !== undefined){
-let data38 = data35.write;
-if((typeof data38 !== "string") && (!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38))))){
-const err75 = {instancePath:instancePath+"/limits/io/" + i4+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
+}
+if(data28.io !== undefined){
+let data37 = data28.io;
+if((!(Array.isArray(data37))) && (data37 !== null)){
+const err75 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1002,11 +1000,9 @@ vErrors.push(err75);
 }
 errors++;
 }
-}
-if(data35["read-iops"] !== undefined){
-let data39 = data35["read-iops"];
-if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
-const err76 = {instancePath:instancePath+"/limits/io/" + i4+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(Array.isArray(data37)){
+if(data37.length > 16){
+const err76 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1015,9 +1011,12 @@ vErrors.push(err76);
 }
 errors++;
 }
-if((typeof data39 == "number") && (isFinite(data39))){
-if(data39 > 10000000 || isNaN(data39)){
-const err77 = {instancePath:instancePath+"/limits/io/" + i4+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+const len5 = data37.length;
+for(let i5=0; i5<len5; i5++){
+let data38 = data37[i5];
+if(data38 && typeof data38 == "object" && !Array.isArray(data38)){
+if(data38.path === undefined){
+const err77 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1026,8 +1025,9 @@ vErrors.push(err77);
 }
 errors++;
 }
-if(data39 < 1 || isNaN(data39)){
-const err78 = {instancePath:instancePath+"/limits/io/" + i4+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+for(const key7 in data38){
+if(!(((((key7 === "path") || (key7 === "read")) || (key7 === "write")) || (key7 === "read-iops")) || (key7 === "write-iops"))){
+const err78 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1037,11 +1037,9 @@ vErrors.push(err78);
 errors++;
 }
 }
-}
-if(data35["write-iops"] !== undefined){
-let data40 = data35["write-iops"];
-if(!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))){
-const err79 = {instancePath:instancePath+"/limits/io/" + i4+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data38.path !== undefined){
+if(typeof data38.path !== "string"){
+const err79 = {instancePath:instancePath+"/limits/io/" + i5+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1050,9 +1048,11 @@ vErrors.push(err79);
 }
 errors++;
 }
-if((typeof data40 == "number") && (isFinite(data40))){
-if(data40 > 10000000 || isNaN(data40)){
-const err80 = {instancePath:instancePath+"/limits/io/" + i4+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+}
+if(data38.read !== undefined){
+let data40 = data38.read;
+if((typeof data40 !== "string") && (!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40))))){
+const err80 = {instancePath:instancePath+"/limits/io/" + i5+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1061,8 +1061,11 @@ vErrors.push(err80);
 }
 errors++;
 }
-if(data40 < 1 || isNaN(data40)){
-const err81 = {instancePath:instancePath+"/limits/io/" + i4+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data38.write !== undefined){
+let data41 = data38.write;
+if((typeof data41 !== "string") && (!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41))))){
+const err81 = {instancePath:instancePath+"/limits/io/" + i5+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1072,10 +1075,10 @@ vErrors.push(err81);
 errors++;
 }
 }
-}
-}
-else {
-const err82 = {instancePath:instancePath+"/limits/io/" + i4,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data38["read-iops"] !== undefined){
+let data42 = data38["read-iops"];
+if(!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42)))){
+const err82 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1084,13 +1087,9 @@ vErrors.push(err82);
 }
 errors++;
 }
-}
-}
-}
-if(data25["memory-lock"] !== undefined){
-let data41 = data25["memory-lock"];
-if(((typeof data41 !== "string") && (!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41))))) && (data41 !== null)){
-const err83 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
+if((typeof data42 == "number") && (isFinite(data42))){
+if(data42 > 10000000 || isNaN(data42)){
+const err83 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1099,11 +1098,8 @@ vErrors.push(err83);
 }
 errors++;
 }
-}
-if(data25.core !== undefined){
-let data42 = data25.core;
-if(((typeof data42 !== "string") && (!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42))))) && (data42 !== null)){
-const err84 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
+if(data42 < 1 || isNaN(data42)){
+const err84 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1113,10 +1109,11 @@ vErrors.push(err84);
 errors++;
 }
 }
-if(data25.log !== undefined){
-let data43 = data25.log;
-if((!(data43 && typeof data43 == "object" && !Array.isArray(data43))) && (data43 !== null)){
-const err85 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
+}
+if(data38["write-iops"] !== undefined){
+let data43 = data38["write-iops"];
+if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
+const err85 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1125,10 +1122,9 @@ vErrors.push(err85);
 }
 errors++;
 }
-if(data43 && typeof data43 == "object" && !Array.isArray(data43)){
-for(const key8 in data43){
-if(!((key8 === "messages") || (key8 === "within"))){
-const err86 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
+if((typeof data43 == "number") && (isFinite(data43))){
+if(data43 > 10000000 || isNaN(data43)){
+const err86 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1137,11 +1133,8 @@ vErrors.push(err86);
 }
 errors++;
 }
-}
-if(data43.messages !== undefined){
-let data44 = data43.messages;
-if((!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44)))) && (data44 !== null)){
-const err87 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
+if(data43 < 1 || isNaN(data43)){
+const err87 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1150,9 +1143,11 @@ vErrors.push(err87);
 }
 errors++;
 }
-if((typeof data44 == "number") && (isFinite(data44))){
-if(data44 > 1000000 || isNaN(data44)){
-const err88 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+}
+}
+}
+else {
+const err88 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1161,8 +1156,13 @@ vErrors.push(err88);
 }
 errors++;
 }
-if(data44 < 1 || isNaN(data44)){
-const err89 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+}
+if(data28["memory-lock"] !== undefined){
+let data44 = data28["memory-lock"];
+if(((typeof data44 !== "string") && (!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44))))) && (data44 !== null)){
+const err89 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1172,11 +1172,10 @@ vErrors.push(err89);
 errors++;
 }
 }
-}
-if(data43.within !== undefined){
-let data45 = data43.within;
-if(((typeof data45 !== "string") && (!((typeof data45 == "number") && (isFinite(data45))))) && (data45 !== null)){
-const err90 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
+if(data28.core !== undefined){
+let data45 = data28.core;
+if(((typeof data45 !== "string") && (!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45))))) && (data45 !== null)){
+const err90 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1186,14 +1185,10 @@ vErrors.push(err90);
 errors++;
 }
 }
-}
-}
-}
-}
-if(data.health !== undefined){
-let data46 = data.health;
+if(data28.log !== undefined){
+let data46 = data28.log;
 if((!(data46 && typeof data46 == "object" && !Array.isArray(data46))) && (data46 !== null)){
-const err91 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
+const err91 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1203,9 +1198,9 @@ vErrors.push(err91);
 errors++;
 }
 if(data46 && typeof data46 == "object" && !Array.isArray(data46)){
-for(const key9 in data46){
-if(!((key9 === "ready") || (key9 === "start-timeout"))){
-const err92 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
+for(const key8 in data46){
+if(!((key8 === "messages") || (key8 === "within"))){
+const err92 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1215,10 +1210,10 @@ vErrors.push(err92);
 errors++;
 }
 }
-if(data46.ready !== undefined){
-let data47 = data46.ready;
-if((typeof data47 !== "string") && (data47 !== null)){
-const err93 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
+if(data46.messages !== undefined){
+let data47 = data46.messages;
+if((!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))) && (data47 !== null)){
+const err93 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1227,8 +1222,9 @@ vErrors.push(err93);
 }
 errors++;
 }
-if(!(((data47 === "exec") || (data47 === "notify")) || (data47 === null))){
-const err94 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+if((typeof data47 == "number") && (isFinite(data47))){
+if(data47 > 1000000 || isNaN(data47)){
+const err94 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1237,11 +1233,8 @@ vErrors.push(err94);
 }
 errors++;
 }
-}
-if(data46["start-timeout"] !== undefined){
-let data48 = data46["start-timeout"];
-if(((typeof data48 !== "string") && (!((typeof data48 == "number") && (isFinite(data48))))) && (data48 !== null)){
-const err95 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+if(data47 < 1 || isNaN(data47)){
+const err95 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1252,11 +1245,10 @@ errors++;
 }
 }
 }
-}
-if(data.stop !== undefined){
-let data49 = data.stop;
-if((!(data49 && typeof data49 == "object" && !Array.isArray(data49))) && (data49 !== null)){
-const err96 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
+if(data46.within !== undefined){
+let data48 = data46.within;
+if(((typeof data48 !== "string") && (!((typeof data48 == "number") && (isFinite(data48))))) && (data48 !== null)){
+const err96 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1265,10 +1257,15 @@ vErrors.push(err96);
 }
 errors++;
 }
-if(data49 && typeof data49 == "object" && !Array.isArray(data49)){
-for(const key10 in data49){
-if(!((key10 === "signal") || (key10 === "timeout"))){
-const err97 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
+}
+}
+}
+}
+}
+if(data.health !== undefined){
+let data49 = data.health;
+if((!(data49 && typeof data49 == "object" && !Array.isArray(data49))) && (data49 !== null)){
+const err97 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1277,11 +1274,10 @@ vErrors.push(err97);
 }
 errors++;
 }
-}
-if(data49.signal !== undefined){
-let data50 = data49.signal;
-if((typeof data50 !== "string") && (data50 !== null)){
-const err98 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
+if(data49 && typeof data49 == "object" && !Array.isArray(data49)){
+for(const key9 in data49){
+if(!((key9 === "ready") || (key9 === "start-timeout"))){
+const err98 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1290,8 +1286,11 @@ vErrors.push(err98);
 }
 errors++;
 }
-if(!((((((((data50 === "SIGTERM") || (data50 === "SIGINT")) || (data50 === "SIGQUIT")) || (data50 === "SIGHUP")) || (data50 === "SIGUSR1")) || (data50 === "SIGUSR2")) || (data50 === "SIGWINCH")) || (data50 === null))){
-const err99 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+}
+if(data49.ready !== undefined){
+let data50 = data49.ready;
+if((typeof data50 !== "string") && (data50 !== null)){
+const err99 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1300,11 +1299,8 @@ vErrors.push(err99);
 }
 errors++;
 }
-}
-if(data49.timeout !== undefined){
-let data51 = data49.timeout;
-if(((typeof data51 !== "string") && (!((typeof data51 == "number") && (isFinite(data51))))) && (data51 !== null)){
-const err100 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+if(!(((data50 === "exec") || (data50 === "notify")) || (data50 === null))){
+const err100 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1314,12 +1310,10 @@ vErrors.push(err100);
 errors++;
 }
 }
-}
-}
-if(data.recovery !== undefined){
-let data52 = data.recovery;
-if((!(data52 && typeof data52 == "object" && !Array.isArray(data52))) && (data52 !== null)){
-const err101 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
+if(data49["start-timeout"] !== undefined){
+let data51 = data49["start-timeout"];
+if(((typeof data51 !== "string") && (!((typeof data51 == "number") && (isFinite(data51))))) && (data51 !== null)){
+const err101 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1328,10 +1322,13 @@ vErrors.push(err101);
 }
 errors++;
 }
-if(data52 && typeof data52 == "object" && !Array.isArray(data52)){
-for(const key11 in data52){
-if(!((key11 === "backoff") || (key11 === "budget"))){
-const err102 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
+}
+}
+}
+if(data.stop !== undefined){
+let data52 = data.stop;
+if((!(data52 && typeof data52 == "object" && !Array.isArray(data52))) && (data52 !== null)){
+const err102 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1340,11 +1337,10 @@ vErrors.push(err102);
 }
 errors++;
 }
-}
-if(data52.backoff !== undefined){
-let data53 = data52.backoff;
-if((!(data53 && typeof data53 == "object" && !Array.isArray(data53))) && (data53 !== null)){
-const err103 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(data52 && typeof data52 == "object" && !Array.isArray(data52)){
+for(const key10 in data52){
+if(!((key10 === "signal") || (key10 === "timeout"))){
+const err103 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1353,10 +1349,11 @@ vErrors.push(err103);
 }
 errors++;
 }
-if(data53 && typeof data53 == "object" && !Array.isArray(data53)){
-for(const key12 in data53){
-if(!(((((key12 === "initial") || (key12 === "max")) || (key12 === "factor")) || (key12 === "jitter")) || (key12 === "reset"))){
-const err104 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
+}
+if(data52.signal !== undefined){
+let data53 = data52.signal;
+if((typeof data53 !== "string") && (data53 !== null)){
+const err104 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1365,11 +1362,8 @@ vErrors.push(err104);
 }
 errors++;
 }
-}
-if(data53.initial !== undefined){
-let data54 = data53.initial;
-if(((typeof data54 !== "string") && (!((typeof data54 == "number") && (isFinite(data54))))) && (data54 !== null)){
-const err105 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if(!((((((((data53 === "SIGTERM") || (data53 === "SIGINT")) || (data53 === "SIGQUIT")) || (data53 === "SIGHUP")) || (data53 === "SIGUSR1")) || (data53 === "SIGUSR2")) || (data53 === "SIGWINCH")) || (data53 === null))){
+const err105 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1379,10 +1373,10 @@ vErrors.push(err105);
 errors++;
 }
 }
-if(data53.max !== undefined){
-let data55 = data53.max;
-if(((typeof data55 !== "string") && (!((typeof data55 == "number") && (isFinite(data55))))) && (data55 !== null)){
-const err106 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+if(data52.timeout !== undefined){
+let data54 = data52.timeout;
+if(((typeof data54 !== "string") && (!((typeof data54 == "number") && (isFinite(data54))))) && (data54 !== null)){
+const err106 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1392,10 +1386,12 @@ vErrors.push(err106);
 errors++;
 }
 }
-if(data53.factor !== undefined){
-let data56 = data53.factor;
-if((!((typeof data56 == "number") && (isFinite(data56)))) && (data56 !== null)){
-const err107 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+}
+}
+if(data.recovery !== undefined){
+let data55 = data.recovery;
+if((!(data55 && typeof data55 == "object" && !Array.isArray(data55))) && (data55 !== null)){
+const err107 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1404,9 +1400,10 @@ vErrors.push(err107);
 }
 errors++;
 }
-if((typeof data56 == "number") && (isFinite(data56))){
-if(data56 > 10 || isNaN(data56)){
-const err108 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+if(data55 && typeof data55 == "object" && !Array.isArray(data55)){
+for(const key11 in data55){
+if(!((key11 === "backoff") || (key11 === "budget"))){
+const err108 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -1415,8 +1412,11 @@ vErrors.push(err108);
 }
 errors++;
 }
-if(data56 < 1 || isNaN(data56)){
-const err109 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data55.backoff !== undefined){
+let data56 = data55.backoff;
+if((!(data56 && typeof data56 == "object" && !Array.isArray(data56))) && (data56 !== null)){
+const err109 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -1425,12 +1425,10 @@ vErrors.push(err109);
 }
 errors++;
 }
-}
-}
-if(data53.jitter !== undefined){
-let data57 = data53.jitter;
-if((typeof data57 !== "string") && (data57 !== null)){
-const err110 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if(data56 && typeof data56 == "object" && !Array.isArray(data56)){
+for(const key12 in data56){
+if(!(((((key12 === "initial") || (key12 === "max")) || (key12 === "factor")) || (key12 === "jitter")) || (key12 === "reset"))){
+const err110 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -1440,10 +1438,10 @@ vErrors.push(err110);
 errors++;
 }
 }
-if(data53.reset !== undefined){
-let data58 = data53.reset;
-if(((typeof data58 !== "string") && (!((typeof data58 == "number") && (isFinite(data58))))) && (data58 !== null)){
-const err111 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(data56.initial !== undefined){
+let data57 = data56.initial;
+if(((typeof data57 !== "string") && (!((typeof data57 == "number") && (isFinite(data57))))) && (data57 !== null)){
+const err111 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -1453,12 +1451,10 @@ vErrors.push(err111);
 errors++;
 }
 }
-}
-}
-if(data52.budget !== undefined){
-let data59 = data52.budget;
-if((!(data59 && typeof data59 == "object" && !Array.isArray(data59))) && (data59 !== null)){
-const err112 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(data56.max !== undefined){
+let data58 = data56.max;
+if(((typeof data58 !== "string") && (!((typeof data58 == "number") && (isFinite(data58))))) && (data58 !== null)){
+const err112 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -1467,10 +1463,11 @@ vErrors.push(err112);
 }
 errors++;
 }
-if(data59 && typeof data59 == "object" && !Array.isArray(data59)){
-for(const key13 in data59){
-if(!((key13 === "restarts") || (key13 === "within"))){
-const err113 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
+}
+if(data56.factor !== undefined){
+let data59 = data56.factor;
+if((!((typeof data59 == "number") && (isFinite(data59)))) && (data59 !== null)){
+const err113 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -1479,11 +1476,9 @@ vErrors.push(err113);
 }
 errors++;
 }
-}
-if(data59.restarts !== undefined){
-let data60 = data59.restarts;
-if((!(((typeof data60 == "number") && (!(data60 % 1) && !isNaN(data60))) && (isFinite(data60)))) && (data60 !== null)){
-const err114 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if((typeof data59 == "number") && (isFinite(data59))){
+if(data59 > 10 || isNaN(data59)){
+const err114 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -1492,9 +1487,8 @@ vErrors.push(err114);
 }
 errors++;
 }
-if((typeof data60 == "number") && (isFinite(data60))){
-if(data60 > 1000 || isNaN(data60)){
-const err115 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(data59 < 1 || isNaN(data59)){
+const err115 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -1503,8 +1497,12 @@ vErrors.push(err115);
 }
 errors++;
 }
-if(data60 < 0 || isNaN(data60)){
-const err116 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+if(data56.jitter !== undefined){
+let data60 = data56.jitter;
+if((typeof data60 !== "string") && (data60 !== null)){
+const err116 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -1514,16 +1512,90 @@ vErrors.push(err116);
 errors++;
 }
 }
-}
-if(data59.within !== undefined){
-let data61 = data59.within;
+if(data56.reset !== undefined){
+let data61 = data56.reset;
 if(((typeof data61 !== "string") && (!((typeof data61 == "number") && (isFinite(data61))))) && (data61 !== null)){
-const err117 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+const err117 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err117];
 }
 else {
 vErrors.push(err117);
+}
+errors++;
+}
+}
+}
+}
+if(data55.budget !== undefined){
+let data62 = data55.budget;
+if((!(data62 && typeof data62 == "object" && !Array.isArray(data62))) && (data62 !== null)){
+const err118 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+if(data62 && typeof data62 == "object" && !Array.isArray(data62)){
+for(const key13 in data62){
+if(!((key13 === "restarts") || (key13 === "within"))){
+const err119 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+}
+if(data62.restarts !== undefined){
+let data63 = data62.restarts;
+if((!(((typeof data63 == "number") && (!(data63 % 1) && !isNaN(data63))) && (isFinite(data63)))) && (data63 !== null)){
+const err120 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+if((typeof data63 == "number") && (isFinite(data63))){
+if(data63 > 1000 || isNaN(data63)){
+const err121 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+}
+if(data63 < 0 || isNaN(data63)){
+const err122 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+}
+}
+if(data62.within !== undefined){
+let data64 = data62.within;
+if(((typeof data64 !== "string") && (!((typeof data64 == "number") && (isFinite(data64))))) && (data64 !== null)){
+const err123 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
 }
 errors++;
 }
@@ -1814,7 +1886,7 @@ export const keys = [
   ],
   "expected": "the name of a profile",
   "title": "Seccomp profile",
-  "description": "Name of a list of allowed system calls in /usr/lib/bulkhead/seccomp; any other call ends the program and is reported by name. The default is for compiled programs; static is narrower.",
+  "description": "Name of a list of allowed system calls in /etc/bulkhead/seccomp or /usr/lib/bulkhead/seccomp; any other call ends the program and is reported by name. The default is for compiled programs; static is narrower. 'bulkheadctl learn NAME' proposes one that fits.",
   "default": "native",
   "examples": [
    "python",
@@ -1823,6 +1895,51 @@ export const keys = [
    "static",
    "go",
    "jvm"
+  ]
+ },
+ {
+  "key": "allow",
+  "types": [
+   "array"
+  ],
+  "expected": "a list of grants",
+  "title": "Grants beside the profile",
+  "description": "Groups of system calls that no profile has. io_uring: rings shared with the kernel; what is done through them passes no filter. keyring: keys in keyrings of the sandbox's own. perf: counters of its own processes, as far as kernel.perf_event_paranoid lets it. ptrace: debugging among its own processes. Each makes more of the kernel reachable for the plugin. bpf, mount, userns and vsock cannot be had.",
+  "default": [],
+  "examples": [
+   [
+    "io_uring"
+   ]
+  ]
+ },
+ {
+  "key": "allow[]",
+  "types": [
+   "string"
+  ],
+  "expected": "the name of a grant",
+  "words": [
+   "io_uring",
+   "keyring",
+   "perf",
+   "ptrace"
+  ]
+ },
+ {
+  "key": "programs",
+  "types": [
+   "string"
+  ],
+  "expected": "'any' or 'own'",
+  "words": [
+   "any",
+   "own"
+  ],
+  "title": "Programs that may be executed",
+  "description": "any: all that the sandbox sees; they are under the same filter. own: the program of 'exec' alone; a process that executes another one ends the plugin, with execve as the forbidden call. The profile static has no other programs anyway. A script counts with its interpreter as one program; with exec through a shell, the shell is it.",
+  "default": "any",
+  "examples": [
+   "own"
   ]
  },
  {

@@ -14,7 +14,8 @@ export function findContradictions(declaration: Declaration, origins: Origins, b
   const finder = new Finder(origins, broken);
   finder.checkExec(declaration);
   finder.checkListen(declaration.listen);
-  finder.checkCapabilities(declaration.capabilities);
+  finder.checkTwice('capabilities', declaration.capabilities);
+  finder.checkTwice('allow', declaration.allow);
   finder.checkLimits(declaration.limits);
   finder.checkIo(declaration.limits.io);
   finder.checkBackoff(declaration.recovery.backoff);
@@ -67,9 +68,9 @@ class Finder {
     });
   }
 
-  checkCapabilities(capabilities: readonly string[]): void {
-    const twice = capabilities.find((name, index) => capabilities.indexOf(name) < index);
-    if (twice !== undefined) this.#add('BH111', 'capabilities', `'${twice}' is given twice`);
+  checkTwice(key: string, names: readonly string[]): void {
+    const twice = names.find((name, index) => names.indexOf(name) < index);
+    if (twice !== undefined) this.#add('BH111', key, `'${twice}' is given twice`);
   }
 
   checkLimits({ memory, memoryHigh }: Declaration['limits']): void {

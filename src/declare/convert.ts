@@ -46,6 +46,8 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
     pool: { size: number('pool.size') },
     view: { root: text('view.root'), tmp: read('view.tmp', readTmp) },
     seccomp: text('seccomp'),
+    allow: source.list('allow').map(sourceOf),
+    programs: text('programs') === 'own' ? 'own' : 'any',
     capabilities: source.list('capabilities').map(sourceOf),
     limits: {
       memory: read('limits.memory', readMemory),

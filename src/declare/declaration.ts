@@ -19,6 +19,10 @@ export interface Declaration {
   };
   /** Name of the seccomp profile. */
   readonly seccomp: string;
+  /** Names of the groups of calls that are allowed beside the profile, each once. */
+  readonly allow: readonly string[];
+  /** Whether a process may execute other programs than that of `exec`. */
+  readonly programs: 'any' | 'own';
   /** Capabilities the payload keeps, by full name (`CAP_NET_BIND_SERVICE`). */
   readonly capabilities: readonly string[];
   readonly limits: {

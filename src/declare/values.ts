@@ -170,6 +170,20 @@ export const readArgument = words(4096);
 export const readVariable = words(8192);
 
 /** Readers of the keys whose texts the schema alone cannot judge. The schema judges the JSON type first. */
+/** Groups of system calls that cannot be granted, with the reason why nobody can have them. */
+const REFUSED_GRANTS: Readonly<Record<string, string>> = {
+  bpf: 'the kernel takes it from holders of CAP_BPF on the host only, whom nothing would confine',
+  mount: "with it the sandbox's read-only root could be mounted anew; 'view' says what a plugin sees",
+  userns:
+    'in a user namespace of its own a process has every capability, over mounts, networks and packet filters, and no wall was tested against that',
+  vsock: 'its addresses are not in any namespace: a plugin would reach the hypervisor and whoever listens there',
+};
+
+function readGrant(text: string): Reading<string> {
+  const why = Object.hasOwn(REFUSED_GRANTS, text) ? REFUSED_GRANTS[text] : undefined;
+  return why === undefined ? { value: text } : { refused: why };
+}
+
 export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['template', readTemplate],
   ['template[]', readTemplate],
@@ -181,6 +195,7 @@ export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['listen[].mode', readMode],
   ['listen[].user', readUserName],
   ['listen[].group', readUserName],
+  ['allow[]', readGrant],
   ['view.root', readRoot],
   ['view.tmp', readTmp],
   ['limits.memory', readMemory],

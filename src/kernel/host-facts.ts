@@ -9,6 +9,7 @@ import { requiredPaths } from '../plan/plan-plugin.ts';
 /** Where the package puts things. */
 export const HOST_PATHS: HostPaths = {
   lib: '/usr/lib/bulkhead',
+  etc: '/etc/bulkhead',
   run: '/run/bulkhead',
   versions: '/opt/plugin',
   nspawn: '/usr/bin/systemd-nspawn',
@@ -30,7 +31,7 @@ export async function readHost(paths: HostPaths = HOST_PATHS, systemdVersion?: n
     systemdVersion: systemdVersion ?? parseSystemdVersion(await systemctlVersion()),
     cgroupControllers: await controllers(),
     paths,
-    seccompProfiles: await profilesIn(`${paths.lib}/seccomp`),
+    seccompProfiles: await profilesIn(seccompDirectories(paths)),
   };
 }
 
@@ -93,14 +94,16 @@ async function controllers(): Promise<readonly string[]> {
   return [];
 }
 
-async function profilesIn(directory: string): Promise<readonly string[]> {
-  try {
-    const names = await readdir(directory);
-    return names
-      .filter((name) => name.endsWith('.list'))
-      .map((name) => name.slice(0, -'.list'.length))
-      .sort();
-  } catch {
-    return [];
-  }
+/** Where seccomp profiles are, the strongest first. */
+export function seccompDirectories(paths: HostPaths): readonly string[] {
+  return [`${paths.etc}/seccomp`, `${paths.lib}/seccomp`];
+}
+
+async function profilesIn(directories: readonly string[]): Promise<readonly string[]> {
+  const names = await Promise.all(directories.map((directory) => readdir(directory).catch(() => [])));
+  const profiles = names
+    .flat()
+    .filter((name) => name.endsWith('.list'))
+    .map((name) => name.slice(0, -'.list'.length));
+  return [...new Set(profiles)].sort();
 }

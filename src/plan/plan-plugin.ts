@@ -4,6 +4,7 @@ import type { Place, Problem } from '../base/problem.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
 import { BUILT_IN, otherPlace } from '../declare/place.ts';
 import { digestText } from './digest.ts';
+import { filterName } from './filter-name.ts';
 import { anchorUnitName, pluginSliceName } from './identity.ts';
 import { listenerKey } from './listener-key.ts';
 import { fixedLimits, liveLimitsDigest } from './live-limits.ts';
@@ -63,7 +64,7 @@ export function planPlugin(declaration: Declaration, origins: Origins, host: Hos
     sliceUnit: pluginSliceName(name),
     size: declaration.pool.size,
     listeners: declaration.listen.map((listen) => ({ key: listenerKey(name, listen), listen })),
-    seccomp: declaration.seccomp,
+    seccomp: filterName(declaration),
     limits,
     digest: '',
     limitsDigest: liveLimitsDigest(limits),

@@ -20,6 +20,8 @@ export interface HostFacts {
 export interface HostPaths {
   /** Read-only installation: `/usr/lib/bulkhead`. */
   readonly lib: string;
+  /** What administrators write: `/etc/bulkhead`. */
+  readonly etc: string;
   /** Runtime state, gone after a reboot: `/run/bulkhead`. */
   readonly run: string;
   /** Installed versions: `/opt/plugin`. */
@@ -41,7 +43,7 @@ export interface PluginPlan {
   readonly sliceUnit: string;
   readonly size: number;
   readonly listeners: readonly PlannedListener[];
-  /** Seccomp profile by name; the compiled filter is found by the supervisor. */
+  /** What the filter is compiled from, as `filterName` makes it. */
   readonly seccomp: string;
   readonly limits: PlannedLimits;
   /** 16 hex digits over all that a sandbox is made of; a running sandbox with another digest is outdated. */

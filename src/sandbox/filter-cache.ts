@@ -4,10 +4,14 @@ import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, st
 import { promisify } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import { makeDirectory } from '../kernel/files.ts';
+import { parseFilterName } from '../plan/filter-name.ts';
 
 const COMPILE_TIMEOUT_MS = 10_000;
 /** Size of struct sock_filter (seccomp(2)). */
 const INSTRUCTION_BYTES = 8;
+
+/** Names of lists; they become parts of paths. */
+const PLAIN_NAME = /^[a-z0-9][a-z0-9._-]*$/;
 
 /** A filter to be handed out. */
 export interface OpenFilter {
@@ -16,68 +20,79 @@ export interface OpenFilter {
   readonly digest: string;
 }
 
+export interface FilterPaths {
+  /** Directories with profiles, the strongest first. */
+  readonly profiles: readonly string[];
+  /** Directory with the parts that are laid over them. */
+  readonly parts: string;
+  readonly compiler: string;
+  readonly cache: string;
+}
+
 /**
- * Compiled seccomp filters, one for each profile and content of the lists, below /run: compiling takes tens of
- * milliseconds, loading microseconds. The name carries a digest of all lists and of the compiler, so that a package
+ * Compiled seccomp filters, one for each profile with its parts and content of the lists, below /run: compiling takes
+ * tens of milliseconds, loading microseconds. They are asked for by the name that `filterName` makes. The file's name carries a digest of all lists and of the compiler, so that a package
  * upgrade makes new filters and a running sandbox keeps its own. A filter is given out only if its content is what
  * this supervisor compiled; one that was damaged or replaced, or is of an earlier supervisor, is compiled anew.
  */
 export class FilterCache {
-  readonly #lists: string;
-  readonly #compiler: string;
-  readonly #cache: string;
+  readonly #paths: FilterPaths;
   /** By file: digest of the content. */
   readonly #compiled = new Map<string, Promise<string>>();
   /** Of which files the digest is. */
   #stamped: { readonly stamp: string; readonly digest: string } | undefined;
 
-  constructor(paths: { readonly lists: string; readonly compiler: string; readonly cache: string }) {
-    this.#lists = paths.lists;
-    this.#compiler = paths.compiler;
-    this.#cache = paths.cache;
+  constructor(paths: FilterPaths) {
+    this.#paths = paths;
   }
 
-  /** Makes sure that the profile's filter can be opened. Throws BH205 and BH603. */
-  async prepare(profile: string): Promise<void> {
-    closeSync((await this.open(profile)).fd);
+  /** Makes sure that the filter can be opened. Throws BH205 and BH603. */
+  async prepare(name: string): Promise<void> {
+    closeSync((await this.open(name)).fd);
   }
 
-  /** Opens the profile's filter for reading, compiled if need be. Throws BH205 and BH603. */
-  async open(profile: string): Promise<OpenFilter> {
-    const file = this.#file(profile);
-    const digest = await this.#digestOf(profile, file);
+  /** Opens the filter for reading, compiled if need be. Throws BH205 and BH603. */
+  async open(name: string): Promise<OpenFilter> {
+    const lists = this.#lists(name);
+    const file = this.#file(name);
+    const digest = await this.#digestOf(lists, file);
     const fd = openIntact(file, digest);
     if (fd !== undefined) return { fd, digest };
-    const anew = await this.#compile(profile, file);
+    const anew = await this.#compile(lists, file);
     const again = openIntact(file, anew);
     if (again === undefined) throw new Failure('BH603', `'${file}' changes while it is used`);
     return { fd: again, digest: anew };
   }
 
-  /** SHA-256 of what the profile's lists compile to now, in hex digits. Throws BH205 and BH603. */
-  async digest(profile: string): Promise<string> {
-    return this.#digestOf(profile, this.#file(profile));
+  /** SHA-256 of what the lists compile to now, in hex digits. Throws BH205 and BH603. */
+  async digest(name: string): Promise<string> {
+    return this.#digestOf(this.#lists(name), this.#file(name));
   }
 
-  #digestOf(profile: string, file: string): Promise<string> {
-    return this.#compiled.get(file) ?? this.#compile(profile, file);
+  #digestOf(lists: readonly string[], file: string): Promise<string> {
+    return this.#compiled.get(file) ?? this.#compile(lists, file);
   }
 
   /** Compiles once for all who ask meanwhile; a failure is not remembered. */
-  #compile(profile: string, file: string): Promise<string> {
-    const compiling = this.#run(`${this.#lists}/${profile}.list`, file);
+  #compile(lists: readonly string[], file: string): Promise<string> {
+    const compiling = this.#run(lists, file);
     this.#compiled.set(file, compiling);
     compiling.catch(() => this.#compiled.delete(file));
     return compiling;
   }
 
-  async #run(list: string, file: string): Promise<string> {
+  async #run(lists: readonly string[], file: string): Promise<string> {
+    const { compiler, cache, profiles } = this.#paths;
+    const [profile = '', ...parts] = lists;
+    const included = profiles.flatMap((directory) => ['--include', directory]);
+    const added = parts.flatMap((part) => ['--add', part]);
     try {
-      makeDirectory(this.#cache, 0o700);
-      await promisify(execFile)(this.#compiler, ['compile', list, '-o', file], { timeout: COMPILE_TIMEOUT_MS });
+      makeDirectory(cache, 0o700);
+      const words = ['compile', profile, ...added, ...included, '-o', file];
+      await promisify(execFile)(compiler, words, { timeout: COMPILE_TIMEOUT_MS });
       const filter = readFileSync(file);
       if (filter.length === 0 || filter.length % INSTRUCTION_BYTES !== 0)
-        throw new Failure('BH603', `${list}: '${this.#compiler}' made no filter`);
+        throw new Failure('BH603', `${profile}: '${compiler}' made no filter`);
       return digestOf(filter);
     } catch (error) {
       if (error instanceof Failure) throw error;
@@ -86,17 +101,27 @@ export class FilterCache {
     }
   }
 
-  #file(profile: string): string {
-    const list = `${this.#lists}/${profile}.list`;
-    if (!/^[a-z0-9-]+$/.test(profile) || !exists(list)) throw new Failure('BH205', `'${profile}' (no file ${list})`);
-    return `${this.#cache}/${profile}-${this.#digest()}.bpf`;
+  /** The files of profile and parts. */
+  #lists(name: string): readonly string[] {
+    const { profile, parts } = parseFilterName(name);
+    const files = this.#paths.profiles.map((directory) => `${directory}/${profile}.list`);
+    const file = PLAIN_NAME.test(profile) ? files.find(exists) : undefined;
+    if (file === undefined) throw new Failure('BH205', `'${profile}' (no file ${files.join(', ')})`);
+    const added = parts.map((part) => `${this.#paths.parts}/${part}.list`);
+    const strange = parts.findIndex((part, index) => !PLAIN_NAME.test(part) || !exists(added[index] ?? ''));
+    if (strange >= 0) throw new Failure('BH205', `'${parts[strange]}' (no file ${added[strange]})`);
+    return [file, ...added];
   }
 
-  /** Digest of the lists and the compiler; they are read again only when one of them has changed. */
+  #file(name: string): string {
+    return `${this.#paths.cache}/${name}-${this.#digest()}.bpf`;
+  }
+
+  /** Digest of all lists and the compiler; they are read again only when one of them has changed. */
   #digest(): string {
+    const { profiles, parts, compiler } = this.#paths;
     try {
-      const names = readdirSync(this.#lists).filter((name) => name.endsWith('.list'));
-      const files = [...names.sort().map((name) => `${this.#lists}/${name}`), this.#compiler];
+      const files = [...[...profiles, parts].flatMap(listsIn), compiler];
       const stamp = files.map(stampOf).join(' ');
       if (this.#stamped?.stamp === stamp) return this.#stamped.digest;
       const hash = createHash('sha256');
@@ -107,6 +132,13 @@ export class FilterCache {
       throw new Failure('BH603', (error as Error).message, { cause: error });
     }
   }
+}
+
+/** A directory that is not there has no lists. */
+function listsIn(directory: string): string[] {
+  if (!exists(directory)) return [];
+  const names = readdirSync(directory).filter((name) => name.endsWith('.list'));
+  return names.sort().map((name) => `${directory}/${name}`);
 }
 
 /** Changes with the file's content, mode and owner: all of them move the time of status change (inode(7)). */

@@ -50,11 +50,13 @@ export function scratch(): { path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** Compiles a list; `name` is one of templates/seccomp, or a path. */
+/** Compiles a list; `name` is one of templates/seccomp with the parts that are laid over it (`native+ptrace`), or a path. */
 export function compileFilter(directory: string, name: string): string {
   const out = join(directory, 'filter.bpf');
-  const list = name.includes('/') ? name : join(lists, `${name}.list`);
-  execFileSync(tool('bulkhead-seccomp'), ['compile', list, '-o', out]);
+  const [profile = '', ...parts] = name.split('+');
+  const list = name.includes('/') ? name : join(lists, `${profile}.list`);
+  const added = parts.flatMap((part) => ['--add', join(lists, 'parts', `${part}.list`)]);
+  execFileSync(tool('bulkhead-seccomp'), ['compile', list, ...added, '-o', out]);
   return out;
 }
 

@@ -164,6 +164,8 @@ def work():
         os.listdir(d); glob.glob(d + '/*'); os.readlink(d + '/l'); os.mkdir(d + '/m'); os.truncate(p + '2', 10); shutil.disk_usage(d)
         with open(p + '3', 'r+b') as f, mmap.mmap(f.fileno(), 0) as m: m[0:1] = b'x'; m.flush()
     asyncio.run(later())
+    order = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))(lambda a, b: a[0] - b[0])
+    numbers = (ctypes.c_int * 3)(3, 1, 2); ctypes.CDLL(None).qsort(numbers, 3, 4, order); assert list(numbers) == [1, 2, 3]
     for action in (lambda: socket.getaddrinfo('localhost', 80), lambda: socket.create_connection(('127.0.0.1', 1), 1), lambda: os.nice(1)):
         try: action()
         except OSError: pass

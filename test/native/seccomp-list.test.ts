@@ -60,7 +60,7 @@ describe('bulkhead-seccomp', function () {
           of(call).every((line) => / errno=E(NOSYS|PERM) /.test(line)),
           `${name}: ${call}`,
         );
-      for (const call of ['socket', 'clone', 'prctl', 'ioctl'])
+      for (const call of ['socket', 'clone', 'prctl', 'ioctl', 'socketpair', 'mprotect'])
         assert.ok(
           of(call).every((line) => / [a-z-]+=/.test(line.split('#')[0] ?? '')),
           `${name}: ${call}`,
@@ -114,10 +114,10 @@ describe('bulkhead-seccomp', function () {
     { text: 'read arg0=0x # a\n', says: ["1:11: BH603 unknown value '0x'"] },
     { text: 'read arg0=99999999999999999999 # a\n', says: ["1:11: BH603 unknown value '99999999999999999999'"] },
     { text: 'read arg0=1 arg1=1 arg2=1 arg3=1 # a\n', says: ['1:27: BH603 more than 3 conditions'] },
-    { text: 'include\n', says: ["1:8: BH603 expected the name of a list in the same directory after 'include'"] },
+    { text: 'include\n', says: ["1:8: BH603 expected the name of a list after 'include'"] },
     {
       text: 'include ../core\n',
-      says: ["1:9: BH603 expected the name of a list in the same directory after 'include'"],
+      says: ["1:9: BH603 expected the name of a list after 'include'"],
     },
     { text: 'include a b\n', says: ["1:11: BH603 one name only after 'include'"] },
     { text: 'include nothing\n', says: ["1:9: BH603 cannot read 'DIR/nothing.list': No such file or directory"] },
@@ -218,12 +218,52 @@ describe('bulkhead-seccomp', function () {
       ['compile', 'x', '-o'],
       ['check'],
       ['check', 'a', 'b'],
+      ['check', 'a', '--add'],
+      ['check', 'a', '-o', 'b'],
+      ['show', 'a', '--what', 'b'],
       ['what', 'x'],
     ]) {
       const done = run(...argv);
       assert.equal(done.status, 2);
       assert.match(done.err, /^usage: bulkhead-seccomp compile/);
     }
+  });
+
+  it('finds included lists in the directories that are given, the first one first', () => {
+    list('read # here\n', 'base.list');
+    mkdirSync(join(place.path, 'etc'));
+    mkdirSync(join(place.path, 'usr'));
+    const both = (name: string) => ['--include', join(place.path, 'etc'), '--include', join(place.path, name)];
+    const file = list('include base\n');
+    list('write # usr\n', 'usr/base.list');
+    assert.match(run('show', file, ...both('usr')).out, /# usr\n$/);
+    list('writev # etc\n', 'etc/base.list');
+    assert.match(run('show', file, ...both('usr')).out, /# etc\n$/);
+    assert.match(run('show', file).out, /# here\n$/);
+  });
+
+  it('lays another list over it: what is there already gives way, unless both have conditions', () => {
+    const file = list(
+      'io_uring_setup errno=ENOSYS # no\nread # as it is\nprctl option=PR_SET_NAME # own\nmmap prot-without=PROT_EXEC # data\n',
+    );
+    const other = list(
+      '# more\nio_uring_setup # yes\n\nprctl option=PR_SET_PTRACER # too\nmmap # any\nclose # more\n',
+      'other.list',
+    );
+    assert.equal(
+      run('show', file, '--add', other).out,
+      '   0 read  # as it is\n   3 close  # more\n   9 mmap  # any\n 157 prctl option=PR_SET_NAME  # own\n 157 prctl option=PR_SET_PTRACER  # too\n 425 io_uring_setup  # yes\n',
+    );
+    const faulty = list('reed # x\n', 'faulty.list');
+    assert.equal(run('check', file, '--add', faulty).err, `${faulty}:1:1: BH603 unknown system call 'reed'\n`);
+  });
+
+  it('lets nobody but init execute where a list says so, and only where it says it like that', () => {
+    const others = ['sendmsg', 'write', 'exit_group'].map((call) => `${call} # x\n`).join('');
+    const compiles = (line: string) => run('compile', list(others + line), '-o', join(place.path, 'o')).status === 0;
+    assert.ok(compiles('execve arg5=INIT # x\n'));
+    for (const line of ['execve arg4=INIT # x\n', 'execve arg5=INIT,1 # x\n', 'execve arg5=INIT arg0=1 # x\n'])
+      assert.ok(!compiles(line), line);
   });
 
   it('survives random lists', () => {

@@ -39,6 +39,7 @@ export function healthySandbox(): Healthy {
   };
   const paths = {
     lib: '/usr/lib/bulkhead',
+    etc: '/etc/bulkhead',
     run: '/run/bulkhead',
     versions: '/opt/plugin',
     nspawn: '/usr/bin/systemd-nspawn',

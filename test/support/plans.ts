@@ -25,6 +25,8 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
     pool: { size: wishes.size ?? 2 },
     view: { root: 'host', tmp: 64 << 20 },
     seccomp: 'native',
+    allow: [],
+    programs: 'any',
     capabilities: [],
     limits: {
       memory: { percent: 20 },

@@ -28,6 +28,7 @@ export const CASES = `${PROJECT}/test/cases`;
 
 const PATHS = {
   lib: '/usr/lib/bulkhead',
+  etc: '/etc/bulkhead',
   run: '/run/bulkhead',
   versions: '/opt/plugin',
   nspawn: '/usr/bin/systemd-nspawn',

@@ -28,6 +28,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
       [],
     );
   },
+  'expect-filter': ({ sandbox }, rest) => assert.equal(existing(sandbox).seccomp, rest),
   'expect-exec': ({ sandbox }, rest) => {
     const { init } = existing(sandbox);
     assert.deepEqual(init.slice(init.indexOf('--') + 1), JSON.parse(rest));

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import type { ProcessFacts } from '../../../src/audit/facts.ts';
 import { type Finding, WALLS, worst } from '../../../src/audit/finding.ts';
 import { outdated } from '../../../src/audit/judge-sandbox.ts';
-import { judge, withCredentials, withFacts, withFile, withProcess, wrong } from '../../support/audit-changes.ts';
+import {
+  judge,
+  withCredentials,
+  withDescriptor,
+  withFacts,
+  withFile,
+  withProcess,
+  wrong,
+} from '../../support/audit-changes.ts';
 import { type Healthy, healthySandbox } from '../../support/audit-facts.ts';
 
 describe('judging a sandbox', () => {
@@ -31,6 +39,22 @@ describe('judging a sandbox', () => {
       wrong(declared(['CAP_NET_RAW'])).map(({ wall }) => wall),
       ['capabilities'],
     );
+  });
+
+  it('lets a program hold what a grant lets it make, and nothing of another grant', () => {
+    for (const [grant, other, target] of [
+      ['io_uring', 'perf', 'anon_inode:[io_uring]'],
+      ['perf', 'ptrace', 'anon_inode:[perf_event]'],
+    ] as const) {
+      const healthy = withDescriptor(target);
+      const granted = (allow: readonly string[]): Finding[] =>
+        wrong({ ...healthy, plugin: { ...healthy.plugin, declaration: { ...healthy.plugin.declaration, allow } } });
+      assert.deepEqual(granted([grant]), []);
+      assert.deepEqual(
+        granted([other]).map(({ wall }) => wall),
+        ['descriptors'],
+      );
+    }
   });
 
   it('keeps a payload that may change its ids inside its range, and off its root', () => {

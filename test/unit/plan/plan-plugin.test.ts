@@ -10,6 +10,7 @@ import { planSandbox } from '../../../src/plan/plan-sandbox.ts';
 
 const paths = {
   lib: '/usr/lib/bulkhead',
+  etc: '/etc/bulkhead',
   run: '/run/bulkhead',
   versions: '/opt/plugin',
   nspawn: '/usr/bin/systemd-nspawn',
