@@ -75,13 +75,11 @@ export class Supervisor implements Owned {
       ...legacy.records.map(({ plugin }) => plugin),
       ...wantedNow.map(({ plugin }) => plugin),
     ]);
-    for (const record of legacy.records) {
-      sandboxes.adopt(record, legacy.reports.get(record.unit), foundSandbox(record, running.get(record.unit)).life);
-    }
+    const found = legacy.records.map((record) => ({ record, sandbox: this.#found(record, running.get(record.unit)) }));
+    for (const { record, sandbox } of found) sandboxes.adopt(record, legacy.reports.get(record.unit), sandbox.life);
     for (const plugin of plugins) {
-      const records = legacy.records.filter((record) => record.plugin === plugin);
-      const found = records.map((record) => foundSandbox(record, running.get(record.unit)));
-      const loop = new PluginLoop(restoreState(plugin, legacy.states.get(plugin), found), hands);
+      const own = found.filter(({ record }) => record.plugin === plugin).map(({ sandbox }) => sandbox);
+      const loop = new PluginLoop(restoreState(plugin, legacy.states.get(plugin), own), hands);
       this.#loops.set(plugin, loop);
       const anchor = wantedNow.find((candidate) => candidate.plugin === plugin);
       loop.observe({ kind: 'resumed' });
@@ -132,14 +130,20 @@ export class Supervisor implements Owned {
     const [rows, anchors] = await Promise.all([units.sandboxes(), units.anchors()]);
     const running = new Set(rows.filter(isThere).map(({ unit }) => unit));
     for (const [plugin, loop] of this.#loops) {
-      for (const { unit, life } of loop.state.sandboxes.values()) {
-        if (!running.has(unit) && life !== 'starting') sandboxes.unitGone(unit);
-      }
+      for (const { unit } of loop.state.sandboxes.values()) if (!running.has(unit)) sandboxes.unitNotListed(unit);
       const anchor = anchors.find((candidate) => candidate.plugin === plugin);
       if (loop.state.invocation !== undefined && (anchor === undefined || !isWanted(anchor)))
         await this.anchorGone(plugin);
     }
     for (const anchor of anchors.filter(isWanted)) await this.anchorSaid(anchor.plugin, anchor.invocation);
+  }
+
+  #found(record: SandboxRecord, row: SandboxUnitRow | undefined): FoundSandbox {
+    const { unit, slot, generation, digest, limits = '' } = record;
+    const stands = row?.activeState;
+    const ready = stands === 'active' && this.#parts.sandboxes.isReady(record);
+    const life = ready ? 'ready' : stands === 'deactivating' ? 'stopping' : 'starting';
+    return { unit, slot, generation, digest, limits, life, readyAt: ready ? row?.activeSince : undefined };
   }
 
   release(): void {
@@ -153,12 +157,4 @@ function isThere(row: SandboxUnitRow): boolean {
 
 function wantedBy(anchor: AnchorUnit): { kind: 'wanted'; invocation: string; automatic: boolean } {
   return { kind: 'wanted', invocation: anchor.invocation, automatic: anchor.automaticRestarts > 0 };
-}
-
-function foundSandbox(record: SandboxRecord, row: SandboxUnitRow | undefined): FoundSandbox {
-  const { unit, slot, generation, digest, limits = '' } = record;
-  const stands = row?.activeState;
-  const life = stands === 'active' ? 'ready' : stands === 'deactivating' ? 'stopping' : 'starting';
-  const readyAt = life === 'ready' ? row?.activeSince : undefined;
-  return { unit, slot, generation, digest, limits, life, readyAt };
 }

@@ -1,6 +1,6 @@
 import { Failure } from '../base/failure.ts';
-import { anchorUnitName, parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
-import type { UnitControl } from '../sandbox/sandboxes.ts';
+import { anchorUnitName, parseAnchorUnit, parseSandboxUnit, SANDBOX_UNIT_PATTERNS } from '../plan/identity.ts';
+import type { UnitControl } from '../sandbox/starter.ts';
 import { lastErrorOf } from '../systemd/journal-tail.ts';
 import type { Manager } from '../systemd/manager.ts';
 import { administratorLimits } from '../unit/administrator-limits.ts';
@@ -94,7 +94,7 @@ export class SystemdUnits implements UnitControl, UnitsView {
   }
 
   async sandboxes(): Promise<readonly SandboxUnitRow[]> {
-    const rows = await this.#manager.listUnitsByPatterns(['plugin-*.service']);
+    const rows = await this.#manager.listUnitsByPatterns(SANDBOX_UNIT_PATTERNS);
     const ours = rows.filter(({ unit }) => parseSandboxUnit(unit) !== undefined);
     return Promise.all(
       ours.map(async ({ unit, activeState }) => {

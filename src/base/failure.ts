@@ -56,6 +56,7 @@ export const FAILURES = {
     summary: 'the sandbox does not go away',
     advice: 'a task of it cannot be killed; see its unit and /proc/PID/stack',
   },
+  BH308: { summary: 'the spawner does not serve', advice: 'see "systemctl status bulkhead-spawner"' },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

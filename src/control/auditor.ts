@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
 import { type HostProcesses, hostProcesses } from '../kernel/host-processes.ts';
 import { sandboxFacts } from '../kernel/sandbox-facts.ts';
-import type { HostPaths, PluginPlan } from '../plan/plan.ts';
+import type { HostPaths, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import type { FilterCache } from '../sandbox/filter-cache.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
@@ -16,6 +16,7 @@ import type { Manager } from '../systemd/manager.ts';
 import type { Listeners } from '../traffic/listeners.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
+import { sandboxUnitType } from '../unit/transient-unit.ts';
 import type { AuditedSandbox, AuditReport } from './api.ts';
 
 export interface AuditorParts {
@@ -119,7 +120,7 @@ export class Auditor {
     const sandboxPlan = planSandbox(plan, record, paths);
     const descriptors = record.listeners.map((key) => listeners.descriptor(key)).filter((fd) => fd !== undefined);
     const target = { plan: sandboxPlan, listeners: descriptors };
-    const [facts, unitFacts] = await Promise.all([sandboxFacts(target, host), this.#unitFacts(sandbox)]);
+    const [facts, unitFacts] = await Promise.all([sandboxFacts(target, host), this.#unitFacts(sandbox, sandboxPlan)]);
     if (facts === undefined) return undefined;
     return {
       unit,
@@ -130,10 +131,10 @@ export class Auditor {
     };
   }
 
-  async #unitFacts({ record }: Sandbox): Promise<UnitFacts> {
+  async #unitFacts({ record }: Sandbox, plan: SandboxPlan): Promise<UnitFacts> {
     const { manager, filters } = this.#parts;
     const [properties, filterCompiled] = await Promise.all([
-      manager.unitProperties(record.unit, ['Unit', 'Service']),
+      manager.unitProperties(record.unit, ['Unit', sandboxUnitType(plan)]),
       filters.digest(record.seccomp),
     ]);
     return { properties, filterGiven: record.filter ?? null, filterCompiled };

@@ -19,10 +19,12 @@ import type { EventRing } from '../record/event-ring.ts';
 import { PluginStates } from '../record/plugin-states.ts';
 import { FilterCache } from '../sandbox/filter-cache.ts';
 import { serveLaunchers } from '../sandbox/launch-server.ts';
+import { REPORT_PREFIX } from '../sandbox/report-pipes.ts';
 import type { SandboxRecord } from '../sandbox/sandbox-record.ts';
 import { SandboxRecords } from '../sandbox/sandbox-record.ts';
-import { REPORT_PREFIX, Sandboxes } from '../sandbox/sandboxes.ts';
+import { Sandboxes } from '../sandbox/sandboxes.ts';
 import { makeSkeleton } from '../sandbox/skeleton.ts';
+import { Spawner } from '../sandbox/spawner-client.ts';
 import { UidRanges } from '../sandbox/uid-ranges.ts';
 import { systemBusSockets } from '../systemd/address.ts';
 import { Bus } from '../systemd/bus.ts';
@@ -90,6 +92,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     records,
     uidRanges: new UidRanges(),
     filters,
+    spawner: new Spawner(`${paths.run}/spawn.sock`, clock),
     descriptorStore: store,
     copyListener: (key) => listeners.copy(key),
     events: {

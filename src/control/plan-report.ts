@@ -5,8 +5,8 @@ import { BUILT_IN } from '../declare/place.ts';
 import type { HostPaths, PlannedListener, PlannedMount, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { sliceSettings } from '../unit/plugin-slice.ts';
-import { type Settings, unitLines } from '../unit/properties.ts';
-import { sandboxSettings } from '../unit/transient-unit.ts';
+import { type Settings, type UnitType, unitLines } from '../unit/properties.ts';
+import { sandboxSettings, sandboxUnitType } from '../unit/transient-unit.ts';
 import type { PlanReport, PlanSection } from './api.ts';
 
 /** What the running supervisor adds: which sandboxes differ from the plan. */
@@ -38,7 +38,7 @@ export function planReport(plan: PluginPlan, paths: HostPaths, comparison: Compa
       { title: `slice ${plan.sliceUnit}`, rows: unitRows(sliceSettings(plan), 'Slice', plan.origins) },
       {
         title: `unit ${sandbox.unit}, and so on up to ${plan.size} in all`,
-        rows: unitRows(sandboxSettings(sandbox), 'Service', plan.origins),
+        rows: unitRows(sandboxSettings(sandbox), sandboxUnitType(sandbox), plan.origins),
       },
       { title: 'mounts', rows: mountRows(sandbox, plan.origins) },
       { title: 'sockets', rows: plan.listeners.map((listener, index) => socketRow(listener, index, plan.origins)) },
@@ -76,6 +76,7 @@ function declarationRows(declaration: Declaration, origins: Origins): Row[] {
     ['view.tmp', formatBytes(declaration.view.tmp)],
     ['allow', declaration.allow.join(' ') || 'none'],
     ['programs', declaration.programs],
+    ['isolation', declaration.isolation],
     ['capabilities', declaration.capabilities.join(' ') || 'none'],
     ['health.ready', declaration.health.ready],
     ['health.start-timeout', formatDuration(declaration.health.startTimeoutMs)],
@@ -92,7 +93,7 @@ function declarationRows(declaration: Declaration, origins: Origins): Row[] {
   return values.map(([key, value]) => row(key, value, originOf(key, origins)));
 }
 
-function unitRows(settings: Settings, type: 'Service' | 'Slice', origins: Origins): Row[] {
+function unitRows(settings: Settings, type: UnitType, origins: Origins): Row[] {
   return unitLines(settings, type)
     .filter(({ key }) => key !== 'ExecStart')
     .map(({ key, value, from }) =>

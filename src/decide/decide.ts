@@ -304,7 +304,7 @@ class Draft {
   #start(): void {
     const { plugin, slot, nextGeneration: generation, plan } = this.state;
     if (plan === undefined) return;
-    const unit = sandboxUnitName(plugin, slot, generation);
+    const unit = sandboxUnitName(plugin, slot, generation, plan.declaration.isolation);
     const { digest, limitsDigest: limits } = plan;
     const fresh = { limiting: undefined, unlimitable: false, readyAt: undefined, exit: undefined, asked: false };
     this.#put({ unit, slot, generation, digest, limits, life: 'starting', ...fresh });

@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"}}},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern4 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern5 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
@@ -647,10 +647,10 @@ errors++;
 }
 }
 }
-if(data.seccomp !== undefined){
-let data22 = data.seccomp;
+if(data.isolation !== undefined){
+let data22 = data.isolation;
 if((typeof data22 !== "string") && (data22 !== null)){
-const err47 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema31.properties.seccomp.type},message:"must be string,null"};
+const err47 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema31.properties.isolation.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -659,9 +659,8 @@ vErrors.push(err47);
 }
 errors++;
 }
-if(typeof data22 === "string"){
-if(!pattern8.test(data22)){
-const err48 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
+if(!(((data22 === "nspawn") || (data22 === "scope")) || (data22 === null))){
+const err48 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema31.properties.isolation.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -671,11 +670,10 @@ vErrors.push(err48);
 errors++;
 }
 }
-}
-if(data.allow !== undefined){
-let data23 = data.allow;
-if((!(Array.isArray(data23))) && (data23 !== null)){
-const err49 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema31.properties.allow.type},message:"must be array,null"};
+if(data.seccomp !== undefined){
+let data23 = data.seccomp;
+if((typeof data23 !== "string") && (data23 !== null)){
+const err49 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema31.properties.seccomp.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -684,9 +682,9 @@ vErrors.push(err49);
 }
 errors++;
 }
-if(Array.isArray(data23)){
-if(data23.length > 8){
-const err50 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
+if(typeof data23 === "string"){
+if(!pattern8.test(data23)){
+const err50 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -695,11 +693,12 @@ vErrors.push(err50);
 }
 errors++;
 }
-const len3 = data23.length;
-for(let i3=0; i3<len3; i3++){
-let data24 = data23[i3];
-if(typeof data24 !== "string"){
-const err51 = {instancePath:instancePath+"/allow/" + i3,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+if(data.allow !== undefined){
+let data24 = data.allow;
+if((!(Array.isArray(data24))) && (data24 !== null)){
+const err51 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema31.properties.allow.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -708,8 +707,9 @@ vErrors.push(err51);
 }
 errors++;
 }
-if(!((((data24 === "io_uring") || (data24 === "keyring")) || (data24 === "perf")) || (data24 === "ptrace"))){
-const err52 = {instancePath:instancePath+"/allow/" + i3,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
+if(Array.isArray(data24)){
+if(data24.length > 8){
+const err52 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -718,13 +718,11 @@ vErrors.push(err52);
 }
 errors++;
 }
-}
-}
-}
-if(data.programs !== undefined){
-let data25 = data.programs;
-if((typeof data25 !== "string") && (data25 !== null)){
-const err53 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema31.properties.programs.type},message:"must be string,null"};
+const len3 = data24.length;
+for(let i3=0; i3<len3; i3++){
+let data25 = data24[i3];
+if(typeof data25 !== "string"){
+const err53 = {instancePath:instancePath+"/allow/" + i3,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -733,8 +731,8 @@ vErrors.push(err53);
 }
 errors++;
 }
-if(!(((data25 === "any") || (data25 === "own")) || (data25 === null))){
-const err54 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema31.properties.programs.enum},message:"must be equal to one of the allowed values"};
+if(!((((data25 === "io_uring") || (data25 === "keyring")) || (data25 === "perf")) || (data25 === "ptrace"))){
+const err54 = {instancePath:instancePath+"/allow/" + i3,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -744,10 +742,12 @@ vErrors.push(err54);
 errors++;
 }
 }
-if(data.capabilities !== undefined){
-let data26 = data.capabilities;
-if((!(Array.isArray(data26))) && (data26 !== null)){
-const err55 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema31.properties.capabilities.type},message:"must be array,null"};
+}
+}
+if(data.programs !== undefined){
+let data26 = data.programs;
+if((typeof data26 !== "string") && (data26 !== null)){
+const err55 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema31.properties.programs.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -756,9 +756,8 @@ vErrors.push(err55);
 }
 errors++;
 }
-if(Array.isArray(data26)){
-if(data26.length > 32){
-const err56 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+if(!(((data26 === "any") || (data26 === "own")) || (data26 === null))){
+const err56 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema31.properties.programs.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -767,11 +766,11 @@ vErrors.push(err56);
 }
 errors++;
 }
-const len4 = data26.length;
-for(let i4=0; i4<len4; i4++){
-let data27 = data26[i4];
-if(typeof data27 !== "string"){
-const err57 = {instancePath:instancePath+"/capabilities/" + i4,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+if(data.capabilities !== undefined){
+let data27 = data.capabilities;
+if((!(Array.isArray(data27))) && (data27 !== null)){
+const err57 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema31.properties.capabilities.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -780,8 +779,9 @@ vErrors.push(err57);
 }
 errors++;
 }
-if(!((((((((((((((data27 === "CAP_CHOWN") || (data27 === "CAP_DAC_OVERRIDE")) || (data27 === "CAP_DAC_READ_SEARCH")) || (data27 === "CAP_FOWNER")) || (data27 === "CAP_FSETID")) || (data27 === "CAP_IPC_OWNER")) || (data27 === "CAP_KILL")) || (data27 === "CAP_NET_ADMIN")) || (data27 === "CAP_NET_BIND_SERVICE")) || (data27 === "CAP_NET_BROADCAST")) || (data27 === "CAP_NET_RAW")) || (data27 === "CAP_SETGID")) || (data27 === "CAP_SETUID")) || (data27 === "CAP_SYS_CHROOT"))){
-const err58 = {instancePath:instancePath+"/capabilities/" + i4,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
+if(Array.isArray(data27)){
+if(data27.length > 32){
+const err58 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -790,13 +790,11 @@ vErrors.push(err58);
 }
 errors++;
 }
-}
-}
-}
-if(data.limits !== undefined){
-let data28 = data.limits;
-if((!(data28 && typeof data28 == "object" && !Array.isArray(data28))) && (data28 !== null)){
-const err59 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema31.properties.limits.type},message:"must be object,null"};
+const len4 = data27.length;
+for(let i4=0; i4<len4; i4++){
+let data28 = data27[i4];
+if(typeof data28 !== "string"){
+const err59 = {instancePath:instancePath+"/capabilities/" + i4,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -805,10 +803,8 @@ vErrors.push(err59);
 }
 errors++;
 }
-if(data28 && typeof data28 == "object" && !Array.isArray(data28)){
-for(const key6 in data28){
-if(!(func1.call(schema31.properties.limits.properties, key6))){
-const err60 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
+if(!((((((((((((((data28 === "CAP_CHOWN") || (data28 === "CAP_DAC_OVERRIDE")) || (data28 === "CAP_DAC_READ_SEARCH")) || (data28 === "CAP_FOWNER")) || (data28 === "CAP_FSETID")) || (data28 === "CAP_IPC_OWNER")) || (data28 === "CAP_KILL")) || (data28 === "CAP_NET_ADMIN")) || (data28 === "CAP_NET_BIND_SERVICE")) || (data28 === "CAP_NET_BROADCAST")) || (data28 === "CAP_NET_RAW")) || (data28 === "CAP_SETGID")) || (data28 === "CAP_SETUID")) || (data28 === "CAP_SYS_CHROOT"))){
+const err60 = {instancePath:instancePath+"/capabilities/" + i4,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -818,10 +814,12 @@ vErrors.push(err60);
 errors++;
 }
 }
-if(data28.memory !== undefined){
-let data29 = data28.memory;
-if(((typeof data29 !== "string") && (!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29))))) && (data29 !== null)){
-const err61 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema31.properties.limits.properties.memory.type},message:"must be string,integer,null"};
+}
+}
+if(data.limits !== undefined){
+let data29 = data.limits;
+if((!(data29 && typeof data29 == "object" && !Array.isArray(data29))) && (data29 !== null)){
+const err61 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema31.properties.limits.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -830,11 +828,10 @@ vErrors.push(err61);
 }
 errors++;
 }
-}
-if(data28["memory-high"] !== undefined){
-let data30 = data28["memory-high"];
-if(((typeof data30 !== "string") && (!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30))))) && (data30 !== null)){
-const err62 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
+if(data29 && typeof data29 == "object" && !Array.isArray(data29)){
+for(const key6 in data29){
+if(!(func1.call(schema31.properties.limits.properties, key6))){
+const err62 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -844,10 +841,10 @@ vErrors.push(err62);
 errors++;
 }
 }
-if(data28.swap !== undefined){
-let data31 = data28.swap;
-if(((typeof data31 !== "string") && (!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31))))) && (data31 !== null)){
-const err63 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema31.properties.limits.properties.swap.type},message:"must be string,integer,null"};
+if(data29.memory !== undefined){
+let data30 = data29.memory;
+if(((typeof data30 !== "string") && (!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30))))) && (data30 !== null)){
+const err63 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema31.properties.limits.properties.memory.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -857,10 +854,10 @@ vErrors.push(err63);
 errors++;
 }
 }
-if(data28.cpu !== undefined){
-let data32 = data28.cpu;
-if((typeof data32 !== "string") && (data32 !== null)){
-const err64 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema31.properties.limits.properties.cpu.type},message:"must be string,null"};
+if(data29["memory-high"] !== undefined){
+let data31 = data29["memory-high"];
+if(((typeof data31 !== "string") && (!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31))))) && (data31 !== null)){
+const err64 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -870,10 +867,10 @@ vErrors.push(err64);
 errors++;
 }
 }
-if(data28["cpu-weight"] !== undefined){
-let data33 = data28["cpu-weight"];
-if((!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))) && (data33 !== null)){
-const err65 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
+if(data29.swap !== undefined){
+let data32 = data29.swap;
+if(((typeof data32 !== "string") && (!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32))))) && (data32 !== null)){
+const err65 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema31.properties.limits.properties.swap.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -882,9 +879,11 @@ vErrors.push(err65);
 }
 errors++;
 }
-if((typeof data33 == "number") && (isFinite(data33))){
-if(data33 > 10000 || isNaN(data33)){
-const err66 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+}
+if(data29.cpu !== undefined){
+let data33 = data29.cpu;
+if((typeof data33 !== "string") && (data33 !== null)){
+const err66 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema31.properties.limits.properties.cpu.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -893,8 +892,11 @@ vErrors.push(err66);
 }
 errors++;
 }
-if(data33 < 1 || isNaN(data33)){
-const err67 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data29["cpu-weight"] !== undefined){
+let data34 = data29["cpu-weight"];
+if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (data34 !== null)){
+const err67 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -903,12 +905,9 @@ vErrors.push(err67);
 }
 errors++;
 }
-}
-}
-if(data28.tasks !== undefined){
-let data34 = data28.tasks;
-if(((typeof data34 !== "string") && (!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34))))) && (data34 !== null)){
-const err68 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema31.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
+if((typeof data34 == "number") && (isFinite(data34))){
+if(data34 > 10000 || isNaN(data34)){
+const err68 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -917,11 +916,8 @@ vErrors.push(err68);
 }
 errors++;
 }
-}
-if(data28.files !== undefined){
-let data35 = data28.files;
-if((!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))) && (data35 !== null)){
-const err69 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema31.properties.limits.properties.files.type},message:"must be integer,null"};
+if(data34 < 1 || isNaN(data34)){
+const err69 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -930,9 +926,12 @@ vErrors.push(err69);
 }
 errors++;
 }
-if((typeof data35 == "number") && (isFinite(data35))){
-if(data35 > 1048576 || isNaN(data35)){
-const err70 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
+}
+}
+if(data29.tasks !== undefined){
+let data35 = data29.tasks;
+if(((typeof data35 !== "string") && (!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35))))) && (data35 !== null)){
+const err70 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema31.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -941,8 +940,11 @@ vErrors.push(err70);
 }
 errors++;
 }
-if(data35 < 64 || isNaN(data35)){
-const err71 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
+}
+if(data29.files !== undefined){
+let data36 = data29.files;
+if((!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))) && (data36 !== null)){
+const err71 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema31.properties.limits.properties.files.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -951,12 +953,9 @@ vErrors.push(err71);
 }
 errors++;
 }
-}
-}
-if(data28["io-weight"] !== undefined){
-let data36 = data28["io-weight"];
-if((!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))) && (data36 !== null)){
-const err72 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
+if((typeof data36 == "number") && (isFinite(data36))){
+if(data36 > 1048576 || isNaN(data36)){
+const err72 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -965,9 +964,8 @@ vErrors.push(err72);
 }
 errors++;
 }
-if((typeof data36 == "number") && (isFinite(data36))){
-if(data36 > 10000 || isNaN(data36)){
-const err73 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(data36 < 64 || isNaN(data36)){
+const err73 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -976,8 +974,12 @@ vErrors.push(err73);
 }
 errors++;
 }
-if(data36 < 1 || isNaN(data36)){
-const err74 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data29["io-weight"] !== undefined){
+let data37 = data29["io-weight"];
+if((!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))) && (data37 !== null)){
+const err74 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -986,12 +988,9 @@ vErrors.push(err74);
 }
 errors++;
 }
-}
-}
-if(data28.io !== undefined){
-let data37 = data28.io;
-if((!(Array.isArray(data37))) && (data37 !== null)){
-const err75 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 10000 || isNaN(data37)){
+const err75 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1000,9 +999,8 @@ vErrors.push(err75);
 }
 errors++;
 }
-if(Array.isArray(data37)){
-if(data37.length > 16){
-const err76 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if(data37 < 1 || isNaN(data37)){
+const err76 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1011,12 +1009,12 @@ vErrors.push(err76);
 }
 errors++;
 }
-const len5 = data37.length;
-for(let i5=0; i5<len5; i5++){
-let data38 = data37[i5];
-if(data38 && typeof data38 == "object" && !Array.isArray(data38)){
-if(data38.path === undefined){
-const err77 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+}
+}
+if(data29.io !== undefined){
+let data38 = data29.io;
+if((!(Array.isArray(data38))) && (data38 !== null)){
+const err77 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1025,9 +1023,9 @@ vErrors.push(err77);
 }
 errors++;
 }
-for(const key7 in data38){
-if(!(((((key7 === "path") || (key7 === "read")) || (key7 === "write")) || (key7 === "read-iops")) || (key7 === "write-iops"))){
-const err78 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
+if(Array.isArray(data38)){
+if(data38.length > 16){
+const err78 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1036,10 +1034,12 @@ vErrors.push(err78);
 }
 errors++;
 }
-}
-if(data38.path !== undefined){
-if(typeof data38.path !== "string"){
-const err79 = {instancePath:instancePath+"/limits/io/" + i5+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+const len5 = data38.length;
+for(let i5=0; i5<len5; i5++){
+let data39 = data38[i5];
+if(data39 && typeof data39 == "object" && !Array.isArray(data39)){
+if(data39.path === undefined){
+const err79 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1048,11 +1048,9 @@ vErrors.push(err79);
 }
 errors++;
 }
-}
-if(data38.read !== undefined){
-let data40 = data38.read;
-if((typeof data40 !== "string") && (!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40))))){
-const err80 = {instancePath:instancePath+"/limits/io/" + i5+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
+for(const key7 in data39){
+if(!(((((key7 === "path") || (key7 === "read")) || (key7 === "write")) || (key7 === "read-iops")) || (key7 === "write-iops"))){
+const err80 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1062,10 +1060,9 @@ vErrors.push(err80);
 errors++;
 }
 }
-if(data38.write !== undefined){
-let data41 = data38.write;
-if((typeof data41 !== "string") && (!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41))))){
-const err81 = {instancePath:instancePath+"/limits/io/" + i5+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
+if(data39.path !== undefined){
+if(typeof data39.path !== "string"){
+const err81 = {instancePath:instancePath+"/limits/io/" + i5+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1075,10 +1072,10 @@ vErrors.push(err81);
 errors++;
 }
 }
-if(data38["read-iops"] !== undefined){
-let data42 = data38["read-iops"];
-if(!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42)))){
-const err82 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data39.read !== undefined){
+let data41 = data39.read;
+if((typeof data41 !== "string") && (!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41))))){
+const err82 = {instancePath:instancePath+"/limits/io/" + i5+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1087,9 +1084,11 @@ vErrors.push(err82);
 }
 errors++;
 }
-if((typeof data42 == "number") && (isFinite(data42))){
-if(data42 > 10000000 || isNaN(data42)){
-const err83 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+}
+if(data39.write !== undefined){
+let data42 = data39.write;
+if((typeof data42 !== "string") && (!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42))))){
+const err83 = {instancePath:instancePath+"/limits/io/" + i5+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1098,8 +1097,11 @@ vErrors.push(err83);
 }
 errors++;
 }
-if(data42 < 1 || isNaN(data42)){
-const err84 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data39["read-iops"] !== undefined){
+let data43 = data39["read-iops"];
+if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
+const err84 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1108,12 +1110,9 @@ vErrors.push(err84);
 }
 errors++;
 }
-}
-}
-if(data38["write-iops"] !== undefined){
-let data43 = data38["write-iops"];
-if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
-const err85 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if((typeof data43 == "number") && (isFinite(data43))){
+if(data43 > 10000000 || isNaN(data43)){
+const err85 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1122,9 +1121,8 @@ vErrors.push(err85);
 }
 errors++;
 }
-if((typeof data43 == "number") && (isFinite(data43))){
-if(data43 > 10000000 || isNaN(data43)){
-const err86 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+if(data43 < 1 || isNaN(data43)){
+const err86 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1133,8 +1131,12 @@ vErrors.push(err86);
 }
 errors++;
 }
-if(data43 < 1 || isNaN(data43)){
-const err87 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data39["write-iops"] !== undefined){
+let data44 = data39["write-iops"];
+if(!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44)))){
+const err87 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1143,11 +1145,9 @@ vErrors.push(err87);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err88 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if((typeof data44 == "number") && (isFinite(data44))){
+if(data44 > 10000000 || isNaN(data44)){
+const err88 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1156,13 +1156,8 @@ vErrors.push(err88);
 }
 errors++;
 }
-}
-}
-}
-if(data28["memory-lock"] !== undefined){
-let data44 = data28["memory-lock"];
-if(((typeof data44 !== "string") && (!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44))))) && (data44 !== null)){
-const err89 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
+if(data44 < 1 || isNaN(data44)){
+const err89 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1172,10 +1167,10 @@ vErrors.push(err89);
 errors++;
 }
 }
-if(data28.core !== undefined){
-let data45 = data28.core;
-if(((typeof data45 !== "string") && (!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45))))) && (data45 !== null)){
-const err90 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
+}
+}
+else {
+const err90 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1185,10 +1180,12 @@ vErrors.push(err90);
 errors++;
 }
 }
-if(data28.log !== undefined){
-let data46 = data28.log;
-if((!(data46 && typeof data46 == "object" && !Array.isArray(data46))) && (data46 !== null)){
-const err91 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
+}
+}
+if(data29["memory-lock"] !== undefined){
+let data45 = data29["memory-lock"];
+if(((typeof data45 !== "string") && (!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45))))) && (data45 !== null)){
+const err91 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1197,10 +1194,11 @@ vErrors.push(err91);
 }
 errors++;
 }
-if(data46 && typeof data46 == "object" && !Array.isArray(data46)){
-for(const key8 in data46){
-if(!((key8 === "messages") || (key8 === "within"))){
-const err92 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
+}
+if(data29.core !== undefined){
+let data46 = data29.core;
+if(((typeof data46 !== "string") && (!(((typeof data46 == "number") && (!(data46 % 1) && !isNaN(data46))) && (isFinite(data46))))) && (data46 !== null)){
+const err92 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1210,10 +1208,10 @@ vErrors.push(err92);
 errors++;
 }
 }
-if(data46.messages !== undefined){
-let data47 = data46.messages;
-if((!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))) && (data47 !== null)){
-const err93 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
+if(data29.log !== undefined){
+let data47 = data29.log;
+if((!(data47 && typeof data47 == "object" && !Array.isArray(data47))) && (data47 !== null)){
+const err93 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1222,9 +1220,10 @@ vErrors.push(err93);
 }
 errors++;
 }
-if((typeof data47 == "number") && (isFinite(data47))){
-if(data47 > 1000000 || isNaN(data47)){
-const err94 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+if(data47 && typeof data47 == "object" && !Array.isArray(data47)){
+for(const key8 in data47){
+if(!((key8 === "messages") || (key8 === "within"))){
+const err94 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1233,8 +1232,11 @@ vErrors.push(err94);
 }
 errors++;
 }
-if(data47 < 1 || isNaN(data47)){
-const err95 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data47.messages !== undefined){
+let data48 = data47.messages;
+if((!(((typeof data48 == "number") && (!(data48 % 1) && !isNaN(data48))) && (isFinite(data48)))) && (data48 !== null)){
+const err95 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1243,12 +1245,9 @@ vErrors.push(err95);
 }
 errors++;
 }
-}
-}
-if(data46.within !== undefined){
-let data48 = data46.within;
-if(((typeof data48 !== "string") && (!((typeof data48 == "number") && (isFinite(data48))))) && (data48 !== null)){
-const err96 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
+if((typeof data48 == "number") && (isFinite(data48))){
+if(data48 > 1000000 || isNaN(data48)){
+const err96 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1257,15 +1256,8 @@ vErrors.push(err96);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-if(data.health !== undefined){
-let data49 = data.health;
-if((!(data49 && typeof data49 == "object" && !Array.isArray(data49))) && (data49 !== null)){
-const err97 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
+if(data48 < 1 || isNaN(data48)){
+const err97 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1274,10 +1266,12 @@ vErrors.push(err97);
 }
 errors++;
 }
-if(data49 && typeof data49 == "object" && !Array.isArray(data49)){
-for(const key9 in data49){
-if(!((key9 === "ready") || (key9 === "start-timeout"))){
-const err98 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
+}
+}
+if(data47.within !== undefined){
+let data49 = data47.within;
+if(((typeof data49 !== "string") && (!((typeof data49 == "number") && (isFinite(data49))))) && (data49 !== null)){
+const err98 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1287,10 +1281,14 @@ vErrors.push(err98);
 errors++;
 }
 }
-if(data49.ready !== undefined){
-let data50 = data49.ready;
-if((typeof data50 !== "string") && (data50 !== null)){
-const err99 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
+}
+}
+}
+}
+if(data.health !== undefined){
+let data50 = data.health;
+if((!(data50 && typeof data50 == "object" && !Array.isArray(data50))) && (data50 !== null)){
+const err99 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1299,8 +1297,10 @@ vErrors.push(err99);
 }
 errors++;
 }
-if(!(((data50 === "exec") || (data50 === "notify")) || (data50 === null))){
-const err100 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+if(data50 && typeof data50 == "object" && !Array.isArray(data50)){
+for(const key9 in data50){
+if(!((key9 === "ready") || (key9 === "start-timeout"))){
+const err100 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1310,10 +1310,10 @@ vErrors.push(err100);
 errors++;
 }
 }
-if(data49["start-timeout"] !== undefined){
-let data51 = data49["start-timeout"];
-if(((typeof data51 !== "string") && (!((typeof data51 == "number") && (isFinite(data51))))) && (data51 !== null)){
-const err101 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+if(data50.ready !== undefined){
+let data51 = data50.ready;
+if((typeof data51 !== "string") && (data51 !== null)){
+const err101 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1322,13 +1322,8 @@ vErrors.push(err101);
 }
 errors++;
 }
-}
-}
-}
-if(data.stop !== undefined){
-let data52 = data.stop;
-if((!(data52 && typeof data52 == "object" && !Array.isArray(data52))) && (data52 !== null)){
-const err102 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
+if(!(((data51 === "exec") || (data51 === "notify")) || (data51 === null))){
+const err102 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1337,10 +1332,11 @@ vErrors.push(err102);
 }
 errors++;
 }
-if(data52 && typeof data52 == "object" && !Array.isArray(data52)){
-for(const key10 in data52){
-if(!((key10 === "signal") || (key10 === "timeout"))){
-const err103 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
+}
+if(data50["start-timeout"] !== undefined){
+let data52 = data50["start-timeout"];
+if(((typeof data52 !== "string") && (!((typeof data52 == "number") && (isFinite(data52))))) && (data52 !== null)){
+const err103 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1350,10 +1346,12 @@ vErrors.push(err103);
 errors++;
 }
 }
-if(data52.signal !== undefined){
-let data53 = data52.signal;
-if((typeof data53 !== "string") && (data53 !== null)){
-const err104 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
+}
+}
+if(data.stop !== undefined){
+let data53 = data.stop;
+if((!(data53 && typeof data53 == "object" && !Array.isArray(data53))) && (data53 !== null)){
+const err104 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1362,8 +1360,10 @@ vErrors.push(err104);
 }
 errors++;
 }
-if(!((((((((data53 === "SIGTERM") || (data53 === "SIGINT")) || (data53 === "SIGQUIT")) || (data53 === "SIGHUP")) || (data53 === "SIGUSR1")) || (data53 === "SIGUSR2")) || (data53 === "SIGWINCH")) || (data53 === null))){
-const err105 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+if(data53 && typeof data53 == "object" && !Array.isArray(data53)){
+for(const key10 in data53){
+if(!((key10 === "signal") || (key10 === "timeout"))){
+const err105 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1373,10 +1373,10 @@ vErrors.push(err105);
 errors++;
 }
 }
-if(data52.timeout !== undefined){
-let data54 = data52.timeout;
-if(((typeof data54 !== "string") && (!((typeof data54 == "number") && (isFinite(data54))))) && (data54 !== null)){
-const err106 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+if(data53.signal !== undefined){
+let data54 = data53.signal;
+if((typeof data54 !== "string") && (data54 !== null)){
+const err106 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1385,13 +1385,8 @@ vErrors.push(err106);
 }
 errors++;
 }
-}
-}
-}
-if(data.recovery !== undefined){
-let data55 = data.recovery;
-if((!(data55 && typeof data55 == "object" && !Array.isArray(data55))) && (data55 !== null)){
-const err107 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
+if(!((((((((data54 === "SIGTERM") || (data54 === "SIGINT")) || (data54 === "SIGQUIT")) || (data54 === "SIGHUP")) || (data54 === "SIGUSR1")) || (data54 === "SIGUSR2")) || (data54 === "SIGWINCH")) || (data54 === null))){
+const err107 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1400,10 +1395,11 @@ vErrors.push(err107);
 }
 errors++;
 }
-if(data55 && typeof data55 == "object" && !Array.isArray(data55)){
-for(const key11 in data55){
-if(!((key11 === "backoff") || (key11 === "budget"))){
-const err108 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
+}
+if(data53.timeout !== undefined){
+let data55 = data53.timeout;
+if(((typeof data55 !== "string") && (!((typeof data55 == "number") && (isFinite(data55))))) && (data55 !== null)){
+const err108 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -1413,10 +1409,12 @@ vErrors.push(err108);
 errors++;
 }
 }
-if(data55.backoff !== undefined){
-let data56 = data55.backoff;
+}
+}
+if(data.recovery !== undefined){
+let data56 = data.recovery;
 if((!(data56 && typeof data56 == "object" && !Array.isArray(data56))) && (data56 !== null)){
-const err109 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
+const err109 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -1426,9 +1424,9 @@ vErrors.push(err109);
 errors++;
 }
 if(data56 && typeof data56 == "object" && !Array.isArray(data56)){
-for(const key12 in data56){
-if(!(((((key12 === "initial") || (key12 === "max")) || (key12 === "factor")) || (key12 === "jitter")) || (key12 === "reset"))){
-const err110 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
+for(const key11 in data56){
+if(!((key11 === "backoff") || (key11 === "budget"))){
+const err110 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -1438,10 +1436,10 @@ vErrors.push(err110);
 errors++;
 }
 }
-if(data56.initial !== undefined){
-let data57 = data56.initial;
-if(((typeof data57 !== "string") && (!((typeof data57 == "number") && (isFinite(data57))))) && (data57 !== null)){
-const err111 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if(data56.backoff !== undefined){
+let data57 = data56.backoff;
+if((!(data57 && typeof data57 == "object" && !Array.isArray(data57))) && (data57 !== null)){
+const err111 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -1450,11 +1448,10 @@ vErrors.push(err111);
 }
 errors++;
 }
-}
-if(data56.max !== undefined){
-let data58 = data56.max;
-if(((typeof data58 !== "string") && (!((typeof data58 == "number") && (isFinite(data58))))) && (data58 !== null)){
-const err112 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+if(data57 && typeof data57 == "object" && !Array.isArray(data57)){
+for(const key12 in data57){
+if(!(((((key12 === "initial") || (key12 === "max")) || (key12 === "factor")) || (key12 === "jitter")) || (key12 === "reset"))){
+const err112 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -1464,10 +1461,10 @@ vErrors.push(err112);
 errors++;
 }
 }
-if(data56.factor !== undefined){
-let data59 = data56.factor;
-if((!((typeof data59 == "number") && (isFinite(data59)))) && (data59 !== null)){
-const err113 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+if(data57.initial !== undefined){
+let data58 = data57.initial;
+if(((typeof data58 !== "string") && (!((typeof data58 == "number") && (isFinite(data58))))) && (data58 !== null)){
+const err113 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -1476,9 +1473,11 @@ vErrors.push(err113);
 }
 errors++;
 }
-if((typeof data59 == "number") && (isFinite(data59))){
-if(data59 > 10 || isNaN(data59)){
-const err114 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+}
+if(data57.max !== undefined){
+let data59 = data57.max;
+if(((typeof data59 !== "string") && (!((typeof data59 == "number") && (isFinite(data59))))) && (data59 !== null)){
+const err114 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -1487,8 +1486,11 @@ vErrors.push(err114);
 }
 errors++;
 }
-if(data59 < 1 || isNaN(data59)){
-const err115 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data57.factor !== undefined){
+let data60 = data57.factor;
+if((!((typeof data60 == "number") && (isFinite(data60)))) && (data60 !== null)){
+const err115 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -1497,12 +1499,9 @@ vErrors.push(err115);
 }
 errors++;
 }
-}
-}
-if(data56.jitter !== undefined){
-let data60 = data56.jitter;
-if((typeof data60 !== "string") && (data60 !== null)){
-const err116 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if((typeof data60 == "number") && (isFinite(data60))){
+if(data60 > 10 || isNaN(data60)){
+const err116 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -1511,11 +1510,8 @@ vErrors.push(err116);
 }
 errors++;
 }
-}
-if(data56.reset !== undefined){
-let data61 = data56.reset;
-if(((typeof data61 !== "string") && (!((typeof data61 == "number") && (isFinite(data61))))) && (data61 !== null)){
-const err117 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(data60 < 1 || isNaN(data60)){
+const err117 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -1526,11 +1522,10 @@ errors++;
 }
 }
 }
-}
-if(data55.budget !== undefined){
-let data62 = data55.budget;
-if((!(data62 && typeof data62 == "object" && !Array.isArray(data62))) && (data62 !== null)){
-const err118 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(data57.jitter !== undefined){
+let data61 = data57.jitter;
+if((typeof data61 !== "string") && (data61 !== null)){
+const err118 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -1539,10 +1534,11 @@ vErrors.push(err118);
 }
 errors++;
 }
-if(data62 && typeof data62 == "object" && !Array.isArray(data62)){
-for(const key13 in data62){
-if(!((key13 === "restarts") || (key13 === "within"))){
-const err119 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
+}
+if(data57.reset !== undefined){
+let data62 = data57.reset;
+if(((typeof data62 !== "string") && (!((typeof data62 == "number") && (isFinite(data62))))) && (data62 !== null)){
+const err119 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -1552,10 +1548,12 @@ vErrors.push(err119);
 errors++;
 }
 }
-if(data62.restarts !== undefined){
-let data63 = data62.restarts;
-if((!(((typeof data63 == "number") && (!(data63 % 1) && !isNaN(data63))) && (isFinite(data63)))) && (data63 !== null)){
-const err120 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+}
+}
+if(data56.budget !== undefined){
+let data63 = data56.budget;
+if((!(data63 && typeof data63 == "object" && !Array.isArray(data63))) && (data63 !== null)){
+const err120 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -1564,9 +1562,10 @@ vErrors.push(err120);
 }
 errors++;
 }
-if((typeof data63 == "number") && (isFinite(data63))){
-if(data63 > 1000 || isNaN(data63)){
-const err121 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(data63 && typeof data63 == "object" && !Array.isArray(data63)){
+for(const key13 in data63){
+if(!((key13 === "restarts") || (key13 === "within"))){
+const err121 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -1575,8 +1574,11 @@ vErrors.push(err121);
 }
 errors++;
 }
-if(data63 < 0 || isNaN(data63)){
-const err122 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data63.restarts !== undefined){
+let data64 = data63.restarts;
+if((!(((typeof data64 == "number") && (!(data64 % 1) && !isNaN(data64))) && (isFinite(data64)))) && (data64 !== null)){
+const err122 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -1585,17 +1587,38 @@ vErrors.push(err122);
 }
 errors++;
 }
-}
-}
-if(data62.within !== undefined){
-let data64 = data62.within;
-if(((typeof data64 !== "string") && (!((typeof data64 == "number") && (isFinite(data64))))) && (data64 !== null)){
-const err123 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if((typeof data64 == "number") && (isFinite(data64))){
+if(data64 > 1000 || isNaN(data64)){
+const err123 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err123];
 }
 else {
 vErrors.push(err123);
+}
+errors++;
+}
+if(data64 < 0 || isNaN(data64)){
+const err124 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+}
+}
+if(data63.within !== undefined){
+let data65 = data63.within;
+if(((typeof data65 !== "string") && (!((typeof data65 == "number") && (isFinite(data65))))) && (data65 !== null)){
+const err125 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
 }
 errors++;
 }
@@ -1878,6 +1901,20 @@ export const keys = [
   "title": "Size of /tmp",
   "description": "/tmp and /dev/shm, the only writable places, hold this much each. What lies there counts as the plugin's memory; 64M is room for temporary files without being a way around the memory limit.",
   "default": "64M"
+ },
+ {
+  "key": "isolation",
+  "types": [
+   "string"
+  ],
+  "expected": "'nspawn' or 'scope'",
+  "words": [
+   "nspawn",
+   "scope"
+  ],
+  "title": "How a sandbox is made",
+  "description": "nspawn: by systemd-nspawn, as an ordinary service. scope: by bulkhead's own spawner, which is the fast hint: it starts in a fraction of the time, keeps no helper process, and has the same walls. Its output carries no journal fields of bulkhead's own.",
+  "default": "nspawn"
  },
  {
   "key": "seccomp",

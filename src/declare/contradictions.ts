@@ -2,7 +2,7 @@ import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
 import type { FailureCode } from '../base/failure.ts';
 import type { Place, Problem } from '../base/problem.ts';
-import type { Declaration, Listen, Origins } from './declaration.ts';
+import type { Declaration, Isolation, Listen, Origins } from './declaration.ts';
 import { BUILT_IN, otherPlace } from './place.ts';
 import { quoteValue } from './tree.ts';
 
@@ -17,6 +17,7 @@ export function findContradictions(declaration: Declaration, origins: Origins, b
   finder.checkTwice('capabilities', declaration.capabilities);
   finder.checkTwice('allow', declaration.allow);
   finder.checkLimits(declaration.limits);
+  finder.checkLog(declaration.isolation);
   finder.checkIo(declaration.limits.io);
   finder.checkBackoff(declaration.recovery.backoff);
   return finder.found;
@@ -94,6 +95,13 @@ class Finder {
           "add 'read', 'write', 'read-iops' or 'write-iops'",
         );
     });
+  }
+
+  /** journald knows the rate of services alone. */
+  checkLog(isolation: Isolation): void {
+    if (isolation !== 'scope') return;
+    for (const key of ['limits.log.messages', 'limits.log.within'])
+      if (this.#isWritten(key)) this.#conflict(key, `'${key}' has no effect on a scope`, 'isolation');
   }
 
   checkBackoff({ initialMs, maxMs }: Declaration['recovery']['backoff']): void {

@@ -45,6 +45,7 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
     listen: source.list('listen').map((item, index) => toListen(source, item, index)),
     pool: { size: number('pool.size') },
     view: { root: text('view.root'), tmp: read('view.tmp', readTmp) },
+    isolation: text('isolation') === 'scope' ? 'scope' : 'nspawn',
     seccomp: text('seccomp'),
     allow: source.list('allow').map(sourceOf),
     programs: text('programs') === 'own' ? 'own' : 'any',

@@ -17,6 +17,7 @@ export interface Declaration {
     /** Size limit of /tmp. */
     readonly tmp: number;
   };
+  readonly isolation: Isolation;
   /** Name of the seccomp profile. */
   readonly seccomp: string;
   /** Names of the groups of calls that are allowed beside the profile, each once. */
@@ -60,6 +61,9 @@ export interface Declaration {
     readonly budget: { readonly restarts: number; readonly withinMs: number };
   };
 }
+
+/** What makes a sandbox: systemd-nspawn in a service, or the spawner, whose processes become a scope. */
+export type Isolation = 'nspawn' | 'scope';
 
 /** A limit in bytes, as a share of something (0 to 100), or none. */
 export type Limit = { readonly bytes: number } | { readonly percent: number } | 'infinity';

@@ -32,6 +32,12 @@ export function payloadFacts(payloadCgroup: string | undefined): PayloadFacts {
   };
 }
 
+/** How init calls itself (PR_SET_NAME); undefined when there is none in the group. */
+export function initName(payloadCgroup: string): string | undefined {
+  const init = processesIn(payloadCgroup).find((pid) => statusOf(pid)?.innerPid === 1);
+  return init === undefined ? undefined : readProc(init, 'comm')?.trimEnd();
+}
+
 interface ProcessStatus {
   readonly pid: number;
   readonly parent: number;

@@ -1,3 +1,4 @@
+import type { Isolation } from '../declare/declaration.ts';
 import { isPluginName } from '../declare/plugin-name.ts';
 import type { SlotName } from './plan.ts';
 import { escapeUnitName, unescapeUnitName } from './unit-name.ts';
@@ -50,25 +51,36 @@ export function pluginSliceName(plugin: string): string {
   return `plugin-${escapeUnitName(plugin)}.slice`;
 }
 
-/** `plugin-NAME-a-g17.service`, with NAME escaped, so that it can be parsed back whatever NAME contains. */
-export function sandboxUnitName(plugin: string, slot: SlotName, generation: number): string {
-  return `plugin-${escapeUnitName(plugin)}-${slot}-g${generation}.service`;
+/** By the type of its unit it is known what made a sandbox. */
+const UNIT_SUFFIX = { nspawn: 'service', scope: 'scope' } as const;
+
+/** Patterns (glob(7)) that match all sandbox units, and some others. */
+export const SANDBOX_UNIT_PATTERNS = Object.values(UNIT_SUFFIX).map((suffix) => `plugin-*.${suffix}`);
+
+/**
+ * `plugin-NAME-a-g17.service` or `.scope`, with NAME escaped, so that it can be parsed back whatever NAME contains.
+ * Generations are counted over both.
+ */
+export function sandboxUnitName(plugin: string, slot: SlotName, generation: number, isolation: Isolation): string {
+  return `plugin-${escapeUnitName(plugin)}-${slot}-g${generation}.${UNIT_SUFFIX[isolation]}`;
 }
 
 export interface SandboxUnit {
   readonly plugin: string;
   readonly slot: SlotName;
   readonly generation: number;
+  readonly isolation: Isolation;
 }
 
-const SANDBOX_UNIT = /^plugin-([^-]+)-([ab])-g([1-9][0-9]{0,14}|0)\.service$/;
+const SANDBOX_UNIT = /^plugin-([^-]+)-([ab])-g([1-9][0-9]{0,14}|0)\.(service|scope)$/;
 
 /** What a sandbox's unit name says, or undefined when it is not exactly one that `sandboxUnitName` makes. */
 export function parseSandboxUnit(unit: string): SandboxUnit | undefined {
-  const [, escaped = '', slot, digits] = SANDBOX_UNIT.exec(unit) ?? [];
+  const [, escaped = '', slot, digits, suffix] = SANDBOX_UNIT.exec(unit) ?? [];
   const plugin = unescapeUnitName(escaped);
   if (plugin === undefined || !isPluginName(plugin) || escapeUnitName(plugin) !== escaped) return undefined;
-  return { plugin, slot: slot === 'b' ? 'b' : 'a', generation: Number(digits) };
+  const isolation = suffix === UNIT_SUFFIX.scope ? 'scope' : 'nspawn';
+  return { plugin, slot: slot === 'b' ? 'b' : 'a', generation: Number(digits), isolation };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { boxCommand } from './box-command.ts';
 import { machineName, sandboxUnitName } from './identity.ts';
 import { initCommand } from './init-command.ts';
 import { nspawnCommand } from './nspawn-command.ts';
@@ -7,12 +8,20 @@ import { planMounts, rootDirectory } from './sandbox-view.ts';
 /** nspawn puts the payload's processes below its unit's group here, and itself into `supervisor`. */
 export const NSPAWN_PAYLOAD_GROUP = 'payload';
 
+/** What the kinds of isolation do differently: where init and the payload are, and how the sandbox is ordered. */
+const KINDS = {
+  nspawn: { payloadGroup: `/${NSPAWN_PAYLOAD_GROUP}`, command: nspawnCommand },
+  scope: { payloadGroup: '', command: boxCommand },
+} as const;
+
 /** One sandbox of a plugin, completely. The same arguments always give the same plan. */
 export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: HostPaths): SandboxPlan {
   const { declaration, plugin } = plan;
   const { slot, generation, uidBase } = identity;
   const machine = machineName(plugin, slot, generation);
-  const unit = sandboxUnitName(plugin, slot, generation);
+  const { isolation } = declaration;
+  const kind = KINDS[isolation];
+  const unit = sandboxUnitName(plugin, slot, generation, isolation);
   const cgroup = `/plugin.slice/${plan.sliceUnit}/${unit}`;
   const unrendered = {
     slot,
@@ -20,11 +29,12 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     uidBase,
     plugin,
     version: plan.version,
+    isolation,
     unit,
     sliceUnit: plan.sliceUnit,
     anchorUnit: plan.anchorUnit,
     cgroup,
-    payloadCgroup: `${cgroup}/${NSPAWN_PAYLOAD_GROUP}`,
+    payloadCgroup: `${cgroup}${kind.payloadGroup}`,
     machine,
     description: describe(plan, machine),
     rootDirectory: rootDirectory(declaration.view, paths),
@@ -39,7 +49,7 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     seccomp: plan.seccomp,
     digest: plan.digest,
   };
-  return { ...unrendered, command: nspawnCommand(unrendered, paths) };
+  return { ...unrendered, command: kind.command(unrendered, paths) };
 }
 
 function describe(plan: PluginPlan, machine: string): string {

@@ -1,4 +1,4 @@
-import type { Declaration, IoLimit, Listen, Origins } from '../declare/declaration.ts';
+import type { Declaration, IoLimit, Isolation, Listen, Origins } from '../declare/declaration.ts';
 
 /** What the plan needs to know of the host; gathered by the doors, so that planning itself stays pure. */
 export interface HostFacts {
@@ -135,7 +135,8 @@ export type DeviceAccess = 'r' | 'w' | 'rw';
 export interface SandboxPlan extends SandboxIdentity {
   readonly plugin: string;
   readonly version: string | undefined;
-  /** `plugin-NAME-a-g17.service`, escaped. */
+  readonly isolation: Isolation;
+  /** `plugin-NAME-a-g17.service` or `.scope`, escaped. */
   readonly unit: string;
   readonly sliceUnit: string;
   readonly anchorUnit: string;

@@ -1,4 +1,5 @@
 import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
+import { parseSandboxUnit } from '../plan/identity.ts';
 import type { SlotName } from '../plan/plan.ts';
 import { NSPAWN_PAYLOAD_GROUP } from '../plan/plan-sandbox.ts';
 
@@ -73,7 +74,9 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
     const { unit, plugin, digest, machine, cgroup, payloadCgroup, seccomp } = record;
     const whole =
       record.format === 1 &&
-      [unit, plugin, digest, machine, cgroup, payloadCgroup, seccomp].every(isText) &&
+      isText(unit) &&
+      parseSandboxUnit(unit) !== undefined &&
+      [plugin, digest, machine, cgroup, payloadCgroup, seccomp].every(isText) &&
       (record.slot === 'a' || record.slot === 'b') &&
       [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
       Array.isArray(record.listeners) &&

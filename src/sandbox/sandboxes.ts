@@ -2,29 +2,22 @@ import { closeSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import { formatDuration } from '../base/duration.ts';
 import { asFailure, Failure } from '../base/failure.ts';
-import { pipe } from '../kernel/native.ts';
+import type { Isolation } from '../declare/declaration.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import type { HostPaths, PluginPlan, SlotName } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { liveProperties } from '../unit/live-properties.ts';
-import type { BusProperty } from '../unit/properties.ts';
-import type { TransientUnit } from '../unit/transient-unit.ts';
-import { transientUnit } from '../unit/transient-unit.ts';
 import type { FilterCache } from './filter-cache.ts';
+import { NspawnStarter } from './nspawn-starter.ts';
 import type { ForbiddenCall, Report } from './report.ts';
+import { type DescriptorStore, ReportPipes } from './report-pipes.ts';
 import { Sandbox } from './sandbox.ts';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
+import { ScopeStarter } from './scope-starter.ts';
+import type { Spawner } from './spawner-client.ts';
+import type { Starter, UnitControl } from './starter.ts';
+import { Turns } from './turns.ts';
 import type { UidRanges } from './uid-ranges.ts';
-
-/** The part of systemd that sandboxes need. */
-export interface UnitControl {
-  /** Starts a transient unit and waits for its job; throws BH506 when the job fails, BH504 when it is refused. */
-  startTransient(unit: TransientUnit, timeoutMs: number): Promise<void>;
-  /** Changes limits of a living unit until it ends; throws BH504 when one is refused. */
-  setLimits(unit: string, properties: readonly BusProperty[]): Promise<void>;
-  /** Asks for the stop without waiting for it; throws BH504 with NoSuchUnit when there is none. */
-  stop(unit: string): Promise<void>;
-}
 
 /** How a payload ended; `unknown` when only the empty cgroup was seen. */
 export interface SandboxExit {
@@ -50,18 +43,15 @@ export interface SandboxesParts {
   readonly records: SandboxRecords;
   readonly uidRanges: UidRanges;
   readonly filters: FilterCache;
-  readonly descriptorStore: { store(name: string, fd: number): void; remove(name: string): void };
+  readonly spawner: Spawner;
+  readonly descriptorStore: DescriptorStore;
   /** A copy of a listening socket, to be given away. */
   readonly copyListener: (key: string) => number;
   readonly events: SandboxEvents;
 }
 
-export const REPORT_PREFIX = 'report.';
-
 const SIGKILL = 9;
 
-/** How much longer (ms) than the sandbox's own limit its start job is waited for: systemd has a limit of its own. */
-const JOB_GRACE_MS = 15_000;
 /** Start jobs under way at once. systemd works them off one by one; more would only lengthen its queue. */
 const STARTS_AT_ONCE = 8;
 
@@ -69,15 +59,21 @@ const STARTS_AT_ONCE = 8;
 export class Sandboxes {
   readonly #parts: SandboxesParts;
   readonly #sandboxes = new Map<string, Sandbox>();
-  /** Write ends of report pipes whose launcher has not come yet. */
-  readonly #writeEnds = new Map<string, number>();
+  readonly #pipes: ReportPipes;
+  readonly #starters: Readonly<Record<Isolation, Starter>>;
+  /** Units that this supervisor is about to make: systemd may not know them yet. */
+  readonly #inStart = new Set<string>();
   /** What is told when the start job of the unit has ended; there while there is a job. */
   readonly #heldBack = new Map<string, (() => void)[]>();
-  #starting = 0;
-  readonly #queue: (() => void)[] = [];
+  readonly #starts = new Turns(STARTS_AT_ONCE);
 
   constructor(parts: SandboxesParts) {
     this.#parts = parts;
+    this.#pipes = new ReportPipes(parts.descriptorStore);
+    this.#starters = {
+      nspawn: new NspawnStarter(parts.units),
+      scope: new ScopeStarter(parts.units, parts.spawner, (unit) => this.descriptorsFor(unit)),
+    };
   }
 
   get(unit: string): Sandbox | undefined {
@@ -86,7 +82,7 @@ export class Sandboxes {
 
   /** The record is on disk before anything else happens, so that a supervisor killed at any line finds its sandbox. */
   async start(plan: PluginPlan, slot: SlotName, generation: number): Promise<void> {
-    const { paths, uidRanges, records, filters, units } = this.#parts;
+    const { paths, uidRanges, records, filters } = this.#parts;
     const uidBase = uidRanges.take();
     const sandboxPlan = planSandbox(plan, { slot, generation, uidBase }, paths);
     const record: SandboxRecord = {
@@ -115,7 +111,8 @@ export class Sandboxes {
       throw error;
     }
     const sandbox = this.#add(record);
-    await this.#turn();
+    this.#inStart.add(record.unit);
+    await this.#starts.take();
     try {
       await filters.prepare(plan.seccomp);
       // Somebody may have stopped it while it waited: then there is nothing to start.
@@ -124,10 +121,9 @@ export class Sandboxes {
       sandbox.limitStart();
       sandbox.jobPending = true;
       this.#heldBack.set(record.unit, []);
-      await units.startTransient(transientUnit(sandboxPlan), sandboxPlan.startTimeoutMs + JOB_GRACE_MS);
-      sandbox.ready();
+      const ready = await this.#starters[sandboxPlan.isolation].start(sandboxPlan);
       sandbox.watchCgroup();
-      this.#parts.events.ready(record);
+      if (ready) this.#nowReady(sandbox);
     } catch (error) {
       sandbox.jobPending = false;
       await sandbox.lastWords();
@@ -135,7 +131,8 @@ export class Sandboxes {
       this.#parts.events.startFailed(record, startFailure(sandbox, asFailure(error)));
     } finally {
       sandbox.jobPending = false;
-      this.#turnDone();
+      this.#inStart.delete(record.unit);
+      this.#starts.giveBack();
       for (const tell of this.#takeHeldBack(record.unit)) tell();
     }
   }
@@ -166,7 +163,7 @@ export class Sandboxes {
    */
   async limit(unit: string, plan: PluginPlan): Promise<void> {
     const sandbox = this.#known(unit);
-    await this.#parts.units.setLimits(unit, liveProperties(plan.limits));
+    await this.#parts.units.setLimits(unit, liveProperties(plan.limits, plan.declaration.isolation));
     if (this.#sandboxes.get(unit) === sandbox) this.#parts.records.write(sandbox.noteLimits(plan.limitsDigest));
   }
 
@@ -181,8 +178,7 @@ export class Sandboxes {
     if (sandbox === undefined) return;
     this.#sandboxes.delete(unit);
     sandbox.release();
-    this.#closeWriteEnd(unit);
-    this.#parts.descriptorStore.remove(`${REPORT_PREFIX}${unit}`);
+    this.#pipes.close(unit);
     this.#parts.uidRanges.giveBack(sandbox.record.uidBase);
     this.#parts.records.remove(unit);
   }
@@ -195,16 +191,26 @@ export class Sandboxes {
     if (plugin !== undefined) this.#parts.events.cleared({ plugin, unit });
   }
 
-  /** systemd says that the unit is active, which it is when init said READY. */
-  unitActive(unit: string): void {
-    const sandbox = this.#sandboxes.get(unit);
-    if (sandbox === undefined) return;
-    sandbox.ready();
-    sandbox.watchCgroup();
-    this.#parts.events.ready(sandbox.record);
+  /** systemd does not list the unit, or as inactive or failed: it is gone, unless it is only about to be made. */
+  unitNotListed(unit: string): void {
+    if (!this.#inStart.has(unit)) this.unitGone(unit);
   }
 
-  /** What the launcher of the unit gets: report pipe, filter, listeners. Throws BH302 for a unit that is not known. */
+  /** systemd says that the unit is active. */
+  unitActive(unit: string): void {
+    const sandbox = this.#sandboxes.get(unit);
+    if (sandbox === undefined || !this.isReady(sandbox.record)) return;
+    sandbox.watchCgroup();
+    this.#nowReady(sandbox);
+  }
+
+  /** Whether a sandbox is ready whose unit is active. */
+  isReady(record: SandboxRecord): boolean {
+    const isolation = parseSandboxUnit(record.unit)?.isolation;
+    return isolation !== undefined && this.#starters[isolation].isReady(record);
+  }
+
+  /** What is handed to the unit's init: report pipe, filter, listeners. Throws BH302 for a unit that is not known. */
   async descriptorsFor(unit: string): Promise<{ readonly fds: readonly number[] }> {
     const sandbox = this.#known(unit);
     const filter = await this.#parts.filters.open(sandbox.record.seccomp);
@@ -213,8 +219,8 @@ export class Sandboxes {
       // It may have been given up meanwhile.
       this.#known(unit);
       // A launcher that comes after a restart of the supervisor gets a new pipe: the old write end went with it.
-      if (!this.#writeEnds.has(unit)) this.#openPipe(sandbox);
-      fds.unshift(this.#takeWriteEnd(unit));
+      if (!this.#pipes.has(unit)) this.#openPipe(sandbox);
+      fds.unshift(this.#pipes.take(unit));
       for (const key of sandbox.record.listeners) fds.push(this.#parts.copyListener(key));
       this.#parts.records.write(sandbox.noteFilter(filter.digest));
       return { fds };
@@ -227,7 +233,7 @@ export class Sandboxes {
   /** Stops watching; what runs goes on. */
   release(): void {
     for (const sandbox of this.#sandboxes.values()) sandbox.release();
-    for (const fd of this.#writeEnds.values()) closeSync(fd);
+    this.#pipes.release();
   }
 
   /** A start job that fails is told with its reason before the end of its unit, which systemd may announce first. */
@@ -262,6 +268,12 @@ export class Sandboxes {
     return sandbox;
   }
 
+  /** Told as often as it is seen. */
+  #nowReady(sandbox: Sandbox): void {
+    sandbox.ready();
+    this.#parts.events.ready(sandbox.record);
+  }
+
   #reported(sandbox: Sandbox, report: Report): void {
     const { events } = this.#parts;
     const { record } = sandbox;
@@ -277,13 +289,7 @@ export class Sandboxes {
   }
 
   #openPipe(sandbox: Sandbox): void {
-    const { unit } = sandbox.record;
-    const { read, write } = pipe();
-    this.#closeWriteEnd(unit);
-    this.#writeEnds.set(unit, write);
-    this.#parts.descriptorStore.remove(`${REPORT_PREFIX}${unit}`);
-    this.#parts.descriptorStore.store(`${REPORT_PREFIX}${unit}`, read);
-    sandbox.listen(read);
+    sandbox.listen(this.#pipes.open(sandbox.record.unit));
   }
 
   #known(unit: string): Sandbox {
@@ -292,32 +298,8 @@ export class Sandboxes {
     return sandbox;
   }
 
-  #takeWriteEnd(unit: string): number {
-    const fd = this.#writeEnds.get(unit);
-    if (fd === undefined) throw new Failure('BH302', `the report pipe of '${unit}' is not there`);
-    this.#writeEnds.delete(unit);
-    return fd;
-  }
-
-  #closeWriteEnd(unit: string): void {
-    const fd = this.#writeEnds.get(unit);
-    if (fd === undefined) return;
-    this.#writeEnds.delete(unit);
-    closeSync(fd);
-  }
-
   #stopRefused(unit: string, failure: Failure): void {
     if (failure.dbusName === 'org.freedesktop.systemd1.NoSuchUnit') this.unitGone(unit);
-  }
-
-  async #turn(): Promise<void> {
-    if (this.#starting >= STARTS_AT_ONCE) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    this.#starting += 1;
-  }
-
-  #turnDone(): void {
-    this.#starting -= 1;
-    this.#queue.shift()?.();
   }
 }
 

@@ -34,6 +34,9 @@ export const FLAG: Encoding<boolean> = {
 
 export const COUNT: Encoding<Amount> = { signature: 't', bus: (value) => value, text: (value) => [String(value)] };
 
+/** A signal by its number. */
+export const SIGNAL: Encoding<number> = { signature: 'i', bus: (value) => value, text: (value) => [String(value)] };
+
 /** Shown with a suffix where that loses nothing. */
 export const BYTES: Encoding<Amount> = {
   signature: 't',

@@ -1,26 +1,30 @@
-import type { IoLimit } from '../declare/declaration.ts';
+import type { IoLimit, Isolation } from '../declare/declaration.ts';
 import type { PlannedLimits } from '../plan/plan.ts';
 import type { DiskRate } from './encoding.ts';
 import type { Settings } from './properties.ts';
 
 /**
- * What nspawn and init need inside the unit, beside the payload. A declared limit is what the payload gets, so the unit
- * gets this on top. Tasks: nspawn, init, and init's thread that waits for forbidden calls (while it starts, nspawn's
- * helper takes the payload's place). Memory: nspawn's own pages are 1.1 MB; the rest is for page tables, mounts and socket buffers of both.
+ * What is in the unit beside the payload. A declared limit is what the payload gets, so the unit gets this on top.
+ * Tasks: init, and its thread that waits for forbidden calls; with nspawn, nspawn, too (while it starts, its helper
+ * takes the payload's place). Memory: nspawn's own pages are 1.1 MB, init's less than 0.2 MB; the rest is for page
+ * tables, mounts and socket buffers.
  */
-export const TASKS_OVERHEAD = 3;
-export const MEMORY_OVERHEAD = 4 * 1024 ** 2;
+export const OVERHEAD = {
+  nspawn: { tasks: 3, memory: 4 * 1024 ** 2 },
+  scope: { tasks: 2, memory: 1024 ** 2 },
+} as const satisfies Record<Isolation, { readonly tasks: number; readonly memory: number }>;
 
 /** Sandboxes per declared one that a plugin's slice has room for: a new version starts beside the old one. */
 const UPGRADE_ROOM = 2;
 
 /** The limits of a sandbox's unit. */
-export function unitLimits(limits: PlannedLimits): PlannedLimits {
+export function unitLimits(limits: PlannedLimits, isolation: Isolation): PlannedLimits {
+  const { tasks, memory } = OVERHEAD[isolation];
   return {
     ...limits,
-    memoryMax: plus(limits.memoryMax, MEMORY_OVERHEAD),
-    memoryHigh: plus(limits.memoryHigh, MEMORY_OVERHEAD),
-    tasksMax: plus(limits.tasksMax, TASKS_OVERHEAD),
+    memoryMax: plus(limits.memoryMax, memory),
+    memoryHigh: plus(limits.memoryHigh, memory),
+    tasksMax: plus(limits.tasksMax, tasks),
   };
 }
 
@@ -49,8 +53,8 @@ function diskRates(io: readonly IoLimit[], kind: Exclude<keyof IoLimit, 'path'>)
  * The limits of a plugin's slice: those of its units, twice the pool's size. The slice has no memory.high of its own:
  * it would slow all sandboxes down for one that is greedy.
  */
-export function sliceLimits(limits: PlannedLimits, size: number): PlannedLimits {
-  const unit = unitLimits(limits);
+export function sliceLimits(limits: PlannedLimits, size: number, isolation: Isolation): PlannedLimits {
+  const unit = unitLimits(limits, isolation);
   const count = size * UPGRADE_ROOM;
   return {
     ...unit,

@@ -5,7 +5,7 @@ import type { TransientUnit } from './transient-unit.ts';
 
 /** What is set on the plugin's slice, by plan field: its totals, and its weight against other plugins. */
 export function sliceSettings(plan: PluginPlan): Settings {
-  const limits = sliceLimits(plan.limits, plan.size);
+  const limits = sliceLimits(plan.limits, plan.size, plan.declaration.isolation);
   return {
     description: `Plugin ${plan.plugin}`,
     collectMode: 'inactive-or-failed',

@@ -9,6 +9,7 @@ import {
   EXIT_STATUSES,
   FLAG,
   LOG_FIELDS,
+  SIGNAL,
   SMALL_COUNT,
   TEXT,
   TIME,
@@ -17,7 +18,10 @@ import {
 
 /** One unit setting: its key in a unit file, its name and type on D-Bus, and the declaration's key behind it. */
 interface PropertyRow<Value> {
-  /** Section of the unit file; `resource` settings are in `[Service]` or `[Slice]`, whichever the unit is. */
+  /**
+   * Section of the unit file. `Service` settings that a scope has, too, are in its `[Scope]`; `resource` settings in
+   * `[Service]`, `[Scope]` or `[Slice]`, whichever the unit is.
+   */
   readonly section: 'Unit' | 'Service' | 'resource';
   readonly unitKey: string;
   readonly busName: string;
@@ -50,6 +54,8 @@ export const PROPERTIES = {
   environment: row('Service', 'Environment', 'Environment', ASSIGNMENTS),
   startTimeout: row('Service', 'TimeoutStartSec', 'TimeoutStartUSec', TIME, 'health.start-timeout'),
   stopTimeout: row('Service', 'TimeoutStopSec', 'TimeoutStopUSec', TIME, 'stop.timeout'),
+  killSignal: row('Service', 'KillSignal', 'KillSignal', SIGNAL),
+  sendSigkill: row('Service', 'SendSIGKILL', 'SendSIGKILL', FLAG),
   killMode: row('Service', 'KillMode', 'KillMode', TEXT),
   successExitStatus: row('Service', 'SuccessExitStatus', 'SuccessExitStatus', EXIT_STATUSES, 'stop.signal'),
   oomPolicy: row('Service', 'OOMPolicy', 'OOMPolicy', TEXT),
@@ -104,16 +110,19 @@ function set(settings: Settings): [PropertyRow<unknown>, unknown][] {
     .map((field) => [PROPERTIES[field] as PropertyRow<unknown>, settings[field]]);
 }
 
+/** Types of units that bulkhead makes, as their sections and D-Bus interfaces are called. */
+export type UnitType = 'Service' | 'Scope' | 'Slice';
+
 /** The settings for D-Bus, in the table's order. */
 export function busProperties(settings: Settings): BusProperty[] {
   return set(settings).map(([{ busName, encoding }, value]) => [busName, encoding.signature, encoding.bus(value)]);
 }
 
 /** The same settings as lines of a unit file of this type. */
-export function unitLines(settings: Settings, unitType: 'Service' | 'Slice'): UnitLine[] {
+export function unitLines(settings: Settings, unitType: UnitType): UnitLine[] {
   return set(settings).flatMap(([{ section, unitKey, encoding, from }, value]) =>
     encoding.text(value).map((text) => ({
-      section: section === 'resource' ? unitType : section,
+      section: section === 'Unit' ? section : unitType,
       key: unitKey,
       value: text,
       from,
@@ -122,7 +131,7 @@ export function unitLines(settings: Settings, unitType: 'Service' | 'Slice'): Un
 }
 
 /** Unit-file text with its sections, for people to read. */
-export function unitText(settings: Settings, unitType: 'Service' | 'Slice'): string {
+export function unitText(settings: Settings, unitType: UnitType): string {
   const lines = unitLines(settings, unitType);
   const sections = [...new Set(lines.map(({ section }) => section))];
   return sections

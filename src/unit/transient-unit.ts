@@ -1,7 +1,7 @@
 import { signalNumber } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { limitSettings, unitLimits } from './overhead.ts';
-import { type BusProperty, busProperties, type Settings } from './properties.ts';
+import { type BusProperty, busProperties, type Settings, type UnitType } from './properties.ts';
 
 /** A unit for StartTransientUnit. */
 export interface TransientUnit {
@@ -24,13 +24,44 @@ function stopStatuses(stopSignal: string): number[] {
 
 /** What is set on a sandbox's unit, by plan field. */
 export function sandboxSettings(plan: SandboxPlan): Settings {
-  const limits = unitLimits(plan.limits);
+  return KINDS[plan.isolation].settings(plan);
+}
+
+/** Type of a sandbox's unit. */
+export function sandboxUnitType(plan: SandboxPlan): UnitType {
+  return KINDS[plan.isolation].type;
+}
+
+/** The unit of one sandbox, for StartTransientUnit; a scope needs its process on top. */
+export function transientUnit(plan: SandboxPlan): TransientUnit {
+  return { name: plan.unit, properties: busProperties(sandboxSettings(plan)) };
+}
+
+/** The scope around a process that exists already. */
+export function scopeAround(pid: number, plan: SandboxPlan): TransientUnit {
+  const { name, properties } = transientUnit(plan);
+  return { name, properties: [...properties, ['PIDs', 'au', [pid]]] };
+}
+
+/** What both kinds of units have. */
+function commonSettings(plan: SandboxPlan): Settings {
   return {
     description: plan.description,
     // Stopping the anchor stops the sandboxes even without a supervisor. Not ordered after it: the anchor's start job
     // ends only when sandboxes are ready, and would wait for ever.
     stopPropagatedFrom: [plan.anchorUnit],
     collectMode: 'inactive-or-failed',
+    stopTimeout: plan.stopTimeoutMs + BACKSTOP_MS,
+    slice: plan.sliceUnit,
+    devicePolicy: 'closed',
+    ...limitSettings(unitLimits(plan.limits, plan.isolation)),
+  };
+}
+
+/** The service of a sandbox that nspawn makes. */
+function serviceSettings(plan: SandboxPlan): Settings {
+  return {
+    ...commonSettings(plan),
     type: 'notify',
     // READY comes from nspawn itself, which is the main process after the launcher's exec.
     notifyAccess: 'main',
@@ -42,7 +73,6 @@ export function sandboxSettings(plan: SandboxPlan): Settings {
       'SYSTEMD_NSPAWN_TMPFS_TMP=0',
     ],
     startTimeout: plan.startTimeoutMs + BACKSTOP_MS,
-    stopTimeout: plan.stopTimeoutMs + BACKSTOP_MS,
     // SIGTERM for nspawn alone, which hands it to init; whatever is left at the time limit is killed.
     killMode: 'mixed',
     successExitStatus: stopStatuses(plan.stopSignal),
@@ -62,15 +92,28 @@ export function sandboxSettings(plan: SandboxPlan): Settings {
       ...(plan.version === undefined ? [] : [`BULKHEAD_VERSION=${plan.version}`]),
       `BULKHEAD_SANDBOX=${plan.machine}`,
     ],
-    slice: plan.sliceUnit,
     // nspawn makes cgroups of its own below the unit's, which is only allowed in a delegated one.
     delegate: true,
-    devicePolicy: 'closed',
-    ...limitSettings(limits),
   };
 }
 
-/** The unit of one sandbox, for StartTransientUnit. */
-export function transientUnit(plan: SandboxPlan): TransientUnit {
-  return { name: plan.unit, properties: busProperties(sandboxSettings(plan)) };
+const SIGCONT = 18;
+
+/** The scope of a sandbox whose init was cloned by the spawner. */
+function scopeSettings(plan: SandboxPlan): Settings {
+  return {
+    ...commonSettings(plan),
+    // A scope knows no main process, so whatever stops it is sent to all: SIGCONT, which does nothing to a payload,
+    // and which init takes as the request to stop (decision 10).
+    killMode: 'control-group',
+    killSignal: SIGCONT,
+    sendSigkill: true,
+    // The kernel kills the payload only; what is delegated is not stopped after it (systemd.scope(5), OOMPolicy=).
+    delegate: true,
+  };
 }
+
+const KINDS = {
+  nspawn: { type: 'Service', settings: serviceSettings },
+  scope: { type: 'Scope', settings: scopeSettings },
+} as const;

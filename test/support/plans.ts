@@ -1,4 +1,4 @@
-import type { Declaration } from '../../src/declare/declaration.ts';
+import type { Declaration, Isolation } from '../../src/declare/declaration.ts';
 import type { PluginPlan } from '../../src/plan/plan.ts';
 
 /** What a test wants different from an ordinary small plugin. */
@@ -7,6 +7,7 @@ export interface PlanWishes {
   readonly digest?: string;
   readonly limitsDigest?: string;
   readonly limits?: Partial<PluginPlan['limits']>;
+  readonly isolation?: Isolation;
   readonly restarts?: number;
   readonly withinMs?: number;
   readonly resetMs?: number;
@@ -24,6 +25,7 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
     listen: [],
     pool: { size: wishes.size ?? 2 },
     view: { root: 'host', tmp: 64 << 20 },
+    isolation: wishes.isolation ?? 'nspawn',
     seccomp: 'native',
     allow: [],
     programs: 'any',

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { PluginStatus, SandboxStatus } from '../../src/control/api.ts';
-import { parseSandboxUnit } from '../../src/plan/identity.ts';
+import { parseSandboxUnit, SANDBOX_UNIT_PATTERNS } from '../../src/plan/identity.ts';
 import { pause } from './load.ts';
 
 /** What a command printed and how it ended. */
@@ -97,7 +97,7 @@ export function pidsOf(sandboxes: readonly SandboxStatus[]): number[] {
 
 /** Units of sandboxes of the plugin that systemd has now, in whatever state. */
 export async function sandboxUnits(name: string): Promise<string[]> {
-  const text = await must('systemctl', 'list-units', '--all', '--plain', '--no-legend', 'plugin-*.service');
+  const text = await must('systemctl', 'list-units', '--all', '--plain', '--no-legend', ...SANDBOX_UNIT_PATTERNS);
   const units = text.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '');
   return units.filter((unit) => parseSandboxUnit(unit)?.plugin === name);
 }

@@ -15,6 +15,10 @@ type Check = (outcome: Outcome, rest: string, file: string) => void;
 /** What a case can expect. `expect-problem` is compared as a whole list, below. */
 const CHECKS: Readonly<Record<string, Check>> = {
   'expect-property': (outcome, rest) => checkProperty(transientUnit(existing(outcome.sandbox)).properties, rest),
+  'expect-no-property': (outcome, rest) => {
+    const names = transientUnit(existing(outcome.sandbox)).properties.map(([name]) => name);
+    assert.ok(!names.includes(rest), `'${rest}' is set`);
+  },
   'expect-slice-property': (outcome, rest) => checkProperty(pluginSlice(existing(outcome.plan)).properties, rest),
   'expect-unit': (outcome, rest) => assert.equal(outcome.sandbox?.unit, rest),
   'expect-slice': (outcome, rest) => assert.equal(outcome.sandbox?.sliceUnit, rest),
@@ -29,6 +33,13 @@ const CHECKS: Readonly<Record<string, Check>> = {
     );
   },
   'expect-filter': ({ sandbox }, rest) => assert.equal(existing(sandbox).seccomp, rest),
+  /** Words that follow one another. */
+  'expect-words': ({ sandbox }, rest) => {
+    const { command } = existing(sandbox);
+    const words = rest.split(' ');
+    const found = command.some((_, at) => words.every((word, index) => command[at + index] === word));
+    assert.ok(found, `no '${rest}' in ${command.join('\n')}`);
+  },
   'expect-exec': ({ sandbox }, rest) => {
     const { init } = existing(sandbox);
     assert.deepEqual(init.slice(init.indexOf('--') + 1), JSON.parse(rest));

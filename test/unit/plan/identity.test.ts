@@ -16,6 +16,7 @@ import {
 
 const names = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,46}[a-z0-9]$/).filter(isPluginName);
 const slots = fc.constantFrom('a' as const, 'b' as const);
+const kinds = fc.constantFrom('nspawn' as const, 'scope' as const);
 const generations = fc.integer({ min: 0, max: 99_999_999 });
 
 /** hostname_is_valid() of systemd without trailing dots: labels of letters, digits and inner '-', 64 characters in all. */
@@ -24,9 +25,9 @@ const HOST_NAME = /^(?=.{1,64}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z
 describe('identity', () => {
   it('reads back every sandbox unit that it names', () => {
     fc.assert(
-      fc.property(names, slots, generations, (plugin, slot, generation) => {
-        const unit = sandboxUnitName(plugin, slot, generation);
-        assert.deepEqual(parseSandboxUnit(unit), { plugin, slot, generation });
+      fc.property(names, slots, generations, kinds, (plugin, slot, generation, isolation) => {
+        const unit = sandboxUnitName(plugin, slot, generation, isolation);
+        assert.deepEqual(parseSandboxUnit(unit), { plugin, slot, generation, isolation });
         assert.match(unit, /^[A-Za-z0-9:_.\\-]{1,255}$/);
       }),
     );
@@ -36,7 +37,8 @@ describe('identity', () => {
     const others = [
       'plugin-hello-a-g01.service',
       'plugin-hello-c-g1.service',
-      'plugin-hello-a-g1.scope',
+      'plugin-hello-a-g1.socket',
+      'plugin-hello-a-g1.scope.service',
       'plugin-hello-a-g.service',
       'plugin-a-g1.service',
       'plugin-my-plugin-a-g1.service',

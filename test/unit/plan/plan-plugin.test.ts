@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Listen } from '../../../src/declare/declaration.ts';
 import { readDeclaration } from '../../../src/declare/read-declaration.ts';
+import { mountWords } from '../../../src/plan/box-command.ts';
 import { digestText } from '../../../src/plan/digest.ts';
 import { isListenerKeyOf, listenerKey } from '../../../src/plan/listener-key.ts';
 import { mountOption } from '../../../src/plan/nspawn-command.ts';
@@ -78,6 +79,7 @@ describe('digest', () => {
       'stop: { timeout: 1s }\n',
       'health: { start-timeout: 5s }\n',
       'capabilities: [CAP_KILL]\n',
+      'isolation: scope\n',
     ];
     assert.equal(new Set([digest, ...different.map((more) => plan(BASE + more).digest)]).size, different.length + 1);
   });
@@ -101,6 +103,26 @@ describe('planSandbox', () => {
   it('escapes what nspawn would split', () => {
     const odd = planSandbox(plan(BASE), { slot: 'b', generation: 1, uidBase: 0 }, { ...paths, lib: '/usr/lib/a:b\\c' });
     assert.ok(odd.command.includes('--bind-ro=/usr/lib/a\\:b\\\\c/plugin-init:/run/plugin-init'));
+  });
+});
+
+describe('mountWords', () => {
+  it('says each kind of mount in the words of the spawner', () => {
+    const common = { target: '/t', from: undefined };
+    assert.deepEqual(
+      [
+        mountWords({ ...common, kind: 'bind-ro', source: '/s' }),
+        mountWords({ ...common, kind: 'bind', source: '/s' }),
+        mountWords({ ...common, kind: 'tmpfs', size: 65536, mode: 0o700 }),
+        mountWords({ ...common, kind: 'device', source: '/dev/s', access: 'rw' }),
+      ],
+      [
+        ['--bind-ro', '/s', '/t'],
+        ['--bind', '/s', '/t'],
+        ['--tmpfs', '/t', '65536', '0700'],
+        ['--device', '/dev/s', '/t'],
+      ],
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PlannedLimits } from '../../../src/plan/plan.ts';
-import { MEMORY_OVERHEAD, sliceLimits, TASKS_OVERHEAD, unitLimits } from '../../../src/unit/overhead.ts';
+import { OVERHEAD, sliceLimits, unitLimits } from '../../../src/unit/overhead.ts';
 
 const LIMITS: PlannedLimits = {
   memoryMax: 1000,
@@ -26,28 +26,32 @@ const NONE: PlannedLimits = {
   io: [],
 };
 
-describe('overhead', () => {
-  it('leaves the payload what was declared', () => {
-    const unit = unitLimits(LIMITS);
-    assert.equal(unit.memoryMax, 1000 + MEMORY_OVERHEAD);
-    assert.equal(unit.memoryHigh, 750 + MEMORY_OVERHEAD);
-    assert.equal(unit.tasksMax, 8 + TASKS_OVERHEAD);
-    assert.equal(unit.swapMax, 10);
-  });
+for (const isolation of ['nspawn', 'scope'] as const) {
+  const { tasks, memory } = OVERHEAD[isolation];
 
-  it('gives the slice room for two pools', () => {
-    const slice = sliceLimits(LIMITS, 3);
-    assert.equal(slice.memoryMax, 6 * (1000 + MEMORY_OVERHEAD));
-    assert.equal(slice.tasksMax, 6 * (8 + TASKS_OVERHEAD));
-    assert.equal(slice.cpuQuotaPerSecUsec, 3_000_000);
-    assert.equal(slice.memoryHigh, 'infinity');
-    assert.deepEqual(slice.io, [
-      { path: '/var/lib', read: 6000, write: 'infinity', readIops: 'infinity', writeIops: 300 },
-    ]);
-  });
+  describe(`overhead of ${isolation}`, () => {
+    it('leaves the payload what was declared', () => {
+      const unit = unitLimits(LIMITS, isolation);
+      assert.equal(unit.memoryMax, 1000 + memory);
+      assert.equal(unit.memoryHigh, 750 + memory);
+      assert.equal(unit.tasksMax, 8 + tasks);
+      assert.equal(unit.swapMax, 10);
+    });
 
-  it('keeps no limit no limit', () => {
-    assert.deepEqual(unitLimits(NONE), NONE);
-    assert.deepEqual(sliceLimits(NONE, 4), NONE);
+    it('gives the slice room for two pools', () => {
+      const slice = sliceLimits(LIMITS, 3, isolation);
+      assert.equal(slice.memoryMax, 6 * (1000 + memory));
+      assert.equal(slice.tasksMax, 6 * (8 + tasks));
+      assert.equal(slice.cpuQuotaPerSecUsec, 3_000_000);
+      assert.equal(slice.memoryHigh, 'infinity');
+      assert.deepEqual(slice.io, [
+        { path: '/var/lib', read: 6000, write: 'infinity', readIops: 'infinity', writeIops: 300 },
+      ]);
+    });
+
+    it('keeps no limit no limit', () => {
+      assert.deepEqual(unitLimits(NONE, isolation), NONE);
+      assert.deepEqual(sliceLimits(NONE, 4, isolation), NONE);
+    });
   });
-});
+}

@@ -1,0 +1,31 @@
+import type { PlannedMount, SandboxPlan } from './plan.ts';
+
+/** What the spawner is asked for: the box with its options (docs/internals.md), then init with its own. */
+export function boxCommand(plan: Omit<SandboxPlan, 'command'>): readonly string[] {
+  return [
+    ...['--machine', plan.machine],
+    ...['--plugin', plan.plugin],
+    ...['--uid-base', String(plan.uidBase)],
+    ...['--root', plan.rootDirectory],
+    ...plan.mounts.flatMap(mountWords),
+    ...['--network', 'own'],
+    ...['--nofile', String(plan.limits.files)],
+    ...plan.capabilities.flatMap((name) => ['--cap', name]),
+    '--',
+    ...plan.init,
+  ];
+}
+
+/** One mount in the spawner's words. */
+export function mountWords(mount: PlannedMount): readonly string[] {
+  switch (mount.kind) {
+    case 'bind-ro':
+      return ['--bind-ro', mount.source, mount.target];
+    case 'bind':
+      return ['--bind', mount.source, mount.target];
+    case 'tmpfs':
+      return ['--tmpfs', mount.target, String(mount.size), mount.mode.toString(8).padStart(4, '0')];
+    case 'device':
+      return ['--device', mount.source, mount.target];
+  }
+}
