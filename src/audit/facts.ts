@@ -74,6 +74,8 @@ export type SocketOrigin = 'inside' | 'listener' | 'accepted' | 'journal' | 'hos
 /** All that is seen of one living sandbox. */
 export interface SandboxFacts {
   readonly init: ProcessFacts;
+  /** Unit of init's parent. */
+  readonly initParentUnit: string | undefined;
   /** Main process of the payload: the oldest child of init. */
   readonly mainPid: number;
   /** All but init: what is in its cgroup, and what shares a namespace with init. */
@@ -95,7 +97,7 @@ export interface SandboxFacts {
   readonly interfaces: readonly { readonly name: string; readonly idle: boolean }[];
   /** By inode number. */
   readonly sockets: ReadonlyMap<string, SocketOrigin>;
-  /** Pipes of init and nspawn, the report pipe among them; link targets. */
+  /** Pipes of init and its parent, the report pipe among them; link targets. */
   readonly guardedPipes: ReadonlySet<string>;
   /** Contents of the cgroup's files, trimmed; null for one that is not there. */
   readonly cgroupFiles: Readonly<Record<string, string | null>>;

@@ -49,7 +49,7 @@ function judge(
 ): Judgement {
   if (target.startsWith('socket:')) return judgeSocket(sockets.get(target.replace(/\D/g, '')));
   if (target.startsWith('pipe:'))
-    return guardedPipes.has(target) ? ['broken', ', which is of init or nspawn'] : ['holds', ''];
+    return guardedPipes.has(target) ? ['broken', ', which is of init or its parent'] : ['holds', ''];
   if (target.startsWith('anon_inode:')) {
     const kind = target.slice('anon_inode:'.length);
     return anonymous.some((known) => kind.startsWith(known)) ? ['holds', ''] : ['broken', ''];

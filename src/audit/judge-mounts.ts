@@ -2,7 +2,7 @@ import type { PlannedMount, SandboxPlan } from '../plan/plan.ts';
 import type { MountFacts, SandboxFacts } from './facts.ts';
 import { type Finding, wallOf } from './finding.ts';
 import { nameOf } from './judge-processes.ts';
-import { NSPAWN_MOUNTS } from './nspawn-mounts.ts';
+import { KINDS } from './kinds.ts';
 
 /** The root directory of all processes: the planned one, read-only. */
 export function judgeRoot(plan: SandboxPlan, seen: SandboxFacts): Finding[] {
@@ -18,8 +18,9 @@ export function judgeRoot(plan: SandboxPlan, seen: SandboxFacts): Finding[] {
   ]);
 }
 
-/** Every mount but the root: planned, or one that nspawn always makes. */
+/** Every mount but the root: planned, or one that every sandbox of the kind has. */
 export function judgeMounts(plan: SandboxPlan, seen: SandboxFacts): Finding[] {
+  const kind = KINDS[plan.isolation];
   const room = new Map<string, number>();
   const known = (key: string, most: number): boolean => {
     const used = room.get(key) ?? 0;
@@ -29,7 +30,7 @@ export function judgeMounts(plan: SandboxPlan, seen: SandboxFacts): Finding[] {
   const rest: MountFacts[] = [];
   const deviations: string[] = [];
   const found = new Set<string>();
-  // The last one at a target lies on top: that is the planned one where nspawn has one of its own below.
+  // The last one at a target lies on top: that is the planned one where there is one of the standard ones below.
   for (const row of seen.mounts.toReversed()) {
     if (row.target === '/') continue;
     const planned = plan.mounts.find(({ target }) => target === row.target);
@@ -42,17 +43,19 @@ export function judgeMounts(plan: SandboxPlan, seen: SandboxFacts): Finding[] {
   for (const row of rest.toReversed()) {
     const writable = !row.options.includes('ro');
     if (belowBind(plan, row, seen) && !writable && known(`below ${row.target}`, 1)) continue;
-    const rows = NSPAWN_MOUNTS.filter(
-      (each) =>
-        each.target === row.target && (each.type === '*' || each.type === row.type) && (each.writable || !writable),
-    ).sort((one, other) => Number(one.writable) - Number(other.writable));
+    const rows = kind.mounts
+      .filter(
+        (each) =>
+          each.target === row.target && (each.type === '*' || each.type === row.type) && (each.writable || !writable),
+      )
+      .sort((one, other) => Number(one.writable) - Number(other.writable));
     if (rows.some((each) => known(`${each.target} ${each.type} ${each.writable}`, each.most))) {
-      deviations.push(...nspawnDeviations(plan, row));
+      deviations.push(...standardDeviations(plan, row));
     } else deviations.push(`${describe(row)} is not planned`);
   }
   const missing = plan.mounts.filter(({ target }) => !found.has(target));
   deviations.push(...missing.map(({ target }) => `nothing is mounted at ${target}`));
-  const wanted = `${plan.mounts.map(({ kind, target }) => `${target} (${kind})`).join(', ')}, and what nspawn makes`;
+  const wanted = `${plan.mounts.map(({ kind, target }) => `${target} (${kind})`).join(', ')}, and what ${kind.maker} makes`;
   return wallOf('mounts', wanted, `${seen.mounts.length} mounts as planned`, deviations);
 }
 
@@ -90,7 +93,7 @@ function sizeOf(options: readonly string[]): number | undefined {
   return digits === undefined ? undefined : Number(digits) * (kilo === 'k' ? 1024 : 1);
 }
 
-/** nspawn binds with all that is mounted below: what the host has there is seen, too, read-only. */
+/** Binds come with all that is mounted below: what the host has there is seen, too, read-only. */
 function belowBind(plan: SandboxPlan, { target }: MountFacts, { hostMounts }: SandboxFacts): boolean {
   const binds = [
     { source: plan.rootDirectory, target: '' },
@@ -102,8 +105,8 @@ function belowBind(plan: SandboxPlan, { target }: MountFacts, { hostMounts }: Sa
   });
 }
 
-/** All of nspawn's are free of set-uid programs, and the cgroups that are seen are the sandbox's own. */
-function nspawnDeviations(plan: SandboxPlan, row: MountFacts): string[] {
+/** All standard ones are free of set-uid programs, and the cgroups that are seen are the sandbox's own. */
+function standardDeviations(plan: SandboxPlan, row: MountFacts): string[] {
   const wrong: string[] = [];
   const writable = !row.options.includes('ro');
   if (writable && !row.options.includes('nosuid')) wrong.push(`${row.target} is writable, and not nosuid`);

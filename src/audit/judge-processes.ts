@@ -5,6 +5,7 @@ import type { SandboxPlan } from '../plan/plan.ts';
 import { capabilityMask, capabilityText } from './capability-mask.ts';
 import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
 import { type Finding, finding, type Wall, wallOf } from './finding.ts';
+import { KINDS } from './kinds.ts';
 
 const OOM_SCORE = 1000;
 /** Init keeps it to pass signals on; only in its permitted and effective sets. */
@@ -59,7 +60,12 @@ export function judgeProcesses(plan: SandboxPlan, declaration: Declaration, seen
       'as planned',
       environmentDeviations(plan, declaration, seen),
     ),
-    ...wallOf('parents', 'all descend from init, and init from nspawn', holds, parentDeviations(seen)),
+    ...wallOf(
+      'parents',
+      `all descend from init, and init from ${KINDS[plan.isolation].maker}`,
+      holds,
+      parentDeviations(seen),
+    ),
     ...wallOf('cgroup', 'payload of the unit', holds, cgroupDeviations(plan, seen)),
   ];
 }

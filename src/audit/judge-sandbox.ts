@@ -7,6 +7,7 @@ import { judgeDescriptors } from './judge-descriptors.ts';
 import { judgeMounts, judgeRoot } from './judge-mounts.ts';
 import { judgeProcesses } from './judge-processes.ts';
 import { judgeFilter, judgeLimits, judgeProperties } from './judge-unit.ts';
+import { KINDS } from './kinds.ts';
 
 /**
  * Devices that the kernel puts into every network namespace when their module is loaded
@@ -24,7 +25,7 @@ export function judgeSandbox(
   const findings = [
     finding('plan', 'holds', plan.digest, plan.digest),
     ...judgeProperties(plan.unit, transientUnit(plan).properties, unit.properties),
-    ...mainProcess(seen, unit),
+    ...judgeParent(plan, seen, unit),
     ...judgeLimits(plan, seen.cgroupFiles, seen.disks),
     ...judgeProcesses(plan, declaration, seen),
     judgeFilter(plan, unit),
@@ -42,10 +43,10 @@ export function outdated(digest: string, inForce: string): Finding {
   return finding('plan', 'unknown', inForce, `${digest}, an earlier declaration or version; it is not compared`);
 }
 
-function mainProcess({ init }: SandboxFacts, { properties }: UnitFacts): Finding[] {
-  if (properties.MainPID === init.parent) return [];
-  const wanted = `init's parent ${init.parent} is the unit's main process`;
-  return [finding('parents', 'broken', wanted, `MainPID=${String(properties.MainPID)}`)];
+function judgeParent(plan: SandboxPlan, seen: SandboxFacts, unit: UnitFacts): Finding[] {
+  const { maker, parent } = KINDS[plan.isolation];
+  const deviation = parent(seen, unit);
+  return deviation === '' ? [] : [finding('parents', 'broken', `init is a child of ${maker}`, deviation)];
 }
 
 function judgeNetwork({ interfaces }: SandboxFacts): Finding[] {

@@ -1,15 +1,4 @@
-/** What systemd-nspawn mounts into every container, whatever it was told; the same table is in docs/security.md. */
-export interface NspawnMount {
-  readonly target: string;
-  readonly type: string;
-  /** Whether it is writable as nspawn makes it; a read-only one in its place is as good. */
-  readonly writable: boolean;
-  readonly most: number;
-}
-
-function mount(target: string, type: string, writable: 'rw' | 'ro', most = 1): NspawnMount {
-  return { target, type, writable: writable === 'rw', most };
-}
+import { standardMount as mount, type StandardMount } from './standard-mount.ts';
 
 const INACCESSIBLE = ['kallsyms', 'kcore', 'keys', 'latency_stats', 'sysrq-trigger', 'timer_list'];
 const PROC_READ_ONLY = ['acpi', 'apm', 'asound', 'bus', 'fs', 'irq', 'scsi', 'sys', 'sysrq-trigger'];
@@ -17,10 +6,11 @@ const SYS = ['block', 'bus', 'class', 'dev', 'devices', 'firmware', 'fs', 'hyper
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty', 'net/tun'];
 
 /**
- * Of systemd 257. What is writable belongs to the root of the user namespace, which no payload is. Twice where
+ * What systemd-nspawn mounts into every container, whatever it was told; the same table is in docs/security.md. Of
+ * systemd 257. What is writable belongs to the root of the user namespace, which no payload is. Twice where
  * nspawn mounts something and then mounts over it, or mounts it again from inside.
  */
-export const NSPAWN_MOUNTS: readonly NspawnMount[] = [
+export const NSPAWN_MOUNTS: readonly StandardMount[] = [
   mount('/dev', 'tmpfs', 'rw'),
   mount('/dev/mqueue', 'mqueue', 'rw'),
   mount('/dev/pts', 'devpts', 'rw'),

@@ -29,6 +29,8 @@ export interface PluginStatus extends PluginSummary {
   readonly anchorUnit: string;
   readonly sliceUnit: string;
   readonly slot: string;
+  /** `nspawn` or `scope`; '' when there is no plan. */
+  readonly isolation: string;
   readonly seccomp: string;
   readonly listeners: readonly ListenerStatus[];
   readonly sandboxes: readonly SandboxStatus[];
@@ -51,6 +53,7 @@ export interface ListenerStatus {
 
 export interface SandboxStatus {
   readonly unit: string;
+  readonly isolation: string;
   readonly machine: string;
   readonly slot: string;
   readonly generation: number;

@@ -12,7 +12,7 @@ import { declaredPlugins } from '../kernel/declaration-files.ts';
 import type { Host } from '../kernel/host-facts.ts';
 import { readHost } from '../kernel/host-facts.ts';
 import { payloadFacts } from '../kernel/payload.ts';
-import { anchorUnitName, pluginSliceName, UID_RANGE_SIZE, uidBaseOf } from '../plan/identity.ts';
+import { anchorUnitName, parseSandboxUnit, pluginSliceName, UID_RANGE_SIZE, uidBaseOf } from '../plan/identity.ts';
 import { limitChanges } from '../plan/limit-texts.ts';
 import type { HostPaths, PlannedListener, PluginPlan } from '../plan/plan.ts';
 import type { EventRing } from '../record/event-ring.ts';
@@ -88,6 +88,7 @@ export class SupervisorView implements Supervisor {
       anchorUnit: anchorUnitName(name),
       sliceUnit: pluginSliceName(name),
       slot: state?.slot ?? 'a',
+      isolation: plan?.declaration.isolation ?? '',
       seccomp: plan?.seccomp ?? '',
       listeners: (plan?.listeners ?? []).map((listener) => ({
         address: addressOf(listener),
@@ -200,6 +201,7 @@ export class SupervisorView implements Supervisor {
     const record = sandbox?.record;
     return {
       unit: entry.unit,
+      isolation: parseSandboxUnit(entry.unit)?.isolation ?? '',
       machine: record?.machine ?? '',
       slot: entry.slot,
       generation: entry.generation,

@@ -4,7 +4,7 @@ import type { ProcessFacts, SandboxFacts } from '../audit/facts.ts';
 import { LIMIT_FILES } from '../audit/judge-unit.ts';
 import { parseInterfaces, parseMounts } from '../audit/proc-text.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
-import { CGROUP_ROOT, processesIn, readProc } from './cgroup.ts';
+import { CGROUP_ROOT, processesIn, readProc, unitOfProcess } from './cgroup.ts';
 import { diskOf } from './disk.ts';
 import { type HostProcesses, sharing } from './host-processes.ts';
 import { Budget, type Budgets, fileIdentity, namespacesOf, processFacts } from './process-facts.ts';
@@ -47,7 +47,7 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     if (facts !== undefined) processes.push(facts);
     await setImmediate();
   }
-  const nspawn = processFacts(init.parent, budgets);
+  const parent = processFacts(init.parent, budgets);
   const mainPid = processes
     .filter(({ parent }) => parent === init.pid)
     .sort((one, other) => one.innerPid - other.innerPid)[0]?.pid;
@@ -55,10 +55,11 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
   const interfaces = readProc(init.pid, 'net/dev');
   const hostMounts = readProc(1, 'mountinfo');
   // Without them it is ending.
-  if (nspawn === undefined || mainPid === undefined || mountinfo === undefined || interfaces === undefined)
+  if (parent === undefined || mainPid === undefined || mountinfo === undefined || interfaces === undefined)
     return undefined;
   return {
     init,
+    initParentUnit: unitOfProcess(init.parent),
     mainPid,
     processes,
     unread: [
@@ -77,9 +78,9 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     same: samePlaces(plan, init.pid),
     plannedRoot: fileIdentity(plan.rootDirectory),
     interfaces: parseInterfaces(interfaces),
-    sockets: await socketOrigins(processes, init, journalSockets(nspawn), target.listeners),
+    sockets: await socketOrigins(processes, init, journalSockets(init), target.listeners),
     guardedPipes: new Set(
-      [init, nspawn].flatMap(({ descriptors }) => descriptors.map((each) => each.target)).filter(isPipe),
+      [init, parent].flatMap(({ descriptors }) => descriptors.map((each) => each.target)).filter(isPipe),
     ),
     cgroupFiles: limitFiles(cgroup),
     disks: new Map(plan.limits.io.map(({ path }) => [path, diskOf(path)])),
@@ -100,7 +101,7 @@ export function limitFiles(cgroup: string): Record<string, string | null> {
   return Object.fromEntries(LIMIT_FILES.map((file) => [file, fileText(`${CGROUP_ROOT}${cgroup}/${file}`)]));
 }
 
-/** nspawn hands its own standard streams on. */
+/** Init hands its own standard streams on. */
 function journalSockets({ descriptors }: ProcessFacts): ReadonlySet<string> {
   const streams = descriptors.filter(({ fd, target }) => (fd === 1 || fd === 2) && target.startsWith('socket:'));
   return new Set(streams.map(({ target }) => inodeOf(target)));

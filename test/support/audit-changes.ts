@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Credentials, MountFacts, ProcessFacts, SandboxFacts, UnitFacts } from '../../src/audit/facts.ts';
 import { type Finding, type Verdict, type Wall, worst } from '../../src/audit/finding.ts';
 import { judgeSandbox } from '../../src/audit/judge-sandbox.ts';
+import type { Isolation } from '../../src/declare/declaration.ts';
 import { credentials, descriptor, type Healthy, healthySandbox } from './audit-facts.ts';
 
 export function judge({ plan, plugin, facts, unit }: Healthy): Finding[] {
@@ -12,8 +13,11 @@ export function wrong(healthy: Healthy): Finding[] {
   return judge(healthy).filter(({ verdict }) => verdict !== 'holds');
 }
 
-export function withFacts(change: (facts: SandboxFacts) => Partial<SandboxFacts>): Healthy {
-  const healthy = healthySandbox();
+export function withFacts(
+  change: (facts: SandboxFacts) => Partial<SandboxFacts>,
+  isolation: Isolation = 'nspawn',
+): Healthy {
+  const healthy = healthySandbox(isolation);
   return { ...healthy, facts: { ...healthy.facts, ...change(healthy.facts) } };
 }
 
@@ -45,7 +49,7 @@ export function withFile(file: string, text: string | null): Healthy {
   return withFacts(({ cgroupFiles }) => ({ cgroupFiles: { ...cgroupFiles, [file]: text } }));
 }
 
-export function withMount(fields: Partial<MountFacts> & { target: string }): Healthy {
+export function withMount(fields: Partial<MountFacts> & { target: string }, isolation?: Isolation): Healthy {
   const added = {
     id: 999,
     root: '/',
@@ -54,13 +58,14 @@ export function withMount(fields: Partial<MountFacts> & { target: string }): Hea
     superOptions: ['rw'],
     ...fields,
   };
-  return withFacts(({ mounts }) => ({ mounts: [...mounts, added] }));
+  return withFacts(({ mounts }) => ({ mounts: [...mounts, added] }), isolation);
 }
 
-export function changedMount(target: string, fields: Partial<MountFacts>): Healthy {
-  return withFacts(({ mounts }) => ({
-    mounts: mounts.map((row) => (row.target === target ? { ...row, ...fields } : row)),
-  }));
+export function changedMount(target: string, fields: Partial<MountFacts>, isolation?: Isolation): Healthy {
+  return withFacts(
+    ({ mounts }) => ({ mounts: mounts.map((row) => (row.target === target ? { ...row, ...fields } : row)) }),
+    isolation,
+  );
 }
 
 export function withDescriptor(target: string, fields: Parameters<typeof descriptor>[2] = {}): Healthy {

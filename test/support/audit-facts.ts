@@ -7,9 +7,11 @@ import type {
   UnitFacts,
 } from '../../src/audit/facts.ts';
 import { parseMounts } from '../../src/audit/proc-text.ts';
+import type { Isolation } from '../../src/declare/declaration.ts';
 import { payloadEnvironment } from '../../src/plan/init-command.ts';
 import type { PluginPlan, SandboxPlan } from '../../src/plan/plan.ts';
 import { planSandbox } from '../../src/plan/plan-sandbox.ts';
+import { OVERHEAD } from '../../src/unit/overhead.ts';
 import { transientUnit } from '../../src/unit/transient-unit.ts';
 import { examplePlan } from './plans.ts';
 
@@ -25,8 +27,8 @@ const BASE = 1_073_741_824;
 const INIT = 100;
 const MAIN = 101;
 
-export function healthySandbox(): Healthy {
-  const example = examplePlan();
+export function healthySandbox(isolation: Isolation = 'nspawn'): Healthy {
+  const example = examplePlan({ isolation });
   const plugin: PluginPlan = {
     ...example,
     listeners: [
@@ -79,6 +81,7 @@ export function healthySandbox(): Healthy {
           }),
         ],
       },
+      initParentUnit: isolation === 'nspawn' ? plan.unit : 'bulkhead-spawner.service',
       mainPid: MAIN,
       processes: [main, process(plan, { pid: 102, parent: MAIN, innerPid: 3, name: 'worker' })],
       unread: [],
@@ -91,8 +94,8 @@ export function healthySandbox(): Healthy {
         user: 'user:[1]',
         cgroup: 'cgroup:[1]',
       },
-      besidePayload: [99],
-      mounts: mounts(plan),
+      besidePayload: isolation === 'nspawn' ? [99] : [],
+      mounts: isolation === 'nspawn' ? mounts(plan) : boxMounts(plan),
       hostMounts: new Set(['/', '/usr/local']),
       same: new Map(plan.mounts.filter(({ kind }) => kind !== 'tmpfs').map(({ target }) => [target, true])),
       plannedRoot: '44:7',
@@ -105,12 +108,12 @@ export function healthySandbox(): Healthy {
       ]),
       guardedPipes: new Set(['pipe:[900]']),
       cgroupFiles: {
-        'memory.max': String((1 << 26) + 4 * 1024 ** 2),
-        'memory.high': String((1 << 25) + 4 * 1024 ** 2),
+        'memory.max': String((1 << 26) + OVERHEAD[isolation].memory),
+        'memory.high': String((1 << 25) + OVERHEAD[isolation].memory),
         'memory.swap.max': '0',
         'cpu.max': '50000 100000',
         'cpu.weight': '100',
-        'pids.max': '53',
+        'pids.max': String(50 + OVERHEAD[isolation].tasks),
         'io.weight': 'default 100',
         'io.max': '',
       },
@@ -195,5 +198,28 @@ function mounts(plan: SandboxPlan): MountFacts[] {
 312 309 0:98 /sys/net /proc/sys/net rw,nosuid,nodev,noexec shared:215 - proc proc rw
 313 309 0:92 /host/inaccessible/reg /proc/keys ro,nosuid,nodev,noexec shared:203 - tmpfs tmpfs rw,size=4936820k
 321 74 0:38 ${plan.payloadCgroup} /sys/fs/cgroup rw,nosuid,nodev,noexec shared:183 - cgroup2 cgroup rw
+`);
+}
+
+/** As the spawner makes them. */
+function boxMounts(plan: SandboxPlan): MountFacts[] {
+  return parseMounts(`
+400 399 0:44 /bulkhead/skeleton / ro,nosuid,nodev,relatime - tmpfs tmpfs rw,mode=755
+401 400 0:98 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+402 401 0:99 /file /proc/keys ro,nosuid,nodev,noexec,relatime - tmpfs none rw,size=4k,nr_inodes=8
+403 401 0:99 /directory /proc/scsi ro,nosuid,nodev,noexec,relatime - tmpfs none rw,size=4k,nr_inodes=8
+404 401 0:98 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw
+405 404 0:99 /boot-id /proc/sys/kernel/random/boot_id ro,nosuid,nodev,noexec,relatime - tmpfs none rw,size=4k,nr_inodes=8
+406 400 0:100 / /sys ro,nosuid,nodev,noexec,relatime - tmpfs none rw,size=4k,nr_inodes=8
+407 400 0:101 / /dev ro,nosuid,nodev,noexec,relatime - tmpfs none rw,size=64k,nr_inodes=512
+408 407 0:5 /null /dev/null ro,nosuid,noexec,relatime - devtmpfs devtmpfs rw
+409 400 0:102 / /run rw,nosuid,nodev,relatime - tmpfs none rw,size=1024k,nr_inodes=1024
+410 409 0:40 /usr/lib/bulkhead/plugin-init /run/plugin-init ro,nosuid,nodev,relatime - ext4 /dev/vda rw
+75 400 254:0 /opt/plugin/hello/v1 /plugin ro,nosuid,nodev,relatime - ext4 /dev/vda rw
+411 400 0:40 /usr /usr ro,nosuid,nodev,relatime - ext4 /dev/vda rw
+412 411 0:41 / /usr/local ro,nosuid,nodev,relatime - ext4 /dev/vdb rw
+413 400 0:103 / /tmp rw,nosuid,nodev,relatime - tmpfs none rw,size=65536k,nr_inodes=16384
+414 407 0:104 / /dev/shm rw,nosuid,nodev,relatime - tmpfs none rw,size=65536k,nr_inodes=16384
+415 406 0:38 ${plan.payloadCgroup} /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 none rw
 `);
 }

@@ -40,6 +40,7 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
       'Listen',
       status.listeners.map((each) => `${each.address} (${each.name}${each.kept ? '' : ', not kept over a restart'})`),
     ],
+    ['Isolation', status.isolation === '' ? [] : [status.isolation]],
     ['Filter', [status.seccomp]],
     ['Restarts', [budget]],
     ['Next start', status.nextStartMs === null ? [] : [`in ${formatSpan(status.nextStartMs)}`]],

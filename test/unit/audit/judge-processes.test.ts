@@ -154,7 +154,13 @@ const BROKEN: readonly BrokenCase[] = [
     /^process 102 'worker': child of 102/,
     () => withProcess(102, () => ({ parent: 102 })),
   ],
-  ['another main process', 'parents', 'broken', /^MainPID=98$/, () => withProperty('MainPID', 98)],
+  [
+    'another main process',
+    'parents',
+    'broken',
+    /^init's parent is 99, and not MainPID=98$/,
+    () => withProperty('MainPID', 98),
+  ],
   [
     'another cgroup',
     'cgroup',

@@ -134,7 +134,7 @@ const BROKEN: readonly BrokenCase[] = [
     /is anon_inode:\[io_uring\]$/,
     () => withDescriptor('anon_inode:[io_uring]'),
   ],
-  ['the report pipe', 'descriptors', 'broken', /which is of init or nspawn$/, () => withDescriptor('pipe:[900]')],
+  ['the report pipe', 'descriptors', 'broken', /which is of init or its parent$/, () => withDescriptor('pipe:[900]')],
   [
     "a host's namespace",
     'descriptors',

@@ -95,11 +95,13 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
     anchorUnit: `plugin@${name}.service`,
     sliceUnit: `plugin-${name}.slice`,
     slot: 'a',
+    isolation: 'nspawn',
     seccomp: 'python',
     listeners: [{ address: '127.0.0.1:8081', name: 'tcp-8081', kept: true }],
     sandboxes: [
       {
         unit: `plugin-${name}-a-g1.service`,
+        isolation: 'nspawn',
         machine: `${name}-a-g1`,
         slot: 'a',
         generation: 1,
