@@ -5,6 +5,7 @@ import type { AnchorWord, Order } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { pluginSliceName } from '../plan/identity.ts';
 import type { HostPaths, PlannedListener, PluginPlan, SlotName } from '../plan/plan.ts';
+import type { SandboxParts } from '../sandbox/sandbox-parts.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
@@ -24,6 +25,7 @@ export interface DaemonHandsParts {
   readonly systemdVersion: number;
   readonly units: SystemdUnits;
   readonly sandboxes: Sandboxes;
+  readonly hostParts: SandboxParts;
   readonly sockets: PluginSockets;
   readonly tell: (plugin: string, word: AnchorWord) => void;
   readonly note: (plugin: string, note: Extract<Order, { kind: 'note' }>) => void;
@@ -56,6 +58,7 @@ export class DaemonHands implements Hands {
 
   prepare(plan: PluginPlan): Promise<void> {
     return this.#inTurn(plan.plugin, async () => {
+      this.#parts.hostParts.inForce(plan);
       await this.#parts.sockets.ensure(plan.plugin, plan.listeners);
       await this.applyLimits(plan);
     });
@@ -72,9 +75,10 @@ export class DaemonHands implements Hands {
     const retired = this.#inTurn(plugin, async () => {
       this.#parts.sockets.closeAll(plugin);
       await this.#parts.units.dropSlice(slice);
+      await this.#parts.hostParts.retire(plugin);
     });
     retired.catch((error: unknown) => {
-      this.#parts.ignored(`slice '${slice}' cannot be stopped, ignoring`, asFailure(error));
+      this.#parts.ignored(`slice '${slice}' or a mount of '${plugin}' cannot be stopped, ignoring`, asFailure(error));
     });
   }
 

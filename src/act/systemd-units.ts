@@ -1,5 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import { anchorUnitName, parseAnchorUnit, parseSandboxUnit, SANDBOX_UNIT_PATTERNS } from '../plan/identity.ts';
+import { escapeUnitPath, unescapeUnitName } from '../plan/unit-name.ts';
+import type { MountControl } from '../sandbox/host-mounts.ts';
 import type { UnitControl } from '../sandbox/starter.ts';
 import { lastErrorOf } from '../systemd/journal-tail.ts';
 import type { Manager } from '../systemd/manager.ts';
@@ -11,7 +13,7 @@ import type { AnchorUnit } from './anchor-units.ts';
 import type { SandboxUnitRow, UnitsView } from './supervisor.ts';
 
 /** systemd's words for what sandboxes, slices and the take-over need. */
-export class SystemdUnits implements UnitControl, UnitsView {
+export class SystemdUnits implements UnitControl, MountControl, UnitsView {
   readonly #manager: Manager;
 
   constructor(manager: Manager) {
@@ -23,6 +25,28 @@ export class SystemdUnits implements UnitControl, UnitsView {
     if (result === 'done') return;
     const why = await lastErrorOf(unit.name);
     throw new Failure('BH506', `start of '${unit.name}': ${result}${why === undefined ? '' : `: ${why}`}`);
+  }
+
+  async stopAndWait(unit: string): Promise<void> {
+    try {
+      await this.#manager.stopUnit(unit);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.dbusName !== 'org.freedesktop.systemd1.NoSuchUnit') throw error;
+    }
+  }
+
+  async reset(unit: string): Promise<void> {
+    try {
+      await this.#manager.resetFailed(unit);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.dbusName !== 'org.freedesktop.systemd1.NoSuchUnit') throw error;
+    }
+  }
+
+  async mountsBelow(directory: string): Promise<readonly string[]> {
+    const rows = await this.#manager.listUnitsByPatterns([`${escapeUnitPath(directory)}-*.mount`]);
+    const places = rows.map(({ unit }) => unescapeUnitName(unit.slice(0, -'.mount'.length)));
+    return places.flatMap((place) => (place === undefined ? [] : [`/${place}`]));
   }
 
   async stop(unit: string): Promise<void> {

@@ -39,6 +39,7 @@ export const FAILURES = {
   },
   BH206: { summary: 'the address is taken', advice: 'change listen, or stop the program that holds the address' },
   BH207: { summary: 'the address cannot be bound', advice: 'check the address, its permissions and its directory' },
+  BH208: { summary: 'the device cannot be given to a sandbox', advice: 'check devices, and the modes of the nodes' },
 
   BH301: { summary: 'the sandbox did not start', advice: 'see "bulkheadctl logs NAME" and the journal of the unit' },
   BH302: { summary: 'the sandbox could not be set up as declared', advice: 'nothing was run; correct the step named' },
@@ -57,6 +58,9 @@ export const FAILURES = {
     advice: 'a task of it cannot be killed; see its unit and /proc/PID/stack',
   },
   BH308: { summary: 'the spawner does not serve', advice: 'see "systemctl status bulkhead-spawner"' },
+  BH309: { summary: 'a credential cannot be had', advice: 'nothing was run; check the file named' },
+  BH310: { summary: 'the state directory cannot be had', advice: 'nothing was run; check the directory named' },
+  BH311: { summary: 'the image cannot be had', advice: 'nothing was run; check the file named by view.root' },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

@@ -20,6 +20,7 @@ import { PluginStates } from '../record/plugin-states.ts';
 import { FilterCache } from '../sandbox/filter-cache.ts';
 import { serveLaunchers } from '../sandbox/launch-server.ts';
 import { REPORT_PREFIX } from '../sandbox/report-pipes.ts';
+import { SandboxParts } from '../sandbox/sandbox-parts.ts';
 import type { SandboxRecord } from '../sandbox/sandbox-record.ts';
 import { SandboxRecords } from '../sandbox/sandbox-record.ts';
 import { Sandboxes } from '../sandbox/sandboxes.ts';
@@ -85,6 +86,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     compiler: `${paths.lib}/bulkhead-seccomp`,
     cache: `${paths.run}/seccomp`,
   });
+  const hostParts = new SandboxParts(paths, units);
   const sandboxes = new Sandboxes({
     clock,
     paths,
@@ -93,6 +95,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     uidRanges: new UidRanges(),
     filters,
     spawner: new Spawner(`${paths.run}/spawn.sock`, clock),
+    hostParts,
     descriptorStore: store,
     copyListener: (key) => listeners.copy(key),
     events: {
@@ -103,6 +106,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
       cleared: (sandbox) => observe(sandbox, { kind: 'cleared', unit: sandbox.unit }),
     },
+    ignored: (text, failure) => chronicle.ignored(text, failure),
   });
   owner.own(sandboxes);
   const hands = new DaemonHands({
@@ -111,6 +115,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     systemdVersion,
     units,
     sandboxes,
+    hostParts,
     sockets: listeners,
     tell: (plugin, word) => anchors.tell(plugin, word),
     note: (plugin, { what, unit, code, text, forbidden }) =>
@@ -150,6 +155,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   for (const key of listeners.closeInheritedBut(new Set(wantedKeys)))
     chronicle.ignored(`listener '${key}' is of no plugin; closed`);
   const sandboxRecords = records.all(damaged);
+  for (const { plan, phase } of remembered.values()) if (plan !== undefined && phase !== 'off') hostParts.inForce(plan);
   const reports = byPrefix(parts.inherited, REPORT_PREFIX);
   closeStrayReports(reports, sandboxRecords, store);
   await supervisor.takeOver({
@@ -157,6 +163,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     records: sandboxRecords,
     reports,
   });
+  guard(hostParts.sweep(new Set(sandboxRecords.map(({ unit }) => unit))));
   // What changed while the lists were read.
   await supervisor.resync();
   anchors.listen(`${paths.run}/anchor.sock`, anchorGroup);

@@ -2,7 +2,7 @@ import type { FailureCode } from '../base/failure.ts';
 import { nearest } from '../base/nearest.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import { check } from './check.generated.js';
-import { type KeyFacts, keyFacts } from './keys.ts';
+import { isFreeMap, type KeyFacts, keyFacts } from './keys.ts';
 import {
   describeNode,
   type Entry,
@@ -16,6 +16,12 @@ import {
 import { unknownKey } from './unknown-key.ts';
 import { isReservedVariable, READERS } from './values.ts';
 import { MOST_PROBLEMS } from './yaml-tree.ts';
+
+/** What a name belongs to, and how it has to be. */
+const NAME_RULES = {
+  environment: ['variable', 'use letters, digits and "_", at most 128, and begin with a letter or "_"'],
+  credentials: ['credential', 'use letters, digits, "_", "." and "-", at most 64, and do not begin with "." or "-"'],
+} as const;
 
 /** One finding of the compiled schema, as ajv gives it. */
 interface SchemaError {
@@ -108,6 +114,8 @@ class TreeChecker {
         return this.#wrongName(spot, String(error.params.propertyName));
       case 'oneOf':
         return this.#tcpOrUnix(spot, Array.isArray(error.params.passingSchemas));
+      case 'required':
+        return this.#missing(spot, String(error.params.missingProperty));
       case 'dependentRequired':
         return this.#unixOnly(spot, String(error.params.property));
       case 'type':
@@ -134,8 +142,8 @@ class TreeChecker {
 
   #wrongName(parent: Spot, name: string): void {
     const place = entryOf(parent.node, name)?.keyPlace ?? parent.node.place;
-    const hint = 'use letters, digits and "_", at most 128, and begin with a letter or "_"';
-    this.#add('BH104', place, `${quoteValue(name)} cannot be the name of a variable`, hint);
+    const [what, hint] = NAME_RULES[parent.key === 'credentials' ? 'credentials' : 'environment'];
+    this.#add('BH104', place, `${quoteValue(name)} cannot be the name of a ${what}`, hint);
     this.broken.add(join(parent.path, name));
   }
 
@@ -148,6 +156,13 @@ class TreeChecker {
         `'${spot.path}' has neither 'tcp' nor 'unix'`,
         "add 'tcp: ADDRESS:PORT' or 'unix: /PATH'",
       );
+    this.broken.add(spot.path);
+  }
+
+  #missing(spot: Spot, name: string): void {
+    // The alternatives of a socket are explained on their own.
+    if (spot.key === 'listen[]') return;
+    this.#add('BH105', spot.node.place, `'${spot.path}' has no '${name}'`);
     this.broken.add(spot.path);
   }
 
@@ -202,7 +217,7 @@ function spotBelow({ path, key, node }: Spot, name: string): Spot | undefined {
   if (entry === undefined) return undefined;
   return {
     path: join(path, name),
-    key: join(key, key === 'environment' ? '*' : name),
+    key: join(key, isFreeMap(key) ? '*' : name),
     node: entry.value,
     keyPlace: entry.keyPlace,
   };

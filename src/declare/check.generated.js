@@ -2,13 +2,14 @@
 // @ts-nocheck
 
 export const check = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern4 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern5 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
 const pattern6 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,127}$", "u");
 const pattern7 = new RegExp("^[A-Za-z0-9._-]{1,64}$", "u");
-const pattern8 = new RegExp("^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$", "u");
+const pattern8 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", "u");
+const pattern9 = new RegExp("^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$", "u");
 
 function validate20(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:bulkhead:plugin:1" */;
@@ -608,7 +609,7 @@ errors++;
 }
 if(data19 && typeof data19 == "object" && !Array.isArray(data19)){
 for(const key5 in data19){
-if(!((key5 === "root") || (key5 === "tmp"))){
+if(!(((key5 === "root") || (key5 === "tmp")) || (key5 === "tmpfs"))){
 const err44 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err44];
@@ -645,12 +646,10 @@ vErrors.push(err46);
 errors++;
 }
 }
-}
-}
-if(data.isolation !== undefined){
-let data22 = data.isolation;
-if((typeof data22 !== "string") && (data22 !== null)){
-const err47 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema31.properties.isolation.type},message:"must be string,null"};
+if(data19.tmpfs !== undefined){
+let data22 = data19.tmpfs;
+if((!(Array.isArray(data22))) && (data22 !== null)){
+const err47 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/type",keyword:"type",params:{type: schema31.properties.view.properties.tmpfs.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -659,8 +658,9 @@ vErrors.push(err47);
 }
 errors++;
 }
-if(!(((data22 === "nspawn") || (data22 === "scope")) || (data22 === null))){
-const err48 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema31.properties.isolation.enum},message:"must be equal to one of the allowed values"};
+if(Array.isArray(data22)){
+if(data22.length > 16){
+const err48 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -669,11 +669,12 @@ vErrors.push(err48);
 }
 errors++;
 }
-}
-if(data.seccomp !== undefined){
-let data23 = data.seccomp;
-if((typeof data23 !== "string") && (data23 !== null)){
-const err49 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema31.properties.seccomp.type},message:"must be string,null"};
+const len3 = data22.length;
+for(let i3=0; i3<len3; i3++){
+let data23 = data22[i3];
+if(data23 && typeof data23 == "object" && !Array.isArray(data23)){
+if(data23.path === undefined){
+const err49 = {instancePath:instancePath+"/view/tmpfs/" + i3,schemaPath:"#/properties/view/properties/tmpfs/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -682,9 +683,9 @@ vErrors.push(err49);
 }
 errors++;
 }
-if(typeof data23 === "string"){
-if(!pattern8.test(data23)){
-const err50 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
+for(const key6 in data23){
+if(!((key6 === "path") || (key6 === "size"))){
+const err50 = {instancePath:instancePath+"/view/tmpfs/" + i3,schemaPath:"#/properties/view/properties/tmpfs/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -694,11 +695,9 @@ vErrors.push(err50);
 errors++;
 }
 }
-}
-if(data.allow !== undefined){
-let data24 = data.allow;
-if((!(Array.isArray(data24))) && (data24 !== null)){
-const err51 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema31.properties.allow.type},message:"must be array,null"};
+if(data23.path !== undefined){
+if(typeof data23.path !== "string"){
+const err51 = {instancePath:instancePath+"/view/tmpfs/" + i3+"/path",schemaPath:"#/properties/view/properties/tmpfs/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -707,9 +706,11 @@ vErrors.push(err51);
 }
 errors++;
 }
-if(Array.isArray(data24)){
-if(data24.length > 8){
-const err52 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
+}
+if(data23.size !== undefined){
+let data25 = data23.size;
+if((typeof data25 !== "string") && (!(((typeof data25 == "number") && (!(data25 % 1) && !isNaN(data25))) && (isFinite(data25))))){
+const err52 = {instancePath:instancePath+"/view/tmpfs/" + i3+"/size",schemaPath:"#/properties/view/properties/tmpfs/items/properties/size/type",keyword:"type",params:{type: schema31.properties.view.properties.tmpfs.items.properties.size.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -718,11 +719,10 @@ vErrors.push(err52);
 }
 errors++;
 }
-const len3 = data24.length;
-for(let i3=0; i3<len3; i3++){
-let data25 = data24[i3];
-if(typeof data25 !== "string"){
-const err53 = {instancePath:instancePath+"/allow/" + i3,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+else {
+const err53 = {instancePath:instancePath+"/view/tmpfs/" + i3,schemaPath:"#/properties/view/properties/tmpfs/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -731,8 +731,15 @@ vErrors.push(err53);
 }
 errors++;
 }
-if(!((((data25 === "io_uring") || (data25 === "keyring")) || (data25 === "perf")) || (data25 === "ptrace"))){
-const err54 = {instancePath:instancePath+"/allow/" + i3,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
+}
+}
+}
+}
+}
+if(data.isolation !== undefined){
+let data26 = data.isolation;
+if((typeof data26 !== "string") && (data26 !== null)){
+const err54 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema31.properties.isolation.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -741,13 +748,8 @@ vErrors.push(err54);
 }
 errors++;
 }
-}
-}
-}
-if(data.programs !== undefined){
-let data26 = data.programs;
-if((typeof data26 !== "string") && (data26 !== null)){
-const err55 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema31.properties.programs.type},message:"must be string,null"};
+if(!(((data26 === "nspawn") || (data26 === "scope")) || (data26 === null))){
+const err55 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema31.properties.isolation.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -756,8 +758,11 @@ vErrors.push(err55);
 }
 errors++;
 }
-if(!(((data26 === "any") || (data26 === "own")) || (data26 === null))){
-const err56 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema31.properties.programs.enum},message:"must be equal to one of the allowed values"};
+}
+if(data.state !== undefined){
+let data27 = data.state;
+if((!(data27 && typeof data27 == "object" && !Array.isArray(data27))) && (data27 !== null)){
+const err56 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/type",keyword:"type",params:{type: schema31.properties.state.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -766,11 +771,10 @@ vErrors.push(err56);
 }
 errors++;
 }
-}
-if(data.capabilities !== undefined){
-let data27 = data.capabilities;
-if((!(Array.isArray(data27))) && (data27 !== null)){
-const err57 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema31.properties.capabilities.type},message:"must be array,null"};
+if(data27 && typeof data27 == "object" && !Array.isArray(data27)){
+for(const key7 in data27){
+if(!((key7 === "path") || (key7 === "quota"))){
+const err57 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -779,9 +783,11 @@ vErrors.push(err57);
 }
 errors++;
 }
-if(Array.isArray(data27)){
-if(data27.length > 32){
-const err58 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+}
+if(data27.path !== undefined){
+let data28 = data27.path;
+if((typeof data28 !== "string") && (data28 !== null)){
+const err58 = {instancePath:instancePath+"/state/path",schemaPath:"#/properties/state/properties/path/type",keyword:"type",params:{type: schema31.properties.state.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -790,11 +796,11 @@ vErrors.push(err58);
 }
 errors++;
 }
-const len4 = data27.length;
-for(let i4=0; i4<len4; i4++){
-let data28 = data27[i4];
-if(typeof data28 !== "string"){
-const err59 = {instancePath:instancePath+"/capabilities/" + i4,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+if(data27.quota !== undefined){
+let data29 = data27.quota;
+if(((typeof data29 !== "string") && (!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29))))) && (data29 !== null)){
+const err59 = {instancePath:instancePath+"/state/quota",schemaPath:"#/properties/state/properties/quota/type",keyword:"type",params:{type: schema31.properties.state.properties.quota.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -803,8 +809,13 @@ vErrors.push(err59);
 }
 errors++;
 }
-if(!((((((((((((((data28 === "CAP_CHOWN") || (data28 === "CAP_DAC_OVERRIDE")) || (data28 === "CAP_DAC_READ_SEARCH")) || (data28 === "CAP_FOWNER")) || (data28 === "CAP_FSETID")) || (data28 === "CAP_IPC_OWNER")) || (data28 === "CAP_KILL")) || (data28 === "CAP_NET_ADMIN")) || (data28 === "CAP_NET_BIND_SERVICE")) || (data28 === "CAP_NET_BROADCAST")) || (data28 === "CAP_NET_RAW")) || (data28 === "CAP_SETGID")) || (data28 === "CAP_SETUID")) || (data28 === "CAP_SYS_CHROOT"))){
-const err60 = {instancePath:instancePath+"/capabilities/" + i4,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
+}
+}
+}
+if(data.credentials !== undefined){
+let data30 = data.credentials;
+if((!(data30 && typeof data30 == "object" && !Array.isArray(data30))) && (data30 !== null)){
+const err60 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/type",keyword:"type",params:{type: schema31.properties.credentials.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -813,13 +824,9 @@ vErrors.push(err60);
 }
 errors++;
 }
-}
-}
-}
-if(data.limits !== undefined){
-let data29 = data.limits;
-if((!(data29 && typeof data29 == "object" && !Array.isArray(data29))) && (data29 !== null)){
-const err61 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema31.properties.limits.type},message:"must be object,null"};
+if(data30 && typeof data30 == "object" && !Array.isArray(data30)){
+if(Object.keys(data30).length > 64){
+const err61 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -828,10 +835,11 @@ vErrors.push(err61);
 }
 errors++;
 }
-if(data29 && typeof data29 == "object" && !Array.isArray(data29)){
-for(const key6 in data29){
-if(!(func1.call(schema31.properties.limits.properties, key6))){
-const err62 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
+for(const key8 in data30){
+const _errs74 = errors;
+if(typeof key8 === "string"){
+if(!pattern8.test(key8)){
+const err62 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\"",propertyName:key8};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -841,10 +849,9 @@ vErrors.push(err62);
 errors++;
 }
 }
-if(data29.memory !== undefined){
-let data30 = data29.memory;
-if(((typeof data30 !== "string") && (!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30))))) && (data30 !== null)){
-const err63 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema31.properties.limits.properties.memory.type},message:"must be string,integer,null"};
+var valid17 = _errs74 === errors;
+if(!valid17){
+const err63 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames",keyword:"propertyNames",params:{propertyName: key8},message:"property name must be valid"};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -854,10 +861,10 @@ vErrors.push(err63);
 errors++;
 }
 }
-if(data29["memory-high"] !== undefined){
-let data31 = data29["memory-high"];
-if(((typeof data31 !== "string") && (!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31))))) && (data31 !== null)){
-const err64 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
+for(const key9 in data30){
+let data31 = data30[key9];
+if((!(data31 && typeof data31 == "object" && !Array.isArray(data31))) && (data31 !== null)){
+const err64 = {instancePath:instancePath+"/credentials/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -866,11 +873,10 @@ vErrors.push(err64);
 }
 errors++;
 }
-}
-if(data29.swap !== undefined){
-let data32 = data29.swap;
-if(((typeof data32 !== "string") && (!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32))))) && (data32 !== null)){
-const err65 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema31.properties.limits.properties.swap.type},message:"must be string,integer,null"};
+if(data31 && typeof data31 == "object" && !Array.isArray(data31)){
+for(const key10 in data31){
+if(!((key10 === "path") || (key10 === "encrypted"))){
+const err65 = {instancePath:instancePath+"/credentials/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -880,10 +886,10 @@ vErrors.push(err65);
 errors++;
 }
 }
-if(data29.cpu !== undefined){
-let data33 = data29.cpu;
-if((typeof data33 !== "string") && (data33 !== null)){
-const err66 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema31.properties.limits.properties.cpu.type},message:"must be string,null"};
+if(data31.path !== undefined){
+let data32 = data31.path;
+if((typeof data32 !== "string") && (data32 !== null)){
+const err66 = {instancePath:instancePath+"/credentials/" + key9.replace(/~/g, "~0").replace(/\//g, "~1")+"/path",schemaPath:"#/properties/credentials/additionalProperties/properties/path/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -893,10 +899,10 @@ vErrors.push(err66);
 errors++;
 }
 }
-if(data29["cpu-weight"] !== undefined){
-let data34 = data29["cpu-weight"];
-if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (data34 !== null)){
-const err67 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
+if(data31.encrypted !== undefined){
+let data33 = data31.encrypted;
+if((typeof data33 !== "boolean") && (data33 !== null)){
+const err67 = {instancePath:instancePath+"/credentials/" + key9.replace(/~/g, "~0").replace(/\//g, "~1")+"/encrypted",schemaPath:"#/properties/credentials/additionalProperties/properties/encrypted/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.properties.encrypted.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -905,9 +911,15 @@ vErrors.push(err67);
 }
 errors++;
 }
-if((typeof data34 == "number") && (isFinite(data34))){
-if(data34 > 10000 || isNaN(data34)){
-const err68 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+}
+}
+}
+}
+}
+if(data.devices !== undefined){
+let data34 = data.devices;
+if((!(Array.isArray(data34))) && (data34 !== null)){
+const err68 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/type",keyword:"type",params:{type: schema31.properties.devices.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -916,8 +928,9 @@ vErrors.push(err68);
 }
 errors++;
 }
-if(data34 < 1 || isNaN(data34)){
-const err69 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(Array.isArray(data34)){
+if(data34.length > 32){
+const err69 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -926,12 +939,12 @@ vErrors.push(err69);
 }
 errors++;
 }
-}
-}
-if(data29.tasks !== undefined){
-let data35 = data29.tasks;
-if(((typeof data35 !== "string") && (!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35))))) && (data35 !== null)){
-const err70 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema31.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
+const len4 = data34.length;
+for(let i4=0; i4<len4; i4++){
+let data35 = data34[i4];
+if(data35 && typeof data35 == "object" && !Array.isArray(data35)){
+if(data35.path === undefined){
+const err70 = {instancePath:instancePath+"/devices/" + i4,schemaPath:"#/properties/devices/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -940,11 +953,9 @@ vErrors.push(err70);
 }
 errors++;
 }
-}
-if(data29.files !== undefined){
-let data36 = data29.files;
-if((!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))) && (data36 !== null)){
-const err71 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema31.properties.limits.properties.files.type},message:"must be integer,null"};
+for(const key11 in data35){
+if(!((key11 === "path") || (key11 === "access"))){
+const err71 = {instancePath:instancePath+"/devices/" + i4,schemaPath:"#/properties/devices/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -953,9 +964,10 @@ vErrors.push(err71);
 }
 errors++;
 }
-if((typeof data36 == "number") && (isFinite(data36))){
-if(data36 > 1048576 || isNaN(data36)){
-const err72 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
+}
+if(data35.path !== undefined){
+if(typeof data35.path !== "string"){
+const err72 = {instancePath:instancePath+"/devices/" + i4+"/path",schemaPath:"#/properties/devices/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -964,8 +976,11 @@ vErrors.push(err72);
 }
 errors++;
 }
-if(data36 < 64 || isNaN(data36)){
-const err73 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
+}
+if(data35.access !== undefined){
+let data37 = data35.access;
+if(typeof data37 !== "string"){
+const err73 = {instancePath:instancePath+"/devices/" + i4+"/access",schemaPath:"#/properties/devices/items/properties/access/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -974,12 +989,8 @@ vErrors.push(err73);
 }
 errors++;
 }
-}
-}
-if(data29["io-weight"] !== undefined){
-let data37 = data29["io-weight"];
-if((!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))) && (data37 !== null)){
-const err74 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
+if(!(((data37 === "r") || (data37 === "w")) || (data37 === "rw"))){
+const err74 = {instancePath:instancePath+"/devices/" + i4+"/access",schemaPath:"#/properties/devices/items/properties/access/enum",keyword:"enum",params:{allowedValues: schema31.properties.devices.items.properties.access.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -988,9 +999,10 @@ vErrors.push(err74);
 }
 errors++;
 }
-if((typeof data37 == "number") && (isFinite(data37))){
-if(data37 > 10000 || isNaN(data37)){
-const err75 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+}
+}
+else {
+const err75 = {instancePath:instancePath+"/devices/" + i4,schemaPath:"#/properties/devices/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -999,8 +1011,13 @@ vErrors.push(err75);
 }
 errors++;
 }
-if(data37 < 1 || isNaN(data37)){
-const err76 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+}
+if(data.seccomp !== undefined){
+let data38 = data.seccomp;
+if((typeof data38 !== "string") && (data38 !== null)){
+const err76 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema31.properties.seccomp.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1009,12 +1026,9 @@ vErrors.push(err76);
 }
 errors++;
 }
-}
-}
-if(data29.io !== undefined){
-let data38 = data29.io;
-if((!(Array.isArray(data38))) && (data38 !== null)){
-const err77 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
+if(typeof data38 === "string"){
+if(!pattern9.test(data38)){
+const err77 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1023,9 +1037,12 @@ vErrors.push(err77);
 }
 errors++;
 }
-if(Array.isArray(data38)){
-if(data38.length > 16){
-const err78 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+}
+}
+if(data.allow !== undefined){
+let data39 = data.allow;
+if((!(Array.isArray(data39))) && (data39 !== null)){
+const err78 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema31.properties.allow.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1034,12 +1051,9 @@ vErrors.push(err78);
 }
 errors++;
 }
-const len5 = data38.length;
-for(let i5=0; i5<len5; i5++){
-let data39 = data38[i5];
-if(data39 && typeof data39 == "object" && !Array.isArray(data39)){
-if(data39.path === undefined){
-const err79 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+if(Array.isArray(data39)){
+if(data39.length > 8){
+const err79 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1048,9 +1062,11 @@ vErrors.push(err79);
 }
 errors++;
 }
-for(const key7 in data39){
-if(!(((((key7 === "path") || (key7 === "read")) || (key7 === "write")) || (key7 === "read-iops")) || (key7 === "write-iops"))){
-const err80 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
+const len5 = data39.length;
+for(let i5=0; i5<len5; i5++){
+let data40 = data39[i5];
+if(typeof data40 !== "string"){
+const err80 = {instancePath:instancePath+"/allow/" + i5,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1059,10 +1075,8 @@ vErrors.push(err80);
 }
 errors++;
 }
-}
-if(data39.path !== undefined){
-if(typeof data39.path !== "string"){
-const err81 = {instancePath:instancePath+"/limits/io/" + i5+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(!((((data40 === "io_uring") || (data40 === "keyring")) || (data40 === "perf")) || (data40 === "ptrace"))){
+const err81 = {instancePath:instancePath+"/allow/" + i5,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1072,10 +1086,12 @@ vErrors.push(err81);
 errors++;
 }
 }
-if(data39.read !== undefined){
-let data41 = data39.read;
-if((typeof data41 !== "string") && (!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41))))){
-const err82 = {instancePath:instancePath+"/limits/io/" + i5+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
+}
+}
+if(data.programs !== undefined){
+let data41 = data.programs;
+if((typeof data41 !== "string") && (data41 !== null)){
+const err82 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema31.properties.programs.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1084,11 +1100,8 @@ vErrors.push(err82);
 }
 errors++;
 }
-}
-if(data39.write !== undefined){
-let data42 = data39.write;
-if((typeof data42 !== "string") && (!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42))))){
-const err83 = {instancePath:instancePath+"/limits/io/" + i5+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
+if(!(((data41 === "any") || (data41 === "own")) || (data41 === null))){
+const err83 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema31.properties.programs.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1098,10 +1111,10 @@ vErrors.push(err83);
 errors++;
 }
 }
-if(data39["read-iops"] !== undefined){
-let data43 = data39["read-iops"];
-if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
-const err84 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data.capabilities !== undefined){
+let data42 = data.capabilities;
+if((!(Array.isArray(data42))) && (data42 !== null)){
+const err84 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema31.properties.capabilities.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1110,9 +1123,9 @@ vErrors.push(err84);
 }
 errors++;
 }
-if((typeof data43 == "number") && (isFinite(data43))){
-if(data43 > 10000000 || isNaN(data43)){
-const err85 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+if(Array.isArray(data42)){
+if(data42.length > 32){
+const err85 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1121,8 +1134,11 @@ vErrors.push(err85);
 }
 errors++;
 }
-if(data43 < 1 || isNaN(data43)){
-const err86 = {instancePath:instancePath+"/limits/io/" + i5+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+const len6 = data42.length;
+for(let i6=0; i6<len6; i6++){
+let data43 = data42[i6];
+if(typeof data43 !== "string"){
+const err86 = {instancePath:instancePath+"/capabilities/" + i6,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1131,12 +1147,8 @@ vErrors.push(err86);
 }
 errors++;
 }
-}
-}
-if(data39["write-iops"] !== undefined){
-let data44 = data39["write-iops"];
-if(!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44)))){
-const err87 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(!((((((((((((((data43 === "CAP_CHOWN") || (data43 === "CAP_DAC_OVERRIDE")) || (data43 === "CAP_DAC_READ_SEARCH")) || (data43 === "CAP_FOWNER")) || (data43 === "CAP_FSETID")) || (data43 === "CAP_IPC_OWNER")) || (data43 === "CAP_KILL")) || (data43 === "CAP_NET_ADMIN")) || (data43 === "CAP_NET_BIND_SERVICE")) || (data43 === "CAP_NET_BROADCAST")) || (data43 === "CAP_NET_RAW")) || (data43 === "CAP_SETGID")) || (data43 === "CAP_SETUID")) || (data43 === "CAP_SYS_CHROOT"))){
+const err87 = {instancePath:instancePath+"/capabilities/" + i6,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1145,9 +1157,13 @@ vErrors.push(err87);
 }
 errors++;
 }
-if((typeof data44 == "number") && (isFinite(data44))){
-if(data44 > 10000000 || isNaN(data44)){
-const err88 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+}
+}
+}
+if(data.limits !== undefined){
+let data44 = data.limits;
+if((!(data44 && typeof data44 == "object" && !Array.isArray(data44))) && (data44 !== null)){
+const err88 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema31.properties.limits.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1156,8 +1172,10 @@ vErrors.push(err88);
 }
 errors++;
 }
-if(data44 < 1 || isNaN(data44)){
-const err89 = {instancePath:instancePath+"/limits/io/" + i5+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data44 && typeof data44 == "object" && !Array.isArray(data44)){
+for(const key12 in data44){
+if(!(func1.call(schema31.properties.limits.properties, key12))){
+const err89 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1167,10 +1185,10 @@ vErrors.push(err89);
 errors++;
 }
 }
-}
-}
-else {
-const err90 = {instancePath:instancePath+"/limits/io/" + i5,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data44.memory !== undefined){
+let data45 = data44.memory;
+if(((typeof data45 !== "string") && (!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45))))) && (data45 !== null)){
+const err90 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema31.properties.limits.properties.memory.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1180,12 +1198,10 @@ vErrors.push(err90);
 errors++;
 }
 }
-}
-}
-if(data29["memory-lock"] !== undefined){
-let data45 = data29["memory-lock"];
-if(((typeof data45 !== "string") && (!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45))))) && (data45 !== null)){
-const err91 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
+if(data44["memory-high"] !== undefined){
+let data46 = data44["memory-high"];
+if(((typeof data46 !== "string") && (!(((typeof data46 == "number") && (!(data46 % 1) && !isNaN(data46))) && (isFinite(data46))))) && (data46 !== null)){
+const err91 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1195,10 +1211,10 @@ vErrors.push(err91);
 errors++;
 }
 }
-if(data29.core !== undefined){
-let data46 = data29.core;
-if(((typeof data46 !== "string") && (!(((typeof data46 == "number") && (!(data46 % 1) && !isNaN(data46))) && (isFinite(data46))))) && (data46 !== null)){
-const err92 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
+if(data44.swap !== undefined){
+let data47 = data44.swap;
+if(((typeof data47 !== "string") && (!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47))))) && (data47 !== null)){
+const err92 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema31.properties.limits.properties.swap.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1208,10 +1224,10 @@ vErrors.push(err92);
 errors++;
 }
 }
-if(data29.log !== undefined){
-let data47 = data29.log;
-if((!(data47 && typeof data47 == "object" && !Array.isArray(data47))) && (data47 !== null)){
-const err93 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
+if(data44.cpu !== undefined){
+let data48 = data44.cpu;
+if((typeof data48 !== "string") && (data48 !== null)){
+const err93 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema31.properties.limits.properties.cpu.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1220,10 +1236,11 @@ vErrors.push(err93);
 }
 errors++;
 }
-if(data47 && typeof data47 == "object" && !Array.isArray(data47)){
-for(const key8 in data47){
-if(!((key8 === "messages") || (key8 === "within"))){
-const err94 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
+}
+if(data44["cpu-weight"] !== undefined){
+let data49 = data44["cpu-weight"];
+if((!(((typeof data49 == "number") && (!(data49 % 1) && !isNaN(data49))) && (isFinite(data49)))) && (data49 !== null)){
+const err94 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1232,11 +1249,9 @@ vErrors.push(err94);
 }
 errors++;
 }
-}
-if(data47.messages !== undefined){
-let data48 = data47.messages;
-if((!(((typeof data48 == "number") && (!(data48 % 1) && !isNaN(data48))) && (isFinite(data48)))) && (data48 !== null)){
-const err95 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
+if((typeof data49 == "number") && (isFinite(data49))){
+if(data49 > 10000 || isNaN(data49)){
+const err95 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1245,9 +1260,8 @@ vErrors.push(err95);
 }
 errors++;
 }
-if((typeof data48 == "number") && (isFinite(data48))){
-if(data48 > 1000000 || isNaN(data48)){
-const err96 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+if(data49 < 1 || isNaN(data49)){
+const err96 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1256,8 +1270,12 @@ vErrors.push(err96);
 }
 errors++;
 }
-if(data48 < 1 || isNaN(data48)){
-const err97 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data44.tasks !== undefined){
+let data50 = data44.tasks;
+if(((typeof data50 !== "string") && (!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50))))) && (data50 !== null)){
+const err97 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema31.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1267,11 +1285,10 @@ vErrors.push(err97);
 errors++;
 }
 }
-}
-if(data47.within !== undefined){
-let data49 = data47.within;
-if(((typeof data49 !== "string") && (!((typeof data49 == "number") && (isFinite(data49))))) && (data49 !== null)){
-const err98 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
+if(data44.files !== undefined){
+let data51 = data44.files;
+if((!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51)))) && (data51 !== null)){
+const err98 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema31.properties.limits.properties.files.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1280,15 +1297,9 @@ vErrors.push(err98);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-if(data.health !== undefined){
-let data50 = data.health;
-if((!(data50 && typeof data50 == "object" && !Array.isArray(data50))) && (data50 !== null)){
-const err99 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
+if((typeof data51 == "number") && (isFinite(data51))){
+if(data51 > 1048576 || isNaN(data51)){
+const err99 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1297,10 +1308,8 @@ vErrors.push(err99);
 }
 errors++;
 }
-if(data50 && typeof data50 == "object" && !Array.isArray(data50)){
-for(const key9 in data50){
-if(!((key9 === "ready") || (key9 === "start-timeout"))){
-const err100 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
+if(data51 < 64 || isNaN(data51)){
+const err100 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1310,10 +1319,11 @@ vErrors.push(err100);
 errors++;
 }
 }
-if(data50.ready !== undefined){
-let data51 = data50.ready;
-if((typeof data51 !== "string") && (data51 !== null)){
-const err101 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
+}
+if(data44["io-weight"] !== undefined){
+let data52 = data44["io-weight"];
+if((!(((typeof data52 == "number") && (!(data52 % 1) && !isNaN(data52))) && (isFinite(data52)))) && (data52 !== null)){
+const err101 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1322,8 +1332,9 @@ vErrors.push(err101);
 }
 errors++;
 }
-if(!(((data51 === "exec") || (data51 === "notify")) || (data51 === null))){
-const err102 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+if((typeof data52 == "number") && (isFinite(data52))){
+if(data52 > 10000 || isNaN(data52)){
+const err102 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1332,11 +1343,8 @@ vErrors.push(err102);
 }
 errors++;
 }
-}
-if(data50["start-timeout"] !== undefined){
-let data52 = data50["start-timeout"];
-if(((typeof data52 !== "string") && (!((typeof data52 == "number") && (isFinite(data52))))) && (data52 !== null)){
-const err103 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+if(data52 < 1 || isNaN(data52)){
+const err103 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1347,11 +1355,10 @@ errors++;
 }
 }
 }
-}
-if(data.stop !== undefined){
-let data53 = data.stop;
-if((!(data53 && typeof data53 == "object" && !Array.isArray(data53))) && (data53 !== null)){
-const err104 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
+if(data44.io !== undefined){
+let data53 = data44.io;
+if((!(Array.isArray(data53))) && (data53 !== null)){
+const err104 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1360,10 +1367,9 @@ vErrors.push(err104);
 }
 errors++;
 }
-if(data53 && typeof data53 == "object" && !Array.isArray(data53)){
-for(const key10 in data53){
-if(!((key10 === "signal") || (key10 === "timeout"))){
-const err105 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
+if(Array.isArray(data53)){
+if(data53.length > 16){
+const err105 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1372,11 +1378,12 @@ vErrors.push(err105);
 }
 errors++;
 }
-}
-if(data53.signal !== undefined){
-let data54 = data53.signal;
-if((typeof data54 !== "string") && (data54 !== null)){
-const err106 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
+const len7 = data53.length;
+for(let i7=0; i7<len7; i7++){
+let data54 = data53[i7];
+if(data54 && typeof data54 == "object" && !Array.isArray(data54)){
+if(data54.path === undefined){
+const err106 = {instancePath:instancePath+"/limits/io/" + i7,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1385,8 +1392,9 @@ vErrors.push(err106);
 }
 errors++;
 }
-if(!((((((((data54 === "SIGTERM") || (data54 === "SIGINT")) || (data54 === "SIGQUIT")) || (data54 === "SIGHUP")) || (data54 === "SIGUSR1")) || (data54 === "SIGUSR2")) || (data54 === "SIGWINCH")) || (data54 === null))){
-const err107 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+for(const key13 in data54){
+if(!(((((key13 === "path") || (key13 === "read")) || (key13 === "write")) || (key13 === "read-iops")) || (key13 === "write-iops"))){
+const err107 = {instancePath:instancePath+"/limits/io/" + i7,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1396,10 +1404,9 @@ vErrors.push(err107);
 errors++;
 }
 }
-if(data53.timeout !== undefined){
-let data55 = data53.timeout;
-if(((typeof data55 !== "string") && (!((typeof data55 == "number") && (isFinite(data55))))) && (data55 !== null)){
-const err108 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+if(data54.path !== undefined){
+if(typeof data54.path !== "string"){
+const err108 = {instancePath:instancePath+"/limits/io/" + i7+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -1409,12 +1416,10 @@ vErrors.push(err108);
 errors++;
 }
 }
-}
-}
-if(data.recovery !== undefined){
-let data56 = data.recovery;
-if((!(data56 && typeof data56 == "object" && !Array.isArray(data56))) && (data56 !== null)){
-const err109 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
+if(data54.read !== undefined){
+let data56 = data54.read;
+if((typeof data56 !== "string") && (!(((typeof data56 == "number") && (!(data56 % 1) && !isNaN(data56))) && (isFinite(data56))))){
+const err109 = {instancePath:instancePath+"/limits/io/" + i7+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -1423,10 +1428,11 @@ vErrors.push(err109);
 }
 errors++;
 }
-if(data56 && typeof data56 == "object" && !Array.isArray(data56)){
-for(const key11 in data56){
-if(!((key11 === "backoff") || (key11 === "budget"))){
-const err110 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
+}
+if(data54.write !== undefined){
+let data57 = data54.write;
+if((typeof data57 !== "string") && (!(((typeof data57 == "number") && (!(data57 % 1) && !isNaN(data57))) && (isFinite(data57))))){
+const err110 = {instancePath:instancePath+"/limits/io/" + i7+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -1436,10 +1442,10 @@ vErrors.push(err110);
 errors++;
 }
 }
-if(data56.backoff !== undefined){
-let data57 = data56.backoff;
-if((!(data57 && typeof data57 == "object" && !Array.isArray(data57))) && (data57 !== null)){
-const err111 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(data54["read-iops"] !== undefined){
+let data58 = data54["read-iops"];
+if(!(((typeof data58 == "number") && (!(data58 % 1) && !isNaN(data58))) && (isFinite(data58)))){
+const err111 = {instancePath:instancePath+"/limits/io/" + i7+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -1448,10 +1454,9 @@ vErrors.push(err111);
 }
 errors++;
 }
-if(data57 && typeof data57 == "object" && !Array.isArray(data57)){
-for(const key12 in data57){
-if(!(((((key12 === "initial") || (key12 === "max")) || (key12 === "factor")) || (key12 === "jitter")) || (key12 === "reset"))){
-const err112 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
+if((typeof data58 == "number") && (isFinite(data58))){
+if(data58 > 10000000 || isNaN(data58)){
+const err112 = {instancePath:instancePath+"/limits/io/" + i7+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -1460,11 +1465,8 @@ vErrors.push(err112);
 }
 errors++;
 }
-}
-if(data57.initial !== undefined){
-let data58 = data57.initial;
-if(((typeof data58 !== "string") && (!((typeof data58 == "number") && (isFinite(data58))))) && (data58 !== null)){
-const err113 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if(data58 < 1 || isNaN(data58)){
+const err113 = {instancePath:instancePath+"/limits/io/" + i7+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -1474,10 +1476,11 @@ vErrors.push(err113);
 errors++;
 }
 }
-if(data57.max !== undefined){
-let data59 = data57.max;
-if(((typeof data59 !== "string") && (!((typeof data59 == "number") && (isFinite(data59))))) && (data59 !== null)){
-const err114 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+}
+if(data54["write-iops"] !== undefined){
+let data59 = data54["write-iops"];
+if(!(((typeof data59 == "number") && (!(data59 % 1) && !isNaN(data59))) && (isFinite(data59)))){
+const err114 = {instancePath:instancePath+"/limits/io/" + i7+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -1486,11 +1489,9 @@ vErrors.push(err114);
 }
 errors++;
 }
-}
-if(data57.factor !== undefined){
-let data60 = data57.factor;
-if((!((typeof data60 == "number") && (isFinite(data60)))) && (data60 !== null)){
-const err115 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+if((typeof data59 == "number") && (isFinite(data59))){
+if(data59 > 10000000 || isNaN(data59)){
+const err115 = {instancePath:instancePath+"/limits/io/" + i7+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -1499,9 +1500,8 @@ vErrors.push(err115);
 }
 errors++;
 }
-if((typeof data60 == "number") && (isFinite(data60))){
-if(data60 > 10 || isNaN(data60)){
-const err116 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+if(data59 < 1 || isNaN(data59)){
+const err116 = {instancePath:instancePath+"/limits/io/" + i7+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -1510,8 +1510,11 @@ vErrors.push(err116);
 }
 errors++;
 }
-if(data60 < 1 || isNaN(data60)){
-const err117 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+}
+else {
+const err117 = {instancePath:instancePath+"/limits/io/" + i7,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -1522,10 +1525,11 @@ errors++;
 }
 }
 }
-if(data57.jitter !== undefined){
-let data61 = data57.jitter;
-if((typeof data61 !== "string") && (data61 !== null)){
-const err118 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+}
+if(data44["memory-lock"] !== undefined){
+let data60 = data44["memory-lock"];
+if(((typeof data60 !== "string") && (!(((typeof data60 == "number") && (!(data60 % 1) && !isNaN(data60))) && (isFinite(data60))))) && (data60 !== null)){
+const err118 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -1535,10 +1539,10 @@ vErrors.push(err118);
 errors++;
 }
 }
-if(data57.reset !== undefined){
-let data62 = data57.reset;
-if(((typeof data62 !== "string") && (!((typeof data62 == "number") && (isFinite(data62))))) && (data62 !== null)){
-const err119 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(data44.core !== undefined){
+let data61 = data44.core;
+if(((typeof data61 !== "string") && (!(((typeof data61 == "number") && (!(data61 % 1) && !isNaN(data61))) && (isFinite(data61))))) && (data61 !== null)){
+const err119 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -1548,12 +1552,10 @@ vErrors.push(err119);
 errors++;
 }
 }
-}
-}
-if(data56.budget !== undefined){
-let data63 = data56.budget;
-if((!(data63 && typeof data63 == "object" && !Array.isArray(data63))) && (data63 !== null)){
-const err120 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(data44.log !== undefined){
+let data62 = data44.log;
+if((!(data62 && typeof data62 == "object" && !Array.isArray(data62))) && (data62 !== null)){
+const err120 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -1562,10 +1564,10 @@ vErrors.push(err120);
 }
 errors++;
 }
-if(data63 && typeof data63 == "object" && !Array.isArray(data63)){
-for(const key13 in data63){
-if(!((key13 === "restarts") || (key13 === "within"))){
-const err121 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
+if(data62 && typeof data62 == "object" && !Array.isArray(data62)){
+for(const key14 in data62){
+if(!((key14 === "messages") || (key14 === "within"))){
+const err121 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -1575,10 +1577,10 @@ vErrors.push(err121);
 errors++;
 }
 }
-if(data63.restarts !== undefined){
-let data64 = data63.restarts;
-if((!(((typeof data64 == "number") && (!(data64 % 1) && !isNaN(data64))) && (isFinite(data64)))) && (data64 !== null)){
-const err122 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(data62.messages !== undefined){
+let data63 = data62.messages;
+if((!(((typeof data63 == "number") && (!(data63 % 1) && !isNaN(data63))) && (isFinite(data63)))) && (data63 !== null)){
+const err122 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -1587,9 +1589,9 @@ vErrors.push(err122);
 }
 errors++;
 }
-if((typeof data64 == "number") && (isFinite(data64))){
-if(data64 > 1000 || isNaN(data64)){
-const err123 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if((typeof data63 == "number") && (isFinite(data63))){
+if(data63 > 1000000 || isNaN(data63)){
+const err123 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -1598,8 +1600,8 @@ vErrors.push(err123);
 }
 errors++;
 }
-if(data64 < 0 || isNaN(data64)){
-const err124 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(data63 < 1 || isNaN(data63)){
+const err124 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -1610,15 +1612,357 @@ errors++;
 }
 }
 }
-if(data63.within !== undefined){
-let data65 = data63.within;
-if(((typeof data65 !== "string") && (!((typeof data65 == "number") && (isFinite(data65))))) && (data65 !== null)){
-const err125 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(data62.within !== undefined){
+let data64 = data62.within;
+if(((typeof data64 !== "string") && (!((typeof data64 == "number") && (isFinite(data64))))) && (data64 !== null)){
+const err125 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err125];
 }
 else {
 vErrors.push(err125);
+}
+errors++;
+}
+}
+}
+}
+}
+}
+if(data.health !== undefined){
+let data65 = data.health;
+if((!(data65 && typeof data65 == "object" && !Array.isArray(data65))) && (data65 !== null)){
+const err126 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+if(data65 && typeof data65 == "object" && !Array.isArray(data65)){
+for(const key15 in data65){
+if(!((key15 === "ready") || (key15 === "start-timeout"))){
+const err127 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key15},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+}
+if(data65.ready !== undefined){
+let data66 = data65.ready;
+if((typeof data66 !== "string") && (data66 !== null)){
+const err128 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+if(!(((data66 === "exec") || (data66 === "notify")) || (data66 === null))){
+const err129 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+}
+}
+if(data65["start-timeout"] !== undefined){
+let data67 = data65["start-timeout"];
+if(((typeof data67 !== "string") && (!((typeof data67 == "number") && (isFinite(data67))))) && (data67 !== null)){
+const err130 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+}
+}
+}
+}
+if(data.stop !== undefined){
+let data68 = data.stop;
+if((!(data68 && typeof data68 == "object" && !Array.isArray(data68))) && (data68 !== null)){
+const err131 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+if(data68 && typeof data68 == "object" && !Array.isArray(data68)){
+for(const key16 in data68){
+if(!((key16 === "signal") || (key16 === "timeout"))){
+const err132 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key16},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+}
+if(data68.signal !== undefined){
+let data69 = data68.signal;
+if((typeof data69 !== "string") && (data69 !== null)){
+const err133 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+}
+if(!((((((((data69 === "SIGTERM") || (data69 === "SIGINT")) || (data69 === "SIGQUIT")) || (data69 === "SIGHUP")) || (data69 === "SIGUSR1")) || (data69 === "SIGUSR2")) || (data69 === "SIGWINCH")) || (data69 === null))){
+const err134 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+}
+}
+if(data68.timeout !== undefined){
+let data70 = data68.timeout;
+if(((typeof data70 !== "string") && (!((typeof data70 == "number") && (isFinite(data70))))) && (data70 !== null)){
+const err135 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+}
+}
+}
+if(data.recovery !== undefined){
+let data71 = data.recovery;
+if((!(data71 && typeof data71 == "object" && !Array.isArray(data71))) && (data71 !== null)){
+const err136 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+if(data71 && typeof data71 == "object" && !Array.isArray(data71)){
+for(const key17 in data71){
+if(!((key17 === "backoff") || (key17 === "budget"))){
+const err137 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key17},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+}
+}
+if(data71.backoff !== undefined){
+let data72 = data71.backoff;
+if((!(data72 && typeof data72 == "object" && !Array.isArray(data72))) && (data72 !== null)){
+const err138 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+}
+if(data72 && typeof data72 == "object" && !Array.isArray(data72)){
+for(const key18 in data72){
+if(!(((((key18 === "initial") || (key18 === "max")) || (key18 === "factor")) || (key18 === "jitter")) || (key18 === "reset"))){
+const err139 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+}
+if(data72.initial !== undefined){
+let data73 = data72.initial;
+if(((typeof data73 !== "string") && (!((typeof data73 == "number") && (isFinite(data73))))) && (data73 !== null)){
+const err140 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
+}
+}
+if(data72.max !== undefined){
+let data74 = data72.max;
+if(((typeof data74 !== "string") && (!((typeof data74 == "number") && (isFinite(data74))))) && (data74 !== null)){
+const err141 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+}
+}
+if(data72.factor !== undefined){
+let data75 = data72.factor;
+if((!((typeof data75 == "number") && (isFinite(data75)))) && (data75 !== null)){
+const err142 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+if(vErrors === null){
+vErrors = [err142];
+}
+else {
+vErrors.push(err142);
+}
+errors++;
+}
+if((typeof data75 == "number") && (isFinite(data75))){
+if(data75 > 10 || isNaN(data75)){
+const err143 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+if(vErrors === null){
+vErrors = [err143];
+}
+else {
+vErrors.push(err143);
+}
+errors++;
+}
+if(data75 < 1 || isNaN(data75)){
+const err144 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err144];
+}
+else {
+vErrors.push(err144);
+}
+errors++;
+}
+}
+}
+if(data72.jitter !== undefined){
+let data76 = data72.jitter;
+if((typeof data76 !== "string") && (data76 !== null)){
+const err145 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err145];
+}
+else {
+vErrors.push(err145);
+}
+errors++;
+}
+}
+if(data72.reset !== undefined){
+let data77 = data72.reset;
+if(((typeof data77 !== "string") && (!((typeof data77 == "number") && (isFinite(data77))))) && (data77 !== null)){
+const err146 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err146];
+}
+else {
+vErrors.push(err146);
+}
+errors++;
+}
+}
+}
+}
+if(data71.budget !== undefined){
+let data78 = data71.budget;
+if((!(data78 && typeof data78 == "object" && !Array.isArray(data78))) && (data78 !== null)){
+const err147 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err147];
+}
+else {
+vErrors.push(err147);
+}
+errors++;
+}
+if(data78 && typeof data78 == "object" && !Array.isArray(data78)){
+for(const key19 in data78){
+if(!((key19 === "restarts") || (key19 === "within"))){
+const err148 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err148];
+}
+else {
+vErrors.push(err148);
+}
+errors++;
+}
+}
+if(data78.restarts !== undefined){
+let data79 = data78.restarts;
+if((!(((typeof data79 == "number") && (!(data79 % 1) && !isNaN(data79))) && (isFinite(data79)))) && (data79 !== null)){
+const err149 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err149];
+}
+else {
+vErrors.push(err149);
+}
+errors++;
+}
+if((typeof data79 == "number") && (isFinite(data79))){
+if(data79 > 1000 || isNaN(data79)){
+const err150 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err150];
+}
+else {
+vErrors.push(err150);
+}
+errors++;
+}
+if(data79 < 0 || isNaN(data79)){
+const err151 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err151];
+}
+else {
+vErrors.push(err151);
+}
+errors++;
+}
+}
+}
+if(data78.within !== undefined){
+let data80 = data78.within;
+if(((typeof data80 !== "string") && (!((typeof data80 == "number") && (isFinite(data80))))) && (data80 !== null)){
+const err152 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err152];
+}
+else {
+vErrors.push(err152);
 }
 errors++;
 }
@@ -1722,7 +2066,7 @@ export const keys = [
   ],
   "expected": "a map from names to texts",
   "title": "Environment",
-  "description": "Variables for the program. It gets these, PATH, HOME, LANG, TMPDIR, BULKHEAD_PLUGIN, BULKHEAD_VERSION, BULKHEAD_SANDBOX and those of the socket and readiness protocols, and nothing else. Everybody on the host can read them: no secrets here.",
+  "description": "Variables for the program. It gets these, PATH, HOME, LANG, TMPDIR, BULKHEAD_PLUGIN, BULKHEAD_VERSION, BULKHEAD_SANDBOX, STATE_DIRECTORY and CREDENTIALS_DIRECTORY where it has such, and those of the socket and readiness protocols, and nothing else. Everybody on the host can read them: secrets belong into 'credentials'.",
   "default": {},
   "examples": [
    {
@@ -1883,12 +2227,13 @@ export const keys = [
    "string"
   ],
   "expected": "'host', or an absolute path",
-  "title": "Root directory",
-  "description": "host: an empty tree with the host's /usr, read-only, so that interpreters and libraries come from the host's packages. Or the absolute path of a directory with a root file system of its own, seen read-only.",
+  "title": "Root file system",
+  "description": "host: an empty tree with the host's /usr, read-only, so that interpreters and libraries come from the host's packages. Or the absolute path of a root file system of its own, seen read-only: a directory, or a file with a squashfs or erofs image, which is mounted for the plugin and let go with its last sandbox. A changed image takes effect at the next start or reload.",
   "default": "host",
   "examples": [
    "host",
-   "/var/lib/machines/plugin-root"
+   "/var/lib/machines/plugin-root",
+   "/var/lib/machines/plugin.squashfs"
   ]
  },
  {
@@ -1899,7 +2244,54 @@ export const keys = [
   ],
   "expected": "a size from 64K on, such as 64M",
   "title": "Size of /tmp",
-  "description": "/tmp and /dev/shm, the only writable places, hold this much each. What lies there counts as the plugin's memory; 64M is room for temporary files without being a way around the memory limit.",
+  "description": "/tmp and /dev/shm, the only writable places that every sandbox has, hold this much each. What lies there counts as the plugin's memory; 64M is room for temporary files without being a way around the memory limit.",
+  "default": "64M"
+ },
+ {
+  "key": "view.tmpfs",
+  "types": [
+   "array"
+  ],
+  "expected": "a list of directories, each with 'path'",
+  "title": "More writable places in memory",
+  "description": "Directories that begin empty in every sandbox, are writable for the program, and go with the sandbox. What lies there counts as the plugin's memory. In a root file system of its own the directory must exist.",
+  "default": [],
+  "examples": [
+   [
+    {
+     "path": "/var/cache/app",
+     "size": "128M"
+    }
+   ]
+  ]
+ },
+ {
+  "key": "view.tmpfs[]",
+  "types": [
+   "object"
+  ],
+  "expected": "a map with 'path'"
+ },
+ {
+  "key": "view.tmpfs[].path",
+  "types": [
+   "string"
+  ],
+  "expected": "an absolute path such as /var/cache/app",
+  "title": "Where it is inside",
+  "description": "An absolute path; not in /usr, /etc, /proc, /sys, /dev, /run, /tmp, /plugin and their kin, and not within another one.",
+  "examples": [
+   "/var/cache/app"
+  ]
+ },
+ {
+  "key": "view.tmpfs[].size",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "a size from 64K on, such as 64M",
+  "title": "How much it holds",
   "default": "64M"
  },
  {
@@ -1915,6 +2307,141 @@ export const keys = [
   "title": "How a sandbox is made",
   "description": "nspawn: by systemd-nspawn, as an ordinary service. scope: by bulkhead's own spawner, which is the fast hint: it starts in a fraction of the time, keeps no helper process, and has the same walls. Its output carries no journal fields of bulkhead's own.",
   "default": "nspawn"
+ },
+ {
+  "key": "state",
+  "types": [
+   "object"
+  ],
+  "expected": "a map",
+  "title": "Directory for what has to last",
+  "description": "A directory of the plugin that all its sandboxes share and that stays over restarts, versions and reboots: /var/lib/bulkhead/state/NAME on the host. It is removed by nobody but an administrator, or with the package's configuration. Nothing in it can be executed."
+ },
+ {
+  "key": "state.path",
+  "types": [
+   "string"
+  ],
+  "expected": "an absolute path such as /var/lib/plugin",
+  "title": "Where it is inside",
+  "description": "An absolute path, also in STATE_DIRECTORY; the same places are refused as for view.tmpfs. Without it there is no such directory.",
+  "examples": [
+   "/var/lib/plugin"
+  ]
+ },
+ {
+  "key": "state.quota",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "a size from 64K on, such as 1G, or infinity",
+  "title": "How much it holds",
+  "description": "Bytes, and one file for each 4K of it. It needs a file system with project quotas (XFS mounted with prjquota, ext4 with the features quota and project, mounted with prjquota); on any other the plugin runs without, and bulkheadctl status, plan and audit say that it is not enforced.",
+  "default": "infinity",
+  "examples": [
+   "1G"
+  ]
+ },
+ {
+  "key": "credentials",
+  "types": [
+   "object"
+  ],
+  "expected": "a map from names to maps with 'path'",
+  "title": "Secrets",
+  "description": "Files of the host that the program gets as files with these names, read-only, in the directory that CREDENTIALS_DIRECTORY names. They are copied at the start of a sandbox, into memory, and go with it; a changed file takes effect at the next start or reload. Together at most 1M. A sandbox whose file is missing does not start.",
+  "default": {},
+  "examples": [
+   {
+    "api-key": {
+     "path": "/etc/credstore/api-key"
+    }
+   }
+  ]
+ },
+ {
+  "key": "credentials.*",
+  "types": [
+   "object"
+  ],
+  "expected": "a map with 'path'",
+  "title": "Secret"
+ },
+ {
+  "key": "credentials.*.path",
+  "types": [
+   "string"
+  ],
+  "expected": "an absolute path such as /etc/credstore/api-key",
+  "title": "File of the host",
+  "description": "Absolute. It needs to be readable by root only.",
+  "examples": [
+   "/etc/credstore/api-key"
+  ]
+ },
+ {
+  "key": "credentials.*.encrypted",
+  "types": [
+   "boolean"
+  ],
+  "expected": "true or false",
+  "title": "Whether it is encrypted",
+  "description": "The file was made by 'systemd-creds encrypt --name=NAME' for this host, with the credential's name.",
+  "default": false
+ },
+ {
+  "key": "devices",
+  "types": [
+   "array"
+  ],
+  "expected": "a list of device nodes, each with 'path'",
+  "title": "Device nodes",
+  "description": "Nodes below /dev of the host that the program can open, under the same names; nobody can make others. The program runs as an unknown user, so the node has to be open to all ('other' bits) for the access asked for. Memory, kernel messages, disks and FUSE cannot be had.",
+  "default": [],
+  "examples": [
+   [
+    {
+     "path": "/dev/nvidia0",
+     "access": "rw"
+    }
+   ]
+  ]
+ },
+ {
+  "key": "devices[]",
+  "types": [
+   "object"
+  ],
+  "expected": "a map with 'path'"
+ },
+ {
+  "key": "devices[].path",
+  "types": [
+   "string"
+  ],
+  "expected": "a path below /dev such as /dev/nvidia0",
+  "title": "The node",
+  "description": "A path below /dev.",
+  "examples": [
+   "/dev/nvidia0",
+   "/dev/net/tun"
+  ]
+ },
+ {
+  "key": "devices[].access",
+  "types": [
+   "string"
+  ],
+  "expected": "'r', 'w' or 'rw'",
+  "words": [
+   "r",
+   "w",
+   "rw"
+  ],
+  "title": "What may be done with it",
+  "description": "r to read, w to write, rw for both.",
+  "default": "rw"
  },
  {
   "key": "seccomp",

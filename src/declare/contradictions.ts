@@ -20,6 +20,9 @@ export function findContradictions(declaration: Declaration, origins: Origins, b
   finder.checkLog(declaration.isolation);
   finder.checkIo(declaration.limits.io);
   finder.checkBackoff(declaration.recovery.backoff);
+  finder.checkWritable(declaration);
+  finder.checkCredentials(declaration.credentials);
+  finder.checkDevices(declaration.devices);
   return finder.found;
 }
 
@@ -110,6 +113,38 @@ class Finder {
     this.#conflict('recovery.backoff.initial', times, 'recovery.backoff.max');
   }
 
+  /** Two writable directories at one place, or one within the other, would hide each other. */
+  checkWritable({ state, view }: Declaration): void {
+    if (state.path === undefined && state.quota !== 'infinity' && !this.#isBroken('state.path'))
+      this.#add('BH110', 'state.quota', "there is a 'state.quota', but no 'state.path'", "add 'state.path'");
+    const places = this.#isBroken('view.tmpfs')
+      ? []
+      : view.tmpfs.map(({ path }, index) => ({ key: `view.tmpfs[${index}]`, path }));
+    if (state.path !== undefined) places.push({ key: 'state.path', path: state.path });
+    places.forEach(({ key, path }, index) => {
+      const other = places.slice(0, index).find((each) => isWithin(path, each.path) || isWithin(each.path, path));
+      if (other === undefined) return;
+      const [inner, outer] = path.length > other.path.length ? [path, other.path] : [other.path, path];
+      const words = inner === outer ? `'${path}' is given twice` : `'${inner}' is within '${outer}'`;
+      this.#conflict(key, words, other.key);
+    });
+  }
+
+  checkCredentials(credentials: Declaration['credentials']): void {
+    for (const { name, path } of credentials) {
+      const key = `credentials.${name}`;
+      if (path === '' && !this.#isBroken(`${key}.path`)) this.#add('BH105', key, `'${key}' has no 'path'`);
+    }
+  }
+
+  checkDevices(devices: Declaration['devices']): void {
+    if (this.#isBroken('devices')) return;
+    devices.forEach(({ path }, index) => {
+      const first = devices.findIndex((other) => other.path === path);
+      if (first < index) this.#conflict(`devices[${index}]`, `'${path}' is given twice`, `devices[${first}]`);
+    });
+  }
+
   #conflict(key: string, message: string, other: string): void {
     if (this.#isBroken(key) || this.#isBroken(other)) return;
     this.#add('BH110', key, message, otherPlace(this.#placeOf(other)));
@@ -133,6 +168,10 @@ class Finder {
     const origin = this.#origins.get(key);
     return origin?.kind === 'file' ? { file: origin.file, line: origin.line, column: origin.column } : BUILT_IN;
   }
+}
+
+function isWithin(path: string, other: string): boolean {
+  return path === other || path.startsWith(`${other}/`);
 }
 
 /** The address as it is written in a declaration. */

@@ -1,4 +1,4 @@
-import type { Declaration, IoLimit, Listen, Origin, Origins } from './declaration.ts';
+import type { Declaration, DeclaredCredential, DeviceAccess, IoLimit, Listen, Origin, Origins } from './declaration.ts';
 import { keyFacts } from './keys.ts';
 import { BUILT_IN } from './place.ts';
 import type { MapNode, ScalarNode, TreeNode } from './tree.ts';
@@ -12,6 +12,7 @@ import {
   readLongTime,
   readMemory,
   readMode,
+  readQuota,
   readRate,
   readResource,
   readSocketPath,
@@ -44,7 +45,13 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
     environment: Object.fromEntries(source.map('environment')),
     listen: source.list('listen').map((item, index) => toListen(source, item, index)),
     pool: { size: number('pool.size') },
-    view: { root: text('view.root'), tmp: read('view.tmp', readTmp) },
+    view: { root: text('view.root'), tmp: read('view.tmp', readTmp), tmpfs: source.list('view.tmpfs').map(toTmpfs) },
+    state: {
+      path: source.find('state.path') === undefined ? undefined : text('state.path'),
+      quota: read('state.quota', readQuota),
+    },
+    credentials: toCredentials(source),
+    devices: source.list('devices').map(toDevice),
     isolation: text('isolation') === 'scope' ? 'scope' : 'nspawn',
     seccomp: text('seccomp'),
     allow: source.list('allow').map(sourceOf),
@@ -108,7 +115,9 @@ class Source {
   list(key: string): readonly TreeNode[] {
     const node = this.find(key);
     this.note(key, node);
-    return node?.kind === 'list' ? node.items : [];
+    if (node?.kind !== 'list') return [];
+    for (const [index, item] of node.items.entries()) this.note(`${key}[${index}]`, item);
+    return node.items;
   }
 
   map(key: string): [string, string][] {
@@ -124,6 +133,32 @@ class Source {
     if (node === undefined || node.place === BUILT_IN) this.origins.set(path, { kind: 'built-in' });
     else this.origins.set(path, { kind: 'file', ...node.place });
   }
+}
+
+/** The text of a field of a list's item, or its default. */
+function fieldOf(item: TreeNode, key: string, name: string): string {
+  const node = item.kind === 'map' ? item.entries.get(name)?.value : undefined;
+  return node?.kind === 'scalar' ? node.source : defaultText(`${key}.${name}`);
+}
+
+function toTmpfs(item: TreeNode): { path: string; size: number } {
+  const size = must('view.tmpfs[].size', readTmp(fieldOf(item, 'view.tmpfs[]', 'size')));
+  return { path: fieldOf(item, 'view.tmpfs[]', 'path'), size };
+}
+
+function toDevice(item: TreeNode): { path: string; access: DeviceAccess } {
+  const access = fieldOf(item, 'devices[]', 'access');
+  return { path: fieldOf(item, 'devices[]', 'path'), access: access === 'r' || access === 'w' ? access : 'rw' };
+}
+
+function toCredentials(source: Source): DeclaredCredential[] {
+  const all = source.find('credentials');
+  if (all?.kind !== 'map') return [];
+  return [...all.entries].map(([name, { value }]) => {
+    source.note(`credentials.${name}`, value);
+    const encrypted = fieldOf(value, 'credentials.*', 'encrypted') === 'true';
+    return { name, path: fieldOf(value, 'credentials.*', 'path'), encrypted };
+  });
 }
 
 function toListen(source: Source, item: TreeNode, index: number): Listen {

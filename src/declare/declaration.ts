@@ -12,11 +12,16 @@ export interface Declaration {
   readonly listen: readonly Listen[];
   readonly pool: { readonly size: number };
   readonly view: {
-    /** `host`: a generated skeleton with the host's /usr read-only; else an absolute directory with a root file system. */
+    /** `host`: a generated skeleton with the host's /usr read-only; else the path of a directory or an image file. */
     readonly root: string;
     /** Size limit of /tmp. */
     readonly tmp: number;
+    readonly tmpfs: readonly { readonly path: string; readonly size: number }[];
   };
+  /** The plugin's lasting directory: where it is inside, and bytes. */
+  readonly state: { readonly path: string | undefined; readonly quota: number | 'infinity' };
+  readonly credentials: readonly DeclaredCredential[];
+  readonly devices: readonly DeclaredDevice[];
   readonly isolation: Isolation;
   /** Name of the seccomp profile. */
   readonly seccomp: string;
@@ -64,6 +69,22 @@ export interface Declaration {
 
 /** What makes a sandbox: systemd-nspawn in a service, or the spawner, whose processes become a scope. */
 export type Isolation = 'nspawn' | 'scope';
+
+/** A secret: a file of the host under a name of its own. */
+export interface DeclaredCredential {
+  readonly name: string;
+  /** Empty when no text said it, which is a problem. */
+  readonly path: string;
+  /** Whether systemd-creds(1) has to decrypt it. */
+  readonly encrypted: boolean;
+}
+
+export interface DeclaredDevice {
+  readonly path: string;
+  readonly access: DeviceAccess;
+}
+
+export type DeviceAccess = 'r' | 'w' | 'rw';
 
 /** A limit in bytes, as a share of something (0 to 100), or none. */
 export type Limit = { readonly bytes: number } | { readonly percent: number } | 'infinity';

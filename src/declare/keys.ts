@@ -25,10 +25,15 @@ export function keyFacts(key: string): KeyFacts | undefined {
   return BY_KEY.get(key);
 }
 
+/** Whether the names in this map are free, so that a key of the schema has `*` for them. */
+export function isFreeMap(key: string): boolean {
+  return key === 'environment' || key === 'credentials';
+}
+
 /** Keys that take a value themselves (not groups such as `limits`), outside lists. */
 export function isSetting(facts: KeyFacts): boolean {
   const inner = facts.key.includes('[]') || facts.key.includes('*');
-  return !inner && (facts.key === 'environment' || !facts.types.includes('object'));
+  return !inner && (isFreeMap(facts.key) || !facts.types.includes('object'));
 }
 
 /** Names of the keys directly below a key; below the whole declaration for ''. */

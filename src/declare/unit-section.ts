@@ -1,7 +1,7 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import type { DeclarationText } from './declaration.ts';
-import { isSetting, keyFacts } from './keys.ts';
+import { isFreeMap, isSetting, keyFacts } from './keys.ts';
 import { splitWords, type Word } from './split-words.ts';
 import { type MapNode, mapNode, quoteValue, type ScalarNode, type TreeNode } from './tree.ts';
 import { type Assignment, readUnitSection } from './unit-lines.ts';
@@ -22,6 +22,8 @@ export const UNIT_SECTION = 'X-Plugin';
  * - `listen=tcp:ADDRESS:PORT` or `listen=unix:/PATH` adds a socket; `name=`, `backlog=`, `mode=`, `user=` and `group=`
  *   may follow as words;
  * - `limits.io=/PATH read=50M write=10M` adds limits for a disk; the words after the path are the keys of YAML;
+ * - `credentials=` takes `NAME:PATH` words, or `NAME:PATH:encrypted`, and adds;
+ * - `devices=` takes `PATH` or `PATH:ACCESS` words, `view.tmpfs=` `PATH` or `PATH:SIZE` words, and both add;
  * - an empty value takes back what was said before, in YAML files and templates, too; the default holds again;
  * - everything else is the text after '=', without quotes. Specifiers (%i) and variables are not expanded.
  */
@@ -66,30 +68,31 @@ class SectionReader {
       return;
     }
     if (value === '') {
-      const reset: TreeNode =
-        key === 'environment' ? mapNode(keyPlace, true) : { kind: 'scalar', place: keyPlace, value: null, source: '' };
+      const reset: TreeNode = isFreeMap(key)
+        ? mapNode(keyPlace, true)
+        : { kind: 'scalar', place: keyPlace, value: null, source: '' };
       this.#put(key, keyPlace, reset);
       return;
     }
     if (key === 'listen') this.#addSocket(assignment);
     else if (key === 'limits.io') this.#addDisk(assignment);
     else if (key === 'environment') this.#addVariables(assignment);
+    else if (key === 'credentials') this.#addCredentials(assignment);
+    else if (key === 'view.tmpfs') this.#addPaths(assignment, 'size');
+    else if (key === 'devices') this.#addPaths(assignment, 'access');
     else if (facts.types.includes('array')) this.#addWords(assignment);
     else this.#put(key, keyPlace, scalar(value, placeAt(0), facts.types));
   }
 
   #refuseKey(key: string, place: Place): void {
     const group = keyFacts(key);
-    const variable = /^environment\.(.+)$/.exec(key)?.[1];
+    const [, map, name] = /^(environment|credentials)\.(.+)$/.exec(key) ?? [];
     if (group !== undefined && !group.key.includes('[]')) {
       this.add('BH103', place, `'${key}' is a group of keys`, `write '${key}.KEY=value'`);
-    } else if (variable !== undefined) {
-      this.add(
-        'BH102',
-        place,
-        `unknown key ${quoteValue(key)}`,
-        `write 'environment=${quoteValue(variable).slice(1, -1)}=value'`,
-      );
+    } else if (map !== undefined && name !== undefined) {
+      const shown = quoteValue(name).slice(1, -1);
+      const hint = map === 'environment' ? `write 'environment=${shown}=value'` : `write 'credentials=${shown}:PATH'`;
+      this.add('BH102', place, `unknown key ${quoteValue(key)}`, hint);
     } else {
       const dot = key.lastIndexOf('.');
       const parent = key.slice(0, Math.max(dot, 0));
@@ -131,6 +134,46 @@ class SectionReader {
         });
     }
     root.entries.set(key, { keyPlace, value: map });
+  }
+
+  #addCredentials(assignment: Assignment): void {
+    const { key, keyPlace, placeAt } = assignment;
+    const root = this.#rootAt(keyPlace);
+    const present = root.entries.get(key)?.value;
+    const map = present?.kind === 'map' ? present : mapNode(placeAt(0));
+    for (const { text, offset } of this.#split(assignment) ?? []) {
+      const place = placeAt(offset);
+      const [, name, path, encrypted] = /^([^:]+):(.+?)(:encrypted)?$/s.exec(text) ?? [];
+      if (name === undefined || path === undefined) {
+        this.add('BH104', place, `${quoteValue(text)} is not of the form 'NAME:PATH' or 'NAME:PATH:encrypted'`);
+        continue;
+      }
+      const credential = mapNode(place);
+      const put = (field: string, value: ScalarNode) => credential.entries.set(field, { keyPlace: place, value });
+      put('path', scalar(path, { ...place, column: place.column + name.length + 1 }, ['string']));
+      if (encrypted !== undefined) put('encrypted', { kind: 'scalar', place, source: 'true', value: true });
+      map.entries.set(name, { keyPlace: place, value: credential });
+    }
+    root.entries.set(key, { keyPlace, value: map });
+  }
+
+  /** Words `PATH`, or `PATH:VALUE` for one more field. */
+  #addPaths(assignment: Assignment, field: string): void {
+    const { key, keyPlace, placeAt } = assignment;
+    const words = this.#split(assignment);
+    if (words === undefined) return;
+    const items = words.map(({ text, offset }) => {
+      const place = placeAt(offset);
+      const [, path = text, value] = /^(.*):([^:/]*)$/s.exec(text) ?? [];
+      const item = mapNode(place);
+      item.entries.set('path', { keyPlace: place, value: scalar(path, place, ['string']) });
+      if (value !== undefined) {
+        const after = { ...place, column: place.column + path.length + 1 };
+        item.entries.set(field, { keyPlace: after, value: scalar(value, after, ['string']) });
+      }
+      return item;
+    });
+    this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...this.#itemsOf(key), ...items] });
   }
 
   #addSocket(assignment: Assignment): void {

@@ -51,6 +51,10 @@ export function readTmp(text: string): Reading<number> {
   return bytes >= 64 * 1024 ? { value: bytes } : { refused: 'the least is 64K' };
 }
 
+export function readQuota(text: string): Reading<number | 'infinity'> {
+  return text === 'infinity' ? { value: text } : readTmp(text);
+}
+
 /** Percent of one CPU. */
 export function readCpu(text: string): Reading<number | 'infinity'> {
   if (text === 'infinity') return { value: 'infinity' };
@@ -147,6 +151,24 @@ export function readPath(text: string): Reading<string> {
   return parts.includes('') ? { refused: 'it has an empty part' } : { value: text };
 }
 
+/** Where a sandbox has something of its own already, or where nobody looks for data. */
+const OCCUPIED = ['usr', 'bin', 'sbin', 'lib', 'lib64', 'etc', 'proc', 'sys', 'dev', 'run', 'tmp', 'plugin'];
+
+/** Where a writable directory can be inside. */
+export function readMountPath(text: string): Reading<string> {
+  const path = readPath(text);
+  if ('refused' in path) return path;
+  const [top = ''] = text.slice(1).split('/');
+  return OCCUPIED.includes(top) ? { refused: `'/${top}' is taken` } : path;
+}
+
+export function readDevicePath(text: string): Reading<string> {
+  const path = readPath(text);
+  if ('refused' in path) return path;
+  if (!text.startsWith('/dev/')) return { refused: 'it is not below /dev' };
+  return /^\/dev\/(shm|pts|mqueue)(\/|$)/.test(text) ? { refused: 'that is a file system, not a device' } : path;
+}
+
 export function readTemplate(text: string): Reading<string> {
   const why = whyNotPluginName(text);
   return why === undefined ? { value: text } : { refused: why };
@@ -198,6 +220,12 @@ export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['allow[]', readGrant],
   ['view.root', readRoot],
   ['view.tmp', readTmp],
+  ['view.tmpfs[].path', readMountPath],
+  ['view.tmpfs[].size', readTmp],
+  ['state.path', readMountPath],
+  ['state.quota', readQuota],
+  ['credentials.*.path', readPath],
+  ['devices[].path', readDevicePath],
   ['limits.memory', readMemory],
   ['limits.memory-high', readMemory],
   ['limits.swap', readSwap],
@@ -218,7 +246,9 @@ export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['recovery.budget.within', readLongTime],
 ]);
 
+const RESERVED = ['NOTIFY_SOCKET', 'STATE_DIRECTORY', 'CREDENTIALS_DIRECTORY'];
+
 /** Whether bulkhead sets this variable itself, so that a declaration must not. */
 export function isReservedVariable(name: string): boolean {
-  return name.startsWith('LISTEN_') || name.startsWith('BULKHEAD_') || name === 'NOTIFY_SOCKET';
+  return /^(LISTEN|BULKHEAD)_/.test(name) || RESERVED.includes(name);
 }

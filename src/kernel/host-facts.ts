@@ -3,20 +3,22 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { Declaration } from '../declare/declaration.ts';
-import type { HostFacts, HostPaths } from '../plan/plan.ts';
-import { requiredPaths } from '../plan/plan-plugin.ts';
+import type { DeviceFacts, HostFacts, HostPaths, ImageFormat } from '../plan/plan.ts';
+import { requiredPaths, stampedPaths } from '../plan/plan-plugin.ts';
+import { deviceFacts, imageFormat, stampOf } from './file-facts.ts';
 
 /** Where the package puts things. */
 export const HOST_PATHS: HostPaths = {
   lib: '/usr/lib/bulkhead',
   etc: '/etc/bulkhead',
   run: '/run/bulkhead',
+  state: '/var/lib/bulkhead/state',
   versions: '/opt/plugin',
   nspawn: '/usr/bin/systemd-nspawn',
 };
 
 /** What does not change while the host runs, apart from installed seccomp profiles. */
-export type Host = Omit<HostFacts, 'files'>;
+export type Host = Omit<HostFacts, 'files' | 'stamps' | 'images' | 'devices'>;
 
 const SYSTEMCTL_LIMIT_MS = 5000;
 
@@ -39,7 +41,20 @@ export async function readHost(paths: HostPaths = HOST_PATHS, systemdVersion?: n
 export async function hostFactsFor(host: Host, declaration: Declaration): Promise<HostFacts> {
   const files = new Map<string, FileKind>();
   for (const path of requiredPaths(declaration, host.paths)) files.set(path, await kindOf(path));
-  return { ...host, files };
+  const stamps = new Map<string, string>();
+  const images = new Map<string, ImageFormat>();
+  for (const path of stampedPaths(declaration)) {
+    const stamp = stampOf(path);
+    if (stamp !== undefined) stamps.set(path, stamp);
+  }
+  const format = files.get(declaration.view.root) === 'directory' ? undefined : imageFormat(declaration.view.root);
+  if (format !== undefined) images.set(declaration.view.root, format);
+  const devices = new Map<string, DeviceFacts>();
+  for (const { path } of declaration.devices) {
+    const facts = deviceFacts(path);
+    if (facts !== undefined) devices.set(path, facts);
+  }
+  return { ...host, files, stamps, images, devices };
 }
 
 export type FileKind = 'directory' | 'executable' | 'file' | 'missing';

@@ -3,6 +3,7 @@ import type { Credentials, DescriptorFacts, Namespaces, ProcessFacts } from '../
 import { NAMESPACES } from '../audit/facts.ts';
 import { parseCredentials, parseLimit, parseMap, statusFields } from '../audit/proc-text.ts';
 import { readProc } from './cgroup.ts';
+import { deviceNumbers } from './file-facts.ts';
 
 /** What one look may read in all; whoever has more makes the audit incomplete, not endless. */
 export class Budget {
@@ -155,7 +156,7 @@ function descriptorFacts(pid: number, name: string): DescriptorFacts | undefined
   }
 }
 
-/** As makedev(3) puts them together, for the small numbers of the pseudo devices. */
 function deviceText(rdev: number): string {
-  return `${(rdev >> 8) & 0xfff}:${(rdev & 0xff) | ((rdev >> 12) & 0xfff00)}`;
+  const { major, minor } = deviceNumbers(rdev);
+  return `${major}:${minor}`;
 }

@@ -6,6 +6,7 @@ import { parseInterfaces, parseMounts } from '../audit/proc-text.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { CGROUP_ROOT, processesIn, readProc, unitOfProcess } from './cgroup.ts';
 import { diskOf } from './disk.ts';
+import { hostPath } from './file-facts.ts';
 import { type HostProcesses, sharing } from './host-processes.ts';
 import { Budget, type Budgets, fileIdentity, namespacesOf, processFacts } from './process-facts.ts';
 import { inodeOf, socketOrigins } from './socket-origins.ts';
@@ -136,9 +137,10 @@ function directoriesIn(path: string): string[] {
 function samePlaces(plan: SandboxPlan, pid: number): Map<string, boolean> {
   const binds = plan.mounts.filter((mount) => mount.kind !== 'tmpfs');
   return new Map(
-    binds.map(({ source, target }) => {
+    binds.map(({ kind, source, target }) => {
       try {
-        return [target, fileIdentity(`/proc/${pid}/root${target}`) === fileIdentity(source)];
+        const there = kind === 'device' ? hostPath(source) : source;
+        return [target, fileIdentity(`/proc/${pid}/root${target}`) === fileIdentity(there)];
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ESRCH') return [target, false];

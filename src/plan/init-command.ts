@@ -1,7 +1,7 @@
 import type { Declaration } from '../declare/declaration.ts';
 import { PAYLOAD_GID, PAYLOAD_UID } from './identity.ts';
 import type { PlannedListener } from './plan.ts';
-import { INIT_PATH, programInside, workingDirectory } from './sandbox-view.ts';
+import { INIT_PATH, programInside, viewEnvironment, workingDirectory } from './sandbox-view.ts';
 
 /** Numbers of the signals that a declaration may name; the same on all architectures that systemd supports. */
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
@@ -54,6 +54,7 @@ export function payloadEnvironment(declaration: Declaration, machine: string): R
     LANG: 'C.UTF-8',
     TMPDIR: '/tmp',
     ...declaration.environment,
+    ...viewEnvironment(declaration),
     BULKHEAD_PLUGIN: declaration.name,
     ...(declaration.version === undefined ? {} : { BULKHEAD_VERSION: declaration.version }),
     BULKHEAD_SANDBOX: machine,

@@ -1,17 +1,17 @@
 import { formatBytes } from '../base/bytes.ts';
-import type { FailureCode } from '../base/failure.ts';
-import type { Place, Problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
-import { BUILT_IN, otherPlace } from '../declare/place.ts';
+import { checkDevices, checkRoot, rootDirectories } from './check-view.ts';
 import { digestText } from './digest.ts';
 import { filterName } from './filter-name.ts';
 import { anchorUnitName, pluginSliceName } from './identity.ts';
 import { listenerKey } from './listener-key.ts';
 import { fixedLimits, liveLimitsDigest } from './live-limits.ts';
-import type { HostFacts, HostPaths, PluginPlan } from './plan.ts';
+import type { HostFacts, HostPaths, PlannedImage, PluginPlan } from './plan.ts';
 import { planLimits } from './plan-limits.ts';
+import { PlanProblems } from './plan-problems.ts';
 import { planSandbox } from './plan-sandbox.ts';
-import { PLUGIN_DIRECTORY, programOnHost, ROOT_DIRECTORIES, rootDirectory, versionDirectory } from './sandbox-view.ts';
+import { PLUGIN_DIRECTORY, programOnHost, versionDirectory } from './sandbox-view.ts';
 
 /** The oldest systemd that has all that a sandbox needs. */
 export const OLDEST_SYSTEMD = 252;
@@ -37,11 +37,17 @@ export function requiredPaths(declaration: Declaration, paths: HostPaths): strin
   return [...wanted];
 }
 
+/** The files whose stamps go into `HostFacts.stamps`; what is an image among them into `HostFacts.images`. */
+export function stampedPaths({ view, credentials }: Declaration): string[] {
+  return [...(view.root === 'host' ? [] : [view.root]), ...credentials.map(({ path }) => path)];
+}
+
 /** Plans a plugin for this host, or says all that keeps it from running here. */
 export function planPlugin(declaration: Declaration, origins: Origins, host: HostFacts): PlanResult {
   const problems = new PlanProblems(origins);
   checkHost(host, problems);
   checkFiles(declaration, host, problems);
+  checkDevices(declaration, host, problems);
   checkSeccomp(declaration, host, problems);
   checkDisks(declaration, host, problems);
   const limits = planLimits(declaration.limits, host.memoryTotal);
@@ -66,10 +72,19 @@ export function planPlugin(declaration: Declaration, origins: Origins, host: Hos
     listeners: declaration.listen.map((listen) => ({ key: listenerKey(name, listen), listen })),
     seccomp: filterName(declaration),
     limits,
+    image: plannedImage(declaration.view.root, host),
+    credentials: declaration.credentials.map((each) => ({ ...each, stamp: host.stamps.get(each.path) ?? 'none' })),
     digest: '',
     limitsDigest: liveLimitsDigest(limits),
   };
   return { plan: { ...undigested, digest: digestOf(undigested, host.paths) }, problems: [] };
+}
+
+function plannedImage(file: string, { files, images, stamps }: HostFacts): PlannedImage | undefined {
+  const [format, stamp] = [images.get(file), stamps.get(file)];
+  return files.get(file) === 'directory' || format === undefined || stamp === undefined
+    ? undefined
+    : { file, format, stamp };
 }
 
 /**
@@ -138,46 +153,4 @@ function checkFiles(declaration: Declaration, host: HostFacts, problems: PlanPro
     `'${program}' cannot be executed: ${what}`,
     onHost === program ? undefined : `looked for '${onHost}'`,
   );
-}
-
-function checkRoot(declaration: Declaration, host: HostFacts, problems: PlanProblems): void {
-  const root = rootDirectory(declaration.view, host.paths);
-  if (host.files.get(root) !== 'directory') {
-    problems.add('BH204', 'view.root', `'${root}' is not a directory`);
-    return;
-  }
-  const missing = rootDirectories(declaration).filter(
-    (directory) => host.files.get(`${root}${directory}`) !== 'directory',
-  );
-  if (missing.length === 0) return;
-  const paths = missing.map((directory) => `${root}${directory}`).join(' ');
-  problems.add('BH204', 'view.root', `'${root}' has no directory '${missing.join("', '")}'`, `mkdir ${paths}`);
-}
-
-function rootDirectories({ version }: Declaration): readonly string[] {
-  return version === undefined ? ROOT_DIRECTORIES : [...ROOT_DIRECTORIES, PLUGIN_DIRECTORY];
-}
-
-/** Collects problems at the places where the values came from. */
-class PlanProblems {
-  readonly found: Problem[] = [];
-  readonly #origins: Origins;
-
-  constructor(origins: Origins) {
-    this.#origins = origins;
-  }
-
-  add(code: FailureCode, key: string, message: string, hint?: string): void {
-    this.found.push({ code, place: this.#placeOf(key), message, ...(hint === undefined ? {} : { hint }) });
-  }
-
-  contradiction(key: string, message: string, other: string): void {
-    this.add('BH110', key, message, otherPlace(this.#placeOf(other)));
-  }
-
-  #placeOf(key: string): Place {
-    const origin = this.#origins.get(key);
-    if (origin?.kind === 'file') return { file: origin.file, line: origin.line, column: origin.column };
-    return BUILT_IN;
-  }
 }

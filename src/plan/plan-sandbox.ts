@@ -1,4 +1,5 @@
 import { boxCommand } from './box-command.ts';
+import { planHostMounts, planState } from './host-mounts.ts';
 import { machineName, sandboxUnitName } from './identity.ts';
 import { initCommand } from './init-command.ts';
 import { nspawnCommand } from './nspawn-command.ts';
@@ -37,8 +38,11 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     payloadCgroup: `${cgroup}${kind.payloadGroup}`,
     machine,
     description: describe(plan, machine),
-    rootDirectory: rootDirectory(declaration.view, paths),
-    mounts: planMounts(declaration, paths),
+    rootDirectory: rootDirectory(plan, paths),
+    mounts: planMounts(plan, unit, paths),
+    hostMounts: planHostMounts(plan, paths),
+    state: planState(declaration, paths),
+    credentials: plan.credentials,
     limits: plan.limits,
     startTimeoutMs: declaration.health.startTimeoutMs,
     stopTimeoutMs: declaration.stop.timeoutMs,

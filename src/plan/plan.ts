@@ -1,4 +1,12 @@
-import type { Declaration, IoLimit, Isolation, Listen, Origins } from '../declare/declaration.ts';
+import type {
+  Declaration,
+  DeclaredCredential,
+  DeviceAccess,
+  IoLimit,
+  Isolation,
+  Listen,
+  Origins,
+} from '../declare/declaration.ts';
 
 /** What the plan needs to know of the host; gathered by the doors, so that planning itself stays pure. */
 export interface HostFacts {
@@ -13,8 +21,24 @@ export interface HostFacts {
   readonly paths: HostPaths;
   /** Answers for the paths that the declaration names; a path that was not asked about is absent. */
   readonly files: ReadonlyMap<string, 'directory' | 'executable' | 'file' | 'missing'>;
+  /** By path: what changes when an image or credential does; absent for a file that cannot be looked at. */
+  readonly stamps: ReadonlyMap<string, string>;
+  /** Of files that are declared as roots: the format of the image in them; absent when it is none that is known. */
+  readonly images: ReadonlyMap<string, ImageFormat>;
+  /** What is at the paths of declared devices; absent for what is not there. */
+  readonly devices: ReadonlyMap<string, DeviceFacts>;
   /** Names of the seccomp profiles that exist. */
   readonly seccompProfiles: readonly string[];
+}
+
+export type ImageFormat = 'squashfs' | 'erofs';
+
+export interface DeviceFacts {
+  readonly kind: 'char' | 'block' | 'other';
+  readonly major: number;
+  readonly minor: number;
+  /** Permission bits. */
+  readonly mode: number;
 }
 
 export interface HostPaths {
@@ -24,6 +48,8 @@ export interface HostPaths {
   readonly etc: string;
   /** Runtime state, gone after a reboot: `/run/bulkhead`. */
   readonly run: string;
+  /** State directories of plugins, kept over reboots: `/var/lib/bulkhead/state`. */
+  readonly state: string;
   /** Installed versions: `/opt/plugin`. */
   readonly versions: string;
   /** `/usr/bin/systemd-nspawn`. */
@@ -46,6 +72,9 @@ export interface PluginPlan {
   /** What the filter is compiled from, as `filterName` makes it. */
   readonly seccomp: string;
   readonly limits: PlannedLimits;
+  /** There when `view.root` is an image. */
+  readonly image: PlannedImage | undefined;
+  readonly credentials: readonly PlannedCredential[];
   /** 16 hex digits over all that a sandbox is made of; a running sandbox with another digest is outdated. */
   readonly digest: string;
   /** The same over the limits that can be set on what runs (`live-limits.ts`), which `digest` leaves out. */
@@ -78,6 +107,18 @@ export interface PlannedLimits {
   readonly core: number | 'infinity';
   /** Messages to the journal that are let through in a time. */
   readonly log: { readonly messages: number; readonly withinMs: number };
+}
+
+export interface PlannedImage {
+  readonly file: string;
+  readonly format: ImageFormat;
+  /** Of the file (`HostFacts.stamps`). */
+  readonly stamp: string;
+}
+
+export interface PlannedCredential extends DeclaredCredential {
+  /** Of the file (`HostFacts.stamps`), so that a changed file makes a sandbox outdated. */
+  readonly stamp: string;
 }
 
 /** What tells one sandbox from the next. */
@@ -129,7 +170,24 @@ export interface DeviceBind extends MountCommon {
   readonly access: DeviceAccess;
 }
 
-export type DeviceAccess = 'r' | 'w' | 'rw';
+/** A mount on the host that has to be there before a sandbox starts; sandboxes share it. */
+export interface HostMount {
+  /** Where it is; its unit's name follows from it. */
+  readonly where: string;
+  readonly what: string;
+  /** `none` for a bind. */
+  readonly type: ImageFormat | 'none';
+  readonly options: string;
+  /** Of an image: the stamp that its file has to have. */
+  readonly stamp: string | undefined;
+}
+
+/** The lasting directory of a plugin, on the host. */
+export interface PlannedState {
+  readonly directory: string;
+  /** Bytes. */
+  readonly quota: number | 'infinity';
+}
 
 /** One sandbox, completely: nothing is added later but the descriptors that are handed in. */
 export interface SandboxPlan extends SandboxIdentity {
@@ -148,6 +206,9 @@ export interface SandboxPlan extends SandboxIdentity {
   readonly description: string;
   readonly rootDirectory: string;
   readonly mounts: readonly PlannedMount[];
+  readonly hostMounts: readonly HostMount[];
+  readonly state: PlannedState | undefined;
+  readonly credentials: readonly PlannedCredential[];
   readonly limits: PlannedLimits;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;

@@ -1,9 +1,13 @@
 import type { Declaration } from '../declare/declaration.ts';
-import type { HostPaths, PlannedMount } from './plan.ts';
+import { imageMount, stateMount } from './host-mounts.ts';
+import type { HostPaths, PlannedMount, PluginPlan } from './plan.ts';
 
 /** Where a sandbox sees its version's directory, and our init. */
 export const PLUGIN_DIRECTORY = '/plugin';
 export const INIT_PATH = '/run/plugin-init';
+
+/** Where a sandbox sees its secrets. */
+export const CREDENTIALS_DIRECTORY = '/run/credentials';
 
 /** Directories that a root directory must have, because nothing can be made in a read-only root. */
 export const ROOT_DIRECTORIES = ['/usr', '/proc', '/sys', '/dev', '/run', '/tmp'] as const;
@@ -14,19 +18,48 @@ export function versionDirectory(plugin: string, version: string, paths: HostPat
 }
 
 /** The directory that becomes the sandbox's root. */
-export function rootDirectory(view: Declaration['view'], paths: HostPaths): string {
-  return view.root === 'host' ? `${paths.run}/skeleton` : view.root;
+export function rootDirectory(
+  { declaration, image }: Pick<PluginPlan, 'declaration' | 'image'>,
+  paths: HostPaths,
+): string {
+  if (image !== undefined) return imageMount(image, paths);
+  const { root } = declaration.view;
+  return root === 'host' ? `${paths.run}/skeleton` : root;
+}
+
+/** Where on the host the secrets of a sandbox lie while it lives. */
+export function credentialsOf(unit: string, paths: HostPaths): string {
+  return `${paths.run}/credentials/${unit}`;
+}
+
+/** Directories that the root needs because something is mounted there, beside ROOT_DIRECTORIES. */
+export function mountPoints({ version, view, state }: Declaration): string[] {
+  return [
+    ...(version === undefined ? [] : [PLUGIN_DIRECTORY]),
+    ...view.tmpfs.map(({ path }) => path),
+    ...(state.path === undefined ? [] : [state.path]),
+  ];
 }
 
 /** What the sandbox sees beside its root directory and what nspawn always makes. */
-export function planMounts(declaration: Declaration, paths: HostPaths): PlannedMount[] {
-  const { name, version, view } = declaration;
+export function planMounts({ declaration, credentials }: PluginPlan, unit: string, paths: HostPaths): PlannedMount[] {
+  const { name, version, view, state, devices } = declaration;
   const mounts: PlannedMount[] = [];
   if (view.root === 'host') mounts.push(bind('/usr', '/usr', 'view.root'));
   if (version !== undefined) mounts.push(bind(versionDirectory(name, version, paths), PLUGIN_DIRECTORY, 'version'));
   mounts.push(bind(`${paths.lib}/plugin-init`, INIT_PATH));
   // nspawn's own /tmp and /dev/shm may take a tenth of the node's memory each.
   mounts.push(tmpfs('/tmp', view.tmp, 'view.tmp'), tmpfs('/dev/shm', view.tmp, 'view.tmp'));
+  view.tmpfs.forEach(({ path, size }, index) => {
+    mounts.push(tmpfs(path, size, `view.tmpfs[${index}]`));
+  });
+  if (state.path !== undefined)
+    mounts.push({ kind: 'bind', source: stateMount(declaration, paths), target: state.path, from: 'state.path' });
+  if (credentials.length > 0)
+    mounts.push(bind(credentialsOf(unit, paths), CREDENTIALS_DIRECTORY, `credentials.${credentials[0]?.name}`));
+  devices.forEach(({ path, access }, index) => {
+    mounts.push({ kind: 'device', source: path, target: path, access, from: `devices[${index}]` });
+  });
   return mounts;
 }
 
@@ -47,6 +80,14 @@ export function programInside(declaration: Declaration): string {
   return program.startsWith('./')
     ? `${workingDirectory(declaration)}${program.slice(1)}`.replace(/^\/\//, '/')
     : program;
+}
+
+/** What the program is told of where its directories are. */
+export function viewEnvironment({ state, credentials }: Declaration): Record<string, string> {
+  return {
+    ...(state.path === undefined ? {} : { STATE_DIRECTORY: state.path }),
+    ...(credentials.length === 0 ? {} : { CREDENTIALS_DIRECTORY }),
+  };
 }
 
 /** The version's directory, or the root when everything is in the root. */

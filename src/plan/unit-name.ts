@@ -15,6 +15,11 @@ export function escapeUnitName(text: string): string {
   return escaped;
 }
 
+/** Escapes an absolute path in its plain form for a unit that is named after it, as `systemd-escape --path` does. */
+export function escapeUnitPath(path: string): string {
+  return escapeUnitName(path.slice(1));
+}
+
 /** The text that was escaped, or undefined when this is not what `escapeUnitName` makes. */
 export function unescapeUnitName(escaped: string): string | undefined {
   const bytes: number[] = [];

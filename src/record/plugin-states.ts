@@ -90,6 +90,8 @@ function revive(stored: StoredState): RememberedState {
             ...plan,
             declaration,
             limits: { ...planLimits(declaration.limits, totalmem()), ...plan.limits },
+            image: plan.image,
+            credentials: plan.credentials ?? [],
             origins: new Map(plan.origins),
           },
   };

@@ -23,6 +23,8 @@ export interface SandboxRecord {
   readonly stopTimeoutMs: number;
   /** Keys of the listening sockets that the launcher gets, in order. */
   readonly listeners: readonly string[];
+  /** Mounts of the host that it needs; absent in records of versions that had none. */
+  readonly hostMounts?: readonly string[];
   /** SHA-256 of the filter that the launcher was handed; absent before, and in records of versions that had none. */
   readonly filter?: string;
   /** Digest of the limits that were set last (`PluginPlan.limitsDigest`); absent in records of versions that had none. */
@@ -81,6 +83,7 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
       Array.isArray(record.listeners) &&
       record.listeners.every(isText) &&
+      (record.hostMounts === undefined || (Array.isArray(record.hostMounts) && record.hostMounts.every(isText))) &&
       [record.filter, record.limits].every((digest) => digest === undefined || isText(digest));
     return whole ? record : undefined;
   } catch {

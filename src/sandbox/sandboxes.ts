@@ -12,6 +12,7 @@ import { NspawnStarter } from './nspawn-starter.ts';
 import type { ForbiddenCall, Report } from './report.ts';
 import { type DescriptorStore, ReportPipes } from './report-pipes.ts';
 import { Sandbox } from './sandbox.ts';
+import type { SandboxParts } from './sandbox-parts.ts';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
 import { ScopeStarter } from './scope-starter.ts';
 import type { Spawner } from './spawner-client.ts';
@@ -43,11 +44,14 @@ export interface SandboxesParts {
   readonly records: SandboxRecords;
   readonly uidRanges: UidRanges;
   readonly filters: FilterCache;
+  readonly hostParts: SandboxParts;
   readonly spawner: Spawner;
   readonly descriptorStore: DescriptorStore;
   /** A copy of a listening socket, to be given away. */
   readonly copyListener: (key: string) => number;
   readonly events: SandboxEvents;
+  /** What went wrong in clearing up, and is ignored. */
+  readonly ignored: (text: string, failure: Failure) => void;
 }
 
 const SIGKILL = 9;
@@ -82,7 +86,7 @@ export class Sandboxes {
 
   /** The record is on disk before anything else happens, so that a supervisor killed at any line finds its sandbox. */
   async start(plan: PluginPlan, slot: SlotName, generation: number): Promise<void> {
-    const { paths, uidRanges, records, filters } = this.#parts;
+    const { paths, uidRanges, records, filters, hostParts } = this.#parts;
     const uidBase = uidRanges.take();
     const sandboxPlan = planSandbox(plan, { slot, generation, uidBase }, paths);
     const record: SandboxRecord = {
@@ -102,6 +106,7 @@ export class Sandboxes {
       stopTimeoutMs: sandboxPlan.stopTimeoutMs,
       listeners: plan.listeners.map(({ key }) => key),
       limits: plan.limitsDigest,
+      hostMounts: sandboxPlan.hostMounts.map(({ where }) => where),
     };
     try {
       records.write(record);
@@ -111,10 +116,12 @@ export class Sandboxes {
       throw error;
     }
     const sandbox = this.#add(record);
+    hostParts.recorded(record.unit, record.hostMounts ?? []);
     this.#inStart.add(record.unit);
     await this.#starts.take();
     try {
       await filters.prepare(plan.seccomp);
+      await hostParts.prepare(sandboxPlan);
       // Somebody may have stopped it while it waited: then there is nothing to start.
       if (this.#sandboxes.get(record.unit) !== sandbox) return;
       this.#openPipe(sandbox);
@@ -140,6 +147,7 @@ export class Sandboxes {
   /** Takes over a sandbox of an earlier supervisor. @param readEnd its report pipe, if the fd store kept it. */
   adopt(record: SandboxRecord, readEnd: number | undefined, life: 'starting' | 'ready' | 'stopping'): void {
     this.#parts.uidRanges.occupy(record.uidBase);
+    this.#parts.hostParts.recorded(record.unit, record.hostMounts ?? []);
     const sandbox = this.#add(record);
     if (life === 'starting') sandbox.limitStart();
     if (life === 'stopping') sandbox.limitStop();
@@ -180,6 +188,10 @@ export class Sandboxes {
     sandbox.release();
     this.#pipes.close(unit);
     this.#parts.uidRanges.giveBack(sandbox.record.uidBase);
+    const { hostParts, ignored } = this.#parts;
+    hostParts.forget(unit).catch((error: unknown) => {
+      ignored(`'${unit}' left something on the host, ignoring`, asFailure(error));
+    });
     this.#parts.records.remove(unit);
   }
 

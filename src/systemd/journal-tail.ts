@@ -6,6 +6,9 @@ const LIMIT_MS = 3000;
 const SECOND_LOOK_MS = 150;
 const LONGEST = 200;
 
+/** What systemd says of a job that failed; what went before says more. */
+const VERDICT = /^Failed to (start|mount) /;
+
 /**
  * The last error that was logged by or about a unit, for people: at most 200 characters, none of them a control
  * character. Undefined when there is none, or the journal cannot be read.
@@ -18,10 +21,11 @@ export async function lastErrorOf(unit: string): Promise<string | undefined> {
 }
 
 function look(unit: string): Promise<string | undefined> {
-  const words = [`--unit=${unit}`, '--priority=err', '--lines=1', '--output=cat', '--no-pager', '--quiet'];
+  const words = [`--unit=${unit}`, '--priority=err', '--lines=5', '--output=cat', '--no-pager', '--quiet'];
   return new Promise((resolve) => {
     execFile('journalctl', words, { timeout: LIMIT_MS, maxBuffer: 1 << 20 }, (error, stdout) => {
-      const line = error === null ? stdout.trim().split('\n').at(-1) : undefined;
+      const lines = error === null ? stdout.trim().split('\n') : [];
+      const line = lines.findLast((each) => !VERDICT.test(each)) ?? lines.at(-1);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
       resolve(line ? line.slice(0, LONGEST).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?') : undefined);
     });

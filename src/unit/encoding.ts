@@ -23,6 +23,9 @@ export interface DiskRate {
   readonly rate: number;
 }
 
+/** Level at which the output of a command is logged, as syslog(3) counts. */
+export const LOG_LEVEL: Encoding<'err'> = { signature: 'i', bus: () => 3, text: oneLine };
+
 /** Free text and words of a fixed vocabulary. */
 export const TEXT: Encoding<string> = { signature: 's', bus: (value) => value, text: oneLine };
 
@@ -104,6 +107,13 @@ export const COMMAND: Encoding<Command> = {
   signature: 'a(sasb)',
   bus: (value) => [[value[0] ?? '', value.map(escapeVariables), false]],
   text: (value) => [value.map((word) => escapeSpecifiers(escapeVariables(quoteWord(word)))).join(' ')],
+};
+
+/** Device nodes with the access allowed: `r` and `w`, never `m`, which would let nodes be made. */
+export const DEVICES: Encoding<readonly (readonly [path: string, access: string])[]> = {
+  signature: 'a(ss)',
+  bus: (value) => value.map((device) => [...device]),
+  text: (value) => value.map(([path, access]) => `${escapeSpecifiers(path)} ${access}`),
 };
 
 /** Exit statuses that count as success (no signals). */

@@ -4,11 +4,13 @@ import {
   COMMAND,
   COUNT,
   CPU_QUOTA,
+  DEVICES,
   DISK_RATES,
   type Encoding,
   EXIT_STATUSES,
   FLAG,
   LOG_FIELDS,
+  LOG_LEVEL,
   SIGNAL,
   SMALL_COUNT,
   TEXT,
@@ -20,9 +22,9 @@ import {
 interface PropertyRow<Value> {
   /**
    * Section of the unit file. `Service` settings that a scope has, too, are in its `[Scope]`; `resource` settings in
-   * `[Service]`, `[Scope]` or `[Slice]`, whichever the unit is.
+   * the one that is called after the unit's type.
    */
-  readonly section: 'Unit' | 'Service' | 'resource';
+  readonly section: 'Unit' | 'Service' | 'Mount' | 'resource';
   readonly unitKey: string;
   readonly busName: string;
   readonly encoding: Encoding<Value>;
@@ -72,6 +74,11 @@ export const PROPERTIES = {
   slice: row('Service', 'Slice', 'Slice', TEXT),
   delegate: row('Service', 'Delegate', 'Delegate', FLAG),
   devicePolicy: row('resource', 'DevicePolicy', 'DevicePolicy', TEXT),
+  deviceAllow: row('resource', 'DeviceAllow', 'DeviceAllow', DEVICES, 'devices'),
+  syslogLevel: row('resource', 'SyslogLevel', 'SyslogLevel', LOG_LEVEL),
+  mountWhat: row('Mount', 'What', 'What', TEXT),
+  mountType: row('Mount', 'Type', 'Type', TEXT),
+  mountOptions: row('Mount', 'Options', 'Options', TEXT),
   memoryMax: row('resource', 'MemoryMax', 'MemoryMax', BYTES, 'limits.memory'),
   memoryHigh: row('resource', 'MemoryHigh', 'MemoryHigh', BYTES, 'limits.memory-high'),
   swapMax: row('resource', 'MemorySwapMax', 'MemorySwapMax', BYTES, 'limits.swap'),
@@ -111,7 +118,7 @@ function set(settings: Settings): [PropertyRow<unknown>, unknown][] {
 }
 
 /** Types of units that bulkhead makes, as their sections and D-Bus interfaces are called. */
-export type UnitType = 'Service' | 'Scope' | 'Slice';
+export type UnitType = 'Service' | 'Scope' | 'Slice' | 'Mount';
 
 /** The settings for D-Bus, in the table's order. */
 export function busProperties(settings: Settings): BusProperty[] {

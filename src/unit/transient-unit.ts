@@ -1,7 +1,7 @@
 import { signalNumber } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { limitSettings, unitLimits } from './overhead.ts';
-import { type BusProperty, busProperties, type Settings, type UnitType } from './properties.ts';
+import { type BusProperty, busProperties, type Settings } from './properties.ts';
 
 /** A unit for StartTransientUnit. */
 export interface TransientUnit {
@@ -28,7 +28,7 @@ export function sandboxSettings(plan: SandboxPlan): Settings {
 }
 
 /** Type of a sandbox's unit. */
-export function sandboxUnitType(plan: SandboxPlan): UnitType {
+export function sandboxUnitType(plan: SandboxPlan): 'Service' | 'Scope' {
   return KINDS[plan.isolation].type;
 }
 
@@ -54,6 +54,7 @@ function commonSettings(plan: SandboxPlan): Settings {
     stopTimeout: plan.stopTimeoutMs + BACKSTOP_MS,
     slice: plan.sliceUnit,
     devicePolicy: 'closed',
+    ...deviceSettings(plan),
     ...limitSettings(unitLimits(plan.limits, plan.isolation)),
   };
 }
@@ -111,6 +112,12 @@ function scopeSettings(plan: SandboxPlan): Settings {
     // The kernel kills the payload only; what is delegated is not stopped after it (systemd.scope(5), OOMPolicy=).
     delegate: true,
   };
+}
+
+/** What the policy lets pass beside the pseudo devices; the kernel asks it whatever the view shows. */
+function deviceSettings({ mounts }: SandboxPlan): Settings {
+  const devices = mounts.filter((mount) => mount.kind === 'device');
+  return devices.length === 0 ? {} : { deviceAllow: devices.map(({ source, access }) => [source, access] as const) };
 }
 
 const KINDS = {

@@ -43,6 +43,7 @@ export function healthySandbox(isolation: Isolation = 'nspawn'): Healthy {
     lib: '/usr/lib/bulkhead',
     etc: '/etc/bulkhead',
     run: '/run/bulkhead',
+    state: '/var/lib/bulkhead/state',
     versions: '/opt/plugin',
     nspawn: '/usr/bin/systemd-nspawn',
   };

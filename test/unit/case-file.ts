@@ -4,8 +4,8 @@ import { parseBytes } from '../../src/base/bytes.ts';
 import type { Problem } from '../../src/base/problem.ts';
 import type { Declaration, DeclarationText, Origins } from '../../src/declare/declaration.ts';
 import { readDeclaration } from '../../src/declare/read-declaration.ts';
-import type { HostFacts, PluginPlan, SandboxPlan } from '../../src/plan/plan.ts';
-import { planPlugin, requiredPaths } from '../../src/plan/plan-plugin.ts';
+import type { DeviceFacts, HostFacts, PluginPlan, SandboxPlan } from '../../src/plan/plan.ts';
+import { planPlugin, requiredPaths, stampedPaths } from '../../src/plan/plan-plugin.ts';
 import { planSandbox } from '../../src/plan/plan-sandbox.ts';
 import { PROJECT } from './project.ts';
 
@@ -30,6 +30,7 @@ const PATHS = {
   lib: '/usr/lib/bulkhead',
   etc: '/etc/bulkhead',
   run: '/run/bulkhead',
+  state: '/var/lib/bulkhead/state',
   versions: '/opt/plugin',
   nspawn: '/usr/bin/systemd-nspawn',
 };
@@ -82,6 +83,7 @@ function hostFor(declaration: Declaration, all: readonly Directive[]): HostFacts
   for (const path of values(all, 'host-missing')) files.set(path, 'missing');
   for (const path of values(all, 'host-file')) files.set(path, 'file');
   for (const path of values(all, 'host-directory')) files.set(path, 'directory');
+  for (const rest of values(all, 'host-image')) files.set(rest.split(' ')[0] ?? '', 'file');
   return {
     memoryTotal: parseBytes(values(all, 'host-memory')[0] ?? '8G') ?? Number.NaN,
     cpus: 4,
@@ -89,8 +91,32 @@ function hostFor(declaration: Declaration, all: readonly Directive[]): HostFacts
     cgroupControllers: ['cpu', 'memory', 'pids'],
     paths: PATHS,
     files,
+    stamps: new Map(
+      stampedPaths(declaration)
+        .filter((path) => files.get(path) !== 'missing')
+        .map((path) => [path, `stamp of ${path}`]),
+    ),
+    images: new Map(
+      values(all, 'host-image').map((rest) => {
+        const [path = '', format] = rest.split(' ');
+        return [path, format === 'erofs' ? 'erofs' : 'squashfs'];
+      }),
+    ),
+    devices: new Map(declaration.devices.flatMap(({ path }) => deviceIn(all, path))),
     seccompProfiles: ['native', 'node', 'python'],
   };
+}
+
+/** `## host-device PATH KIND MAJOR:MINOR MODE`; what is not said is open to all, as /dev/nvidia0 is. */
+function deviceIn(all: readonly Directive[], path: string): [string, DeviceFacts][] {
+  if (values(all, 'host-missing').includes(path)) return [];
+  const words = values(all, 'host-device')
+    .map((rest) => rest.split(' '))
+    .find(([named]) => named === path);
+  const [, kind = 'char', numbers = '195:0', mode = '0666'] = words ?? [];
+  const [major = 0, minor = 0] = numbers.split(':').map(Number);
+  const facts = { major, minor, mode: Number.parseInt(mode, 8) };
+  return [[path, { kind: kind === 'char' || kind === 'block' ? kind : 'other', ...facts }]];
 }
 
 function isProgram(path: string, { exec }: Declaration): boolean {

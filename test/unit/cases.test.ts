@@ -2,13 +2,17 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { formatProblem } from '../../src/base/problem.ts';
+import { hostMountUnit } from '../../src/unit/host-mount.ts';
 import { pluginSlice } from '../../src/unit/plugin-slice.ts';
 import type { BusProperty } from '../../src/unit/properties.ts';
 import { transientUnit } from '../../src/unit/transient-unit.ts';
 import { CASES, directives, type Outcome, runCase } from './case-file.ts';
 
 /** Lines that set the case up; `case-file.ts` reads them. */
-const SET_UP = ['name', 'with', 'host-missing', 'host-file', 'host-directory', 'host-memory', 'host-systemd'];
+const SET_UP = [
+  ...['name', 'with', 'host-missing', 'host-file', 'host-directory', 'host-memory', 'host-systemd'],
+  ...['host-image', 'host-device'],
+];
 
 type Check = (outcome: Outcome, rest: string, file: string) => void;
 
@@ -20,6 +24,14 @@ const CHECKS: Readonly<Record<string, Check>> = {
     assert.ok(!names.includes(rest), `'${rest}' is set`);
   },
   'expect-slice-property': (outcome, rest) => checkProperty(pluginSlice(existing(outcome.plan)).properties, rest),
+  'expect-host-mount': ({ sandbox }, rest) => {
+    const units = existing(sandbox).hostMounts.map(hostMountUnit);
+    const shown = units.map(({ name, properties }) => {
+      const wanted = properties.filter(([key]) => ['What', 'Type', 'Options'].includes(key));
+      return [name, ...wanted.map(([key, , value]) => `${key}=${String(value)}`)].join(' ');
+    });
+    assert.ok(shown.includes(rest), shown.join('\n'));
+  },
   'expect-unit': (outcome, rest) => assert.equal(outcome.sandbox?.unit, rest),
   'expect-slice': (outcome, rest) => assert.equal(outcome.sandbox?.sliceUnit, rest),
   'expect-anchor': (outcome, rest) => assert.equal(outcome.sandbox?.anchorUnit, rest),

@@ -13,6 +13,7 @@ const paths = {
   lib: '/usr/lib/bulkhead',
   etc: '/etc/bulkhead',
   run: '/run/bulkhead',
+  state: '/var/lib/bulkhead/state',
   versions: '/opt/plugin',
   nspawn: '/usr/bin/systemd-nspawn',
 };
@@ -29,6 +30,9 @@ function plan(text: string): PluginPlan {
     files: new Map(
       requiredPaths(read.declaration, paths).map((path) => [path, path.endsWith('/v1') ? 'directory' : 'executable']),
     ),
+    stamps: new Map(),
+    images: new Map(),
+    devices: new Map(),
     seccompProfiles: ['native'],
   };
   const planned = planPlugin(read.declaration, read.origins, host);

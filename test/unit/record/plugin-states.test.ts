@@ -32,7 +32,7 @@ describe('plugin states on disk', () => {
     plan.declaration.limits.memory = { bytes: 4096 };
     writeFileSync(file, JSON.stringify(stored));
     const read = new PluginStates(directory).all(never).get('hello')?.plan;
-    assert.deepEqual(read?.declaration.view, { root: 'host', tmp: 64 << 20 });
+    assert.deepEqual(read?.declaration.view, { root: 'host', tmp: 64 << 20, tmpfs: [] });
     assert.deepEqual(read?.declaration.recovery.backoff, { ...saved.plan?.declaration.recovery.backoff, factor: 2 });
     assert.deepEqual(read?.declaration.limits.memory, { bytes: 4096 });
     assert.equal(read?.limits.files, 1024);

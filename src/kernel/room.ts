@@ -1,0 +1,17 @@
+import { statfsSync } from 'node:fs';
+
+/** Bytes of the file system as the directory shows it; the project quota, where it has one (statfs(2), ext4 and XFS). */
+export function roomIn(directory: string): number {
+  const { blocks, bsize } = statfsSync(directory);
+  return blocks * bsize;
+}
+
+/** Whether all that is in the directory can be at most so many bytes; undefined when it is not there. */
+export function holdsQuota(directory: string, quota: number): boolean | undefined {
+  try {
+    return roomIn(directory) <= quota;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

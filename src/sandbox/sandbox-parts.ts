@@ -1,0 +1,116 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { Failure } from '../base/failure.ts';
+import { makeDirectory } from '../kernel/files.ts';
+import { planHostMounts } from '../plan/host-mounts.ts';
+import type { HostPaths, PluginPlan, SandboxPlan } from '../plan/plan.ts';
+import { credentialsOf, ROOT_DIRECTORIES } from '../plan/sandbox-view.ts';
+import { stepUnit } from '../unit/step-unit.ts';
+import { copyCredentials, removeCredentials } from './credentials.ts';
+import { HostMounts, type MountControl } from './host-mounts.ts';
+import { ensureState, type WithoutQuota } from './state-directory.ts';
+
+/** How much longer (ms) than its own limit a step is waited for. */
+const STEP_GRACE_MS = 45_000;
+
+/** What has to be on the host before a sandbox can be started: mounts, state directory, credentials, mount points. */
+export class SandboxParts {
+  readonly #paths: HostPaths;
+  readonly #units: MountControl;
+  readonly #mounts: HostMounts;
+  readonly #withoutQuota: WithoutQuota = new Set();
+  #steps = 0;
+
+  constructor(paths: HostPaths, units: MountControl) {
+    this.#paths = paths;
+    this.#units = units;
+    this.#mounts = new HostMounts(units);
+  }
+
+  /** The plan is in force from now on, so that its mounts stay while no sandbox runs. */
+  inForce(plan: PluginPlan): void {
+    this.#mounts.need(planOf(plan.plugin), places(planHostMounts(plan, this.#paths)));
+  }
+
+  /** The plugin has no plan any more. */
+  retire(plugin: string): Promise<void> {
+    return this.#mounts.drop(planOf(plugin));
+  }
+
+  /** A sandbox with these mounts is recorded, and may run. */
+  recorded(unit: string, mounts: readonly string[]): void {
+    this.#mounts.need(unit, mounts);
+  }
+
+  /** Makes all of it; the sandbox is recorded. Throws BH309, BH310 and BH311. */
+  async prepare(plan: SandboxPlan): Promise<void> {
+    const { unit, state, credentials, hostMounts, rootDirectory } = plan;
+    if (state !== undefined) {
+      const words = [`${this.#paths.lib}/plugin-quota`, state.directory, String(state.quota)];
+      await ensureState(state, () => this.#step(`Quota of ${state.directory}`, words), this.#withoutQuota);
+    }
+    for (const mount of hostMounts) await this.#mounts.ensure(mount);
+    if (rootDirectory === `${this.#paths.run}/skeleton`) makeMountPoints(plan);
+    const image = hostMounts.find(({ where }) => where === rootDirectory);
+    if (image !== undefined) checkMountPoints(plan, image.what);
+    if (credentials.length === 0) return;
+    await copyCredentials(credentialsOf(unit, this.#paths), credentials, ({ name, path }, target) =>
+      this.#step(`Credential ${name}`, [SYSTEMD_CREDS, 'decrypt', `--name=${name}`, path, target]),
+    );
+  }
+
+  /** Nothing of the sandbox is left. */
+  async forget(unit: string): Promise<void> {
+    removeCredentials(credentialsOf(unit, this.#paths));
+    await this.#mounts.drop(unit);
+  }
+
+  /** Removes what an earlier supervisor left of sandboxes that are not recorded. */
+  async sweep(recorded: ReadonlySet<string>): Promise<void> {
+    for (const unit of namesBelow(`${this.#paths.run}/credentials`))
+      if (!recorded.has(unit)) removeCredentials(credentialsOf(unit, this.#paths));
+    await this.#mounts.sweep(this.#paths.run);
+  }
+
+  #step(description: string, command: readonly string[]): Promise<void> {
+    this.#steps += 1;
+    const name = `bulkhead-step-${process.pid}-${this.#steps}.service`;
+    return this.#units.startTransient(stepUnit(name, description, command), STEP_GRACE_MS);
+  }
+}
+
+const SYSTEMD_CREDS = '/usr/bin/systemd-creds';
+
+/** Who needs a mount: a sandbox under its unit's name, which has no blank in it, or a plan. */
+function planOf(plugin: string): string {
+  return `plan ${plugin}`;
+}
+
+function places(mounts: readonly { readonly where: string }[]): string[] {
+  return mounts.map(({ where }) => where);
+}
+
+/** Where the sandbox has mounts that nothing but the root can have places for. */
+function mountPointsOf({ mounts }: SandboxPlan): string[] {
+  return mounts.map(({ target }) => target).filter((target) => !/^\/(dev|run)\//.test(target));
+}
+
+/** In the skeleton, which sandboxes share: what one plugin needs is an empty directory for the others. */
+function makeMountPoints(plan: SandboxPlan): void {
+  for (const target of mountPointsOf(plan)) makeDirectory(`${plan.rootDirectory}${target}`, 0o755);
+}
+
+function checkMountPoints(plan: SandboxPlan, image: string): void {
+  const missing = [...new Set([...ROOT_DIRECTORIES, ...mountPointsOf(plan)])].filter(
+    (target) => lstatSync(`${plan.rootDirectory}${target}`, { throwIfNoEntry: false })?.isDirectory() !== true,
+  );
+  if (missing.length > 0) throw new Failure('BH311', `'${image}' has no directory '${missing.join("', '")}'`);
+}
+
+function namesBelow(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
