@@ -46,7 +46,7 @@ export class TemplateResolver {
       return;
     }
     if (this.#applied.includes(name)) return;
-    if (this.#applied.length >= MOST_TEMPLATES) {
+    if (this.#applied.length + this.#path.length >= MOST_TEMPLATES) {
       this.problems.push({ code: 'BH112', place, message: `more than ${MOST_TEMPLATES} templates` });
       return;
     }
