@@ -91,6 +91,8 @@ export interface SandboxFacts {
   readonly hostMounts: ReadonlySet<string>;
   /** Of the planned root and binds: whether they are the very file or directory that was planned. */
   readonly same: ReadonlyMap<string, boolean>;
+  /** Bytes that the state directory can hold, as it shows itself; null when there is none. */
+  readonly stateRoom: number | null;
   /** `DEVICE:INODE` of the planned root directory. */
   readonly plannedRoot: string;
   /** Network interfaces; `idle`: not one byte went through. */

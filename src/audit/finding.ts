@@ -17,6 +17,7 @@ export const WALLS = [
   'core-size',
   'root',
   'mounts',
+  'state',
   'environment',
   'descriptors',
   'network',

@@ -1,6 +1,6 @@
 import type { PlannedMount, SandboxPlan } from '../plan/plan.ts';
 import type { MountFacts, SandboxFacts } from './facts.ts';
-import { type Finding, wallOf } from './finding.ts';
+import { type Finding, finding, wallOf } from './finding.ts';
 import { nameOf } from './judge-processes.ts';
 import { KINDS } from './kinds.ts';
 
@@ -82,6 +82,16 @@ function plannedDeviations(planned: PlannedMount, row: MountFacts, { same }: San
 
 function lacking({ target, options }: MountFacts, ...wanted: readonly string[]): string[] {
   return wanted.filter((option) => !options.includes(option)).map((option) => `${target} is not ${option}`);
+}
+
+/** That the directory is the planned one is a matter of its mount. */
+export function judgeState({ state }: SandboxPlan, { stateRoom }: SandboxFacts): Finding {
+  if (state === undefined) return finding('state', 'holds', 'none', 'none is declared');
+  const wanted = `'${state.directory}', quota ${state.quota}`;
+  if (stateRoom === null) return finding('state', 'unknown', wanted, 'it was not looked at');
+  const seen = `room for ${stateRoom} bytes`;
+  if (state.quota === 'infinity' || stateRoom <= state.quota) return finding('state', 'holds', wanted, seen);
+  return finding('state', 'not-enforced', wanted, `${seen}: no quota is in force there`);
 }
 
 const PAGE = 4096;

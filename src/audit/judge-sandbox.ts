@@ -4,7 +4,7 @@ import { transientUnit } from '../unit/transient-unit.ts';
 import type { SandboxFacts, UnitFacts } from './facts.ts';
 import { type Finding, finding, WALLS, wallOf } from './finding.ts';
 import { judgeDescriptors } from './judge-descriptors.ts';
-import { judgeMounts, judgeRoot } from './judge-mounts.ts';
+import { judgeMounts, judgeRoot, judgeState } from './judge-mounts.ts';
 import { judgeProcesses } from './judge-processes.ts';
 import { judgeFilter, judgeLimits, judgeProperties } from './judge-unit.ts';
 import { KINDS } from './kinds.ts';
@@ -31,6 +31,7 @@ export function judgeSandbox(
     judgeFilter(plan, unit),
     ...judgeRoot(plan, seen),
     ...judgeMounts(plan, seen),
+    judgeState(plan, seen),
     ...judgeDescriptors(seen, declaration.allow),
     ...judgeNetwork(seen),
     judgeCompleteness(seen),

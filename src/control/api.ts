@@ -32,6 +32,8 @@ export interface PluginStatus extends PluginSummary {
   /** `nspawn` or `scope`; '' when there is no plan. */
   readonly isolation: string;
   readonly seccomp: string;
+  /** The plugin's lasting directory on the host; null when it has none. */
+  readonly stateDirectory: StateStatus | null;
   readonly listeners: readonly ListenerStatus[];
   readonly sandboxes: readonly SandboxStatus[];
   /** Restarts inside the budget's window, and the budget. */
@@ -43,6 +45,13 @@ export interface PluginStatus extends PluginSummary {
   };
   /** Milliseconds until the next start, when the back-off holds one back. */
   readonly nextStartMs: number | null;
+}
+
+export interface StateStatus {
+  readonly path: string;
+  readonly quotaBytes: number | null;
+  /** Whether the quota is in force; null when that cannot be seen, as before the first start. */
+  readonly quotaHolds: boolean | null;
 }
 
 export interface ListenerStatus {

@@ -50,6 +50,8 @@ export interface DoctorFacts {
   /** Files of the package and whether they are there. */
   readonly installation: Fact<readonly { readonly path: string; readonly present: boolean }[]>;
   readonly space: Fact<readonly Space[]>;
+  /** Whether the file system of the state directories has project quotas. */
+  readonly stateQuotas: Fact<boolean>;
   /** kernel.core_pattern. */
   readonly corePattern: Fact<string>;
   /** net.ipv4.tcp_migrate_req; null before Linux 5.14. */
@@ -111,6 +113,7 @@ export const DOCTOR_CHECKS: readonly Check[] = [
   { name: 'supervisor', judge: (facts) => about(facts.supervisor, (seen) => judgeSupervisor(seen, facts.ownVersion)) },
   { name: 'installation', judge: (facts) => about(facts.installation, judgeInstallation) },
   { name: 'space', judge: (facts) => about(facts.space, judgeSpace) },
+  { name: 'state quotas', judge: (facts) => about(facts.stateQuotas, judgeStateQuotas) },
   { name: 'core dumps', judge: (facts) => about(facts.corePattern, judgeCorePattern) },
   { name: 'tcp_migrate_req', judge: (facts) => about(facts.tcpMigrateReq, judgeMigrateReq) },
   { name: 'clock', judge: (facts) => about(facts.clock, judgeClock) },
@@ -267,6 +270,11 @@ function judgeSpace(spaces: readonly Space[]): Judgement {
   });
   if (short.length > 0) return warning(short.join('; '), 'make room: state and incidents are written there');
   return ok(spaces.map((space) => `${space.path} ${formatBytes(space.freeBytes)} free`).join(', '));
+}
+
+function judgeStateQuotas(present: boolean): Judgement {
+  if (present) return ok('the file system has project quotas: state.quota is enforced');
+  return ok('none: state.quota would not be enforced; mount /var/lib/bulkhead/state with prjquota to have it');
 }
 
 function judgeCorePattern(pattern: string): Judgement {

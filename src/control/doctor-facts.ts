@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { access, readdir, readFile, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
+import { parseMounts } from '../audit/proc-text.ts';
 import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
 import { isListening } from '../kernel/native.ts';
@@ -64,10 +65,20 @@ export async function gatherDoctorFacts(doors: DoctorDoors): Promise<DoctorFacts
     ownVersion: VERSION,
     installation: await look(installation),
     space: await look(async () => [await space('/run'), await space('/var')]),
+    stateQuotas: await look(async () => hasProjectQuotas('/var/lib/bulkhead/state')),
     corePattern: await look(() => line('/proc/sys/kernel/core_pattern')),
     tcpMigrateReq: await look(async () => optionalNumber('/proc/sys/net/ipv4/tcp_migrate_req')),
     clock: await look(async () => ({ now: Date.now(), synchronised: await synchronised() })),
   };
+}
+
+/** Whether the file system that holds the path is mounted with project quotas, as ext4 and XFS tell it. */
+async function hasProjectQuotas(path: string): Promise<boolean> {
+  const mounts = parseMounts(await line('/proc/self/mountinfo'));
+  const above = mounts.filter(({ target }) => target === '/' || `${path}/`.startsWith(`${target}/`));
+  // The last one of the longest path is on top.
+  const holder = above.reduce((best, mount) => (mount.target.length >= best.target.length ? mount : best));
+  return holder.superOptions.includes('prjquota');
 }
 
 const DBUS_DAEMON = ['org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus'];

@@ -11,6 +11,8 @@ import {
   loadDeclarationFile,
 } from '../kernel/declaration-files.ts';
 import { HOST_PATHS, type Host, hostFactsFor, readHost } from '../kernel/host-facts.ts';
+import { holdsQuota } from '../kernel/room.ts';
+import { planState } from '../plan/host-mounts.ts';
 import { uidBaseOf } from '../plan/identity.ts';
 import type { PluginPlan } from '../plan/plan.ts';
 import { planPlugin } from '../plan/plan-plugin.ts';
@@ -60,7 +62,13 @@ export async function planOffline(name: string, roots: DeclarationRoots = DECLAR
     const text = first === undefined ? 'the declaration has problems' : formatProblem(first);
     throw new Failure('BH407', `${text}${more}`, { advice: `see "bulkheadctl check ${name}"` });
   }
-  return planReport(made, HOST_PATHS, { differences: undefined, nextGeneration: 1, uidBase: uidBaseOf(0) });
+  const state = planState(made.declaration, HOST_PATHS);
+  return planReport(made, HOST_PATHS, {
+    differences: undefined,
+    nextGeneration: 1,
+    uidBase: uidBaseOf(0),
+    quotaHolds: state === undefined ? undefined : holdsQuota(state.directory, state.quota),
+  });
 }
 
 function load(target: string, roots: DeclarationRoots): LoadedDeclaration {

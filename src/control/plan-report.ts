@@ -2,8 +2,10 @@ import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
 import { BUILT_IN } from '../declare/place.ts';
+import { mountUnitName } from '../plan/host-mounts.ts';
 import type { HostPaths, PlannedListener, PlannedMount, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
+import { hostMountSettings } from '../unit/host-mount.ts';
 import { sliceSettings } from '../unit/plugin-slice.ts';
 import { type Settings, type UnitType, unitLines } from '../unit/properties.ts';
 import { sandboxSettings, sandboxUnitType } from '../unit/transient-unit.ts';
@@ -15,6 +17,8 @@ export interface Comparison {
   readonly differences: readonly string[] | undefined;
   /** Generation that the next sandbox gets; it is part of names, so the plan shows it. */
   readonly nextGeneration: number;
+  /** Whether the quota of the state directory is in force; undefined when that cannot be seen. */
+  readonly quotaHolds: boolean | undefined;
   /** First host uid that the next sandbox gets. */
   readonly uidBase: number;
 }
@@ -33,13 +37,17 @@ export function planReport(plan: PluginPlan, paths: HostPaths, comparison: Compa
     version: plan.version ?? null,
     digest: plan.digest,
     sections: [
-      { title: 'declaration', rows: declarationRows(plan.declaration, plan.origins) },
+      { title: 'declaration', rows: declarationRows(plan.declaration, plan.origins, comparison) },
       { title: `unit ${plan.anchorUnit}`, rows: [row('file', '/usr/lib/systemd/system/plugin@.service', 'package')] },
       { title: `slice ${plan.sliceUnit}`, rows: unitRows(sliceSettings(plan), 'Slice', plan.origins) },
       {
         title: `unit ${sandbox.unit}, and so on up to ${plan.size} in all`,
         rows: unitRows(sandboxSettings(sandbox), sandboxUnitType(sandbox), plan.origins),
       },
+      ...sandbox.hostMounts.map((mount) => ({
+        title: `unit ${mountUnitName(mount.where)}`,
+        rows: unitRows(hostMountSettings(mount), 'Mount', plan.origins),
+      })),
       { title: 'mounts', rows: mountRows(sandbox, plan.origins) },
       { title: 'sockets', rows: plan.listeners.map((listener, index) => socketRow(listener, index, plan.origins)) },
       { title: 'filter', rows: [row('profile', plan.seccomp, originOf('seccomp', plan.origins))] },
@@ -65,7 +73,7 @@ function parentOf(key: string): string {
 }
 
 /** What the supervisor itself acts on; everything else of the declaration shows in the units. */
-function declarationRows(declaration: Declaration, origins: Origins): Row[] {
+function declarationRows(declaration: Declaration, origins: Origins, { quotaHolds }: Comparison): Row[] {
   const { backoff, budget } = declaration.recovery;
   const values: [key: string, value: string][] = [
     ['template', declaration.templates.join(', ') || 'none'],
@@ -77,6 +85,8 @@ function declarationRows(declaration: Declaration, origins: Origins): Row[] {
     ['allow', declaration.allow.join(' ') || 'none'],
     ['programs', declaration.programs],
     ['isolation', declaration.isolation],
+    ...(declaration.state.path === undefined ? [] : [stateRow(declaration.state.quota, quotaHolds)]),
+    ...declaration.credentials.map(credentialRow),
     ['capabilities', declaration.capabilities.join(' ') || 'none'],
     ['health.ready', declaration.health.ready],
     ['health.start-timeout', formatDuration(declaration.health.startTimeoutMs)],
@@ -91,6 +101,17 @@ function declarationRows(declaration: Declaration, origins: Origins): Row[] {
     ['recovery.budget.within', formatDuration(budget.withinMs)],
   ];
   return values.map(([key, value]) => row(key, value, originOf(key, origins)));
+}
+
+function stateRow(quota: number | 'infinity', holds: boolean | undefined): [string, string] {
+  if (quota === 'infinity') return ['state.quota', quota];
+  const words = { true: 'in force', false: 'not enforced: the file system has no project quotas' };
+  const shown = holds === undefined ? 'whether it is enforced shows after the first start' : words[`${holds}`];
+  return ['state.quota', `${formatBytes(quota)}, ${shown}`];
+}
+
+function credentialRow({ name, path, encrypted }: Declaration['credentials'][number]): [string, string] {
+  return [`credentials.${name}`, encrypted ? `${path}, encrypted` : path];
 }
 
 function unitRows(settings: Settings, type: UnitType, origins: Origins): Row[] {

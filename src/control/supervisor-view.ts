@@ -12,6 +12,8 @@ import { declaredPlugins } from '../kernel/declaration-files.ts';
 import type { Host } from '../kernel/host-facts.ts';
 import { readHost } from '../kernel/host-facts.ts';
 import { payloadFacts } from '../kernel/payload.ts';
+import { holdsQuota } from '../kernel/room.ts';
+import { planState } from '../plan/host-mounts.ts';
 import { anchorUnitName, parseSandboxUnit, pluginSliceName, UID_RANGE_SIZE, uidBaseOf } from '../plan/identity.ts';
 import { limitChanges } from '../plan/limit-texts.ts';
 import type { HostPaths, PlannedListener, PluginPlan } from '../plan/plan.ts';
@@ -27,6 +29,7 @@ import type {
   PluginStatus,
   PluginSummary,
   SandboxStatus,
+  StateStatus,
   Supervisor,
 } from './api.ts';
 import type { Auditor } from './auditor.ts';
@@ -90,6 +93,7 @@ export class SupervisorView implements Supervisor {
       slot: state?.slot ?? 'a',
       isolation: plan?.declaration.isolation ?? '',
       seccomp: plan?.seccomp ?? '',
+      stateDirectory: plan === undefined ? null : this.#stateOf(plan),
       listeners: (plan?.listeners ?? []).map((listener) => ({
         address: addressOf(listener),
         name: listener.listen.name,
@@ -117,6 +121,7 @@ export class SupervisorView implements Supervisor {
       differences: state === undefined ? [`nothing runs; ${plan.size} would be started`] : differences(state, plan),
       nextGeneration: state?.nextGeneration ?? 1,
       uidBase: uidBaseOf(0),
+      quotaHolds: this.#stateOf(plan)?.quotaHolds ?? undefined,
     };
     return planReport(plan, this.#parts.paths, comparison);
   }
@@ -155,6 +160,17 @@ export class SupervisorView implements Supervisor {
     const reason = this.#state(name)?.reason;
     if (reason !== undefined) throw new Failure(reason.code, reason.text);
     throw new Failure('BH506', `job for '${anchorUnitName(name)}': ${result}`);
+  }
+
+  #stateOf({ declaration }: PluginPlan): StateStatus | null {
+    const state = planState(declaration, this.#parts.paths);
+    if (state === undefined) return null;
+    const { directory, quota } = state;
+    return {
+      path: directory,
+      quotaBytes: quota === 'infinity' ? null : quota,
+      quotaHolds: holdsQuota(directory, quota) ?? null,
+    };
   }
 
   /** Undefined for a plugin of which nothing is and nobody wants anything. */

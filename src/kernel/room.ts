@@ -6,12 +6,17 @@ export function roomIn(directory: string): number {
   return blocks * bsize;
 }
 
-/** Whether all that is in the directory can be at most so many bytes; undefined when it is not there. */
-export function holdsQuota(directory: string, quota: number): boolean | undefined {
+/**
+ * Whether all that is in the directory can be at most so many bytes; undefined when it is not there yet, or cannot be
+ * looked at by an ordinary user.
+ */
+export function holdsQuota(directory: string, quota: number | 'infinity'): boolean | undefined {
+  if (quota === 'infinity') return true;
   try {
     return roomIn(directory) <= quota;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'EACCES') return undefined;
     throw error;
   }
 }

@@ -9,6 +9,7 @@ import { diskOf } from './disk.ts';
 import { hostPath } from './file-facts.ts';
 import { type HostProcesses, sharing } from './host-processes.ts';
 import { Budget, type Budgets, fileIdentity, namespacesOf, processFacts } from './process-facts.ts';
+import { roomIn } from './room.ts';
 import { inodeOf, socketOrigins } from './socket-origins.ts';
 
 /** For one look at one sandbox; far more than the limits of ordinary plugins allow. */
@@ -77,6 +78,7 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     mounts: parseMounts(mountinfo),
     hostMounts: new Set(parseMounts(hostMounts ?? '').map((row) => row.target)),
     same: samePlaces(plan, init.pid),
+    stateRoom: plan.state === undefined ? null : roomIn(plan.state.directory),
     plannedRoot: fileIdentity(plan.rootDirectory),
     interfaces: parseInterfaces(interfaces),
     sockets: await socketOrigins(processes, init, journalSockets(init), target.listeners),

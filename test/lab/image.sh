@@ -11,7 +11,7 @@
 
 image_packages=(
   systemd systemd-sysv systemd-container dbus polkitd udev kmod
-  iproute2 nftables procps util-linux strace bubblewrap squashfs-tools
+  iproute2 nftables procps util-linux strace bubblewrap squashfs-tools erofs-utils
   nodejs python3 curl libseccomp2
 )
 

@@ -139,8 +139,19 @@ stop_machine() {
   die "processes of '$name' do not end; see $cgroup/cgroup.procs"
 }
 
+# Loop devices that were set up by hand, from files of this machine.
+detach_loops() {
+  local file
+  for file in /sys/block/loop*/loop/backing_file; do
+    [[ -e $file && $(<"$file") == "$dir"/* ]] || continue
+    file=${file#/sys/block/}
+    losetup --detach "/dev/${file%%/*}" || true
+  done
+}
+
 remove_machine() {
   stop_machine
+  detach_loops
   rm -rf --one-file-system "$dir"
 }
 

@@ -3,6 +3,8 @@ import type { Credentials, MountFacts, ProcessFacts, SandboxFacts, UnitFacts } f
 import { type Finding, type Verdict, type Wall, worst } from '../../src/audit/finding.ts';
 import { judgeSandbox } from '../../src/audit/judge-sandbox.ts';
 import type { Isolation } from '../../src/declare/declaration.ts';
+import type { PlannedMount } from '../../src/plan/plan.ts';
+import { transientUnit } from '../../src/unit/transient-unit.ts';
 import { credentials, descriptor, type Healthy, healthySandbox } from './audit-facts.ts';
 
 export function judge({ plan, plugin, facts, unit }: Healthy): Finding[] {
@@ -66,6 +68,25 @@ export function changedMount(target: string, fields: Partial<MountFacts>, isolat
     ({ mounts }) => ({ mounts: mounts.map((row) => (row.target === target ? { ...row, ...fields } : row)) }),
     isolation,
   );
+}
+
+/** The sandbox with one more planned mount, and what is mounted there; `same`: it is what was planned. */
+export function withPlanned(planned: PlannedMount, row: Partial<MountFacts>, same = true): Healthy {
+  const { facts, unit, ...healthy } = withMount({ ...row, target: planned.target });
+  const plan = { ...healthy.plan, mounts: [...healthy.plan.mounts, planned] };
+  const asked = Object.fromEntries(transientUnit(plan).properties.map(([name, , value]) => [name, value]));
+  return {
+    ...healthy,
+    plan,
+    unit: { ...unit, properties: { ...unit.properties, ...asked } },
+    facts: { ...facts, same: new Map([...facts.same, [planned.target, same]]) },
+  };
+}
+
+/** The sandbox with a state directory of 1M that has room for so many bytes. */
+export function withState(stateRoom: number | null, quota: number | 'infinity' = 1 << 20): Healthy {
+  const healthy = withFacts(() => ({ stateRoom }));
+  return { ...healthy, plan: { ...healthy.plan, state: { directory: '/var/lib/bulkhead/state/hello', quota } } };
 }
 
 export function withDescriptor(target: string, fields: Parameters<typeof descriptor>[2] = {}): Healthy {

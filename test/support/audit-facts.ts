@@ -99,6 +99,7 @@ export function healthySandbox(isolation: Isolation = 'nspawn'): Healthy {
       mounts: isolation === 'nspawn' ? mounts(plan) : boxMounts(plan),
       hostMounts: new Set(['/', '/usr/local']),
       same: new Map(plan.mounts.filter(({ kind }) => kind !== 'tmpfs').map(({ target }) => [target, true])),
+      stateRoom: null,
       plannedRoot: '44:7',
       interfaces: [{ name: 'lo', idle: true }],
       sockets: new Map([

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../base/bytes.ts';
-import type { PluginStatus, SandboxStatus } from '../api.ts';
+import type { PluginStatus, SandboxStatus, StateStatus } from '../api.ts';
 import { paint } from './colour.ts';
 import { escapeText } from './escape.ts';
 import { PLUGIN_LOOK, SANDBOX_STYLE } from './state.ts';
@@ -42,10 +42,16 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
     ],
     ['Isolation', status.isolation === '' ? [] : [status.isolation]],
     ['Filter', [status.seccomp]],
+    ['State dir', status.stateDirectory === null ? [] : [stateText(status.stateDirectory)]],
     ['Restarts', [budget]],
     ['Next start', status.nextStartMs === null ? [] : [`in ${formatSpan(status.nextStartMs)}`]],
   ];
   return all.filter(([, values]) => values.length > 0);
+}
+
+function stateText({ path, quotaBytes, quotaHolds }: StateStatus): string {
+  if (quotaBytes === null) return path;
+  return `${path}, at most ${formatBytes(quotaBytes)}${quotaHolds === false ? ', NOT ENFORCED' : ''}`;
 }
 
 const SANDBOX_COLUMNS: readonly Column[] = [

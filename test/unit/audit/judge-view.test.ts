@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import {
   type BrokenCase,
   changedMount,
@@ -5,9 +6,27 @@ import {
   withDescriptor,
   withFacts,
   withMount,
+  withPlanned,
   withProcess,
+  withState,
+  wrong,
 } from '../../support/audit-changes.ts';
 import { healthySandbox } from '../../support/audit-facts.ts';
+
+const STATE = {
+  kind: 'bind',
+  source: '/run/bulkhead/state/hello',
+  target: '/var/lib/plugin',
+  from: undefined,
+} as const;
+const STATE_OPTIONS = ['rw', 'nosuid', 'nodev', 'noexec', 'idmapped'];
+const DEVICE = {
+  kind: 'device',
+  source: '/dev/nvidia0',
+  target: '/dev/nvidia0',
+  access: 'r',
+  from: undefined,
+} as const;
 
 /** Each of these walls broken at least once. */
 const BROKEN: readonly BrokenCase[] = [
@@ -107,6 +126,49 @@ const BROKEN: readonly BrokenCase[] = [
     () => withFacts(({ mounts }) => ({ mounts: mounts.filter(({ target }) => target !== '/tmp') })),
   ],
   [
+    'a state directory that runs programs, and is not mapped',
+    'mounts',
+    'broken',
+    /^\/var\/lib\/plugin is not (noexec|idmapped)$/,
+    () => withPlanned(STATE, { options: ['rw', 'nosuid', 'nodev'], type: 'ext4' }),
+  ],
+  [
+    'a state directory that cannot be written',
+    'mounts',
+    'broken',
+    /^\/var\/lib\/plugin is not writable$/,
+    () => withPlanned(STATE, { options: [...STATE_OPTIONS, 'ro'], type: 'ext4' }),
+  ],
+  [
+    'the state of another plugin',
+    'mounts',
+    'broken',
+    /^\/var\/lib\/plugin is not '\/run\/bulkhead\/state\/hello'$/,
+    () => withPlanned(STATE, { options: STATE_OPTIONS, type: 'ext4' }, false),
+  ],
+  [
+    'a device that can be written',
+    'mounts',
+    'broken',
+    /^\/dev\/nvidia0 is writable$/,
+    () => withPlanned(DEVICE, { options: ['rw', 'nosuid'], type: 'devtmpfs' }),
+  ],
+  [
+    'another device',
+    'mounts',
+    'broken',
+    /^\/dev\/nvidia0 is not '\/dev\/nvidia0'$/,
+    () => withPlanned(DEVICE, { options: ['ro', 'nosuid'], type: 'devtmpfs' }, false),
+  ],
+  [
+    'a quota that is not in force',
+    'state',
+    'not-enforced',
+    /^room for 2097152 bytes: no quota/,
+    () => withState(2 << 20),
+  ],
+  ['a state directory that was not looked at', 'state', 'unknown', /not looked at/, () => withState(null)],
+  [
     'a directory of the host',
     'descriptors',
     'broken',
@@ -184,4 +246,13 @@ const BROKEN: readonly BrokenCase[] = [
   ],
 ];
 
-describe('judging what a sandbox sees and holds', () => itFinds(BROKEN));
+describe('judging what a sandbox sees and holds', () => {
+  it('finds nothing wrong with a state directory within its quota, and a device, that are as planned', () => {
+    assert.deepEqual(wrong(withPlanned(STATE, { options: STATE_OPTIONS, type: 'ext4' })), []);
+    assert.deepEqual(wrong(withPlanned(DEVICE, { options: ['ro', 'nosuid'], type: 'devtmpfs' })), []);
+    assert.deepEqual(wrong(withState(1 << 20)), []);
+    assert.deepEqual(wrong(withState(1 << 30, 'infinity')), []);
+  });
+
+  itFinds(BROKEN);
+});

@@ -96,6 +96,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
     sliceUnit: `plugin-${name}.slice`,
     slot: 'a',
     isolation: 'nspawn',
+    stateDirectory: null,
     seccomp: 'python',
     listeners: [{ address: '127.0.0.1:8081', name: 'tcp-8081', kept: true }],
     sandboxes: [

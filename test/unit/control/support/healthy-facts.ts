@@ -23,6 +23,7 @@ export function healthyFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     space: {
       known: [{ path: '/run', freeBytes: 2 ** 30, totalBytes: 2 ** 31, freeInodes: 100_000, totalInodes: 200_000 }],
     },
+    stateQuotas: { known: true },
     corePattern: { known: '|/usr/lib/systemd/systemd-coredump %P %u' },
     tcpMigrateReq: { known: 1 },
     clock: { known: { now: 1_795_000_000_000, synchronised: true } },
