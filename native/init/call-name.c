@@ -1,17 +1,12 @@
 #include "init/call-name.h"
 
 #include <asm/unistd.h>
-#include <linux/audit.h>
 #include <stdio.h>
 
 #if defined(__x86_64__)
 enum { X32_BIT = 0x40000000 };
-static const unsigned int own_arch = AUDIT_ARCH_X86_64;
 #elif defined(__aarch64__)
 enum { X32_BIT = 0 };
-static const unsigned int own_arch = AUDIT_ARCH_AARCH64;
-#else
-#error "which AUDIT_ARCH_ is this?"
 #endif
 
 /* One [__NR_read] = "read", a line: made by native/build out of asm/unistd.h. */
@@ -22,7 +17,7 @@ static const char *const names[] = {
 void call_name(int number, unsigned int arch, char *out, size_t size) {
     const char *name = NULL;
     if (number >= 0 && (size_t)number < sizeof(names) / sizeof(names[0])) name = names[number];
-    if (arch != own_arch)
+    if (arch != OWN_ARCH)
         (void)snprintf(out, size, "%s:%d", (arch & __AUDIT_ARCH_64BIT) == 0 ? "32-bit" : "foreign", number);
     else if (number > 0 && (number & X32_BIT) != 0)
         (void)snprintf(out, size, "x32:%d", number & ~X32_BIT);

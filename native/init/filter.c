@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
+#include "init/call-name.h"
 #include "init/options.h"
 
 /* A filter compares 32 bits at a time (bpf(2) of old): each half of the placeholder stands in instructions of its own. */
@@ -40,7 +42,28 @@ int filter_read(struct filter *filter) {
     return 0;
 }
 
-int filter_load(const struct filter *filter, int handover) {
+/* While learning, PID 1 is asked about every call but the one by which it gets the listener. */
+static const struct sock_filter ask_always[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 0, 2),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendmsg, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+
+/* Once a call was noted, no signal interrupts it but a deadly one, where the kernel can do that (Linux 5.19). */
+static int load(const struct filter *filter, bool learn) {
+    const struct sock_fprog ask = {
+        .len = sizeof(ask_always) / sizeof(ask_always[0]), .filter = (struct sock_filter *)ask_always};
+    if (!learn) return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter->program);
+    const unsigned long patient = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, patient, &ask);
+    if (listener >= 0 || errno != EINVAL) return listener;
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &ask);
+}
+
+int filter_load(const struct filter *filter, bool learn, int handover) {
     /* Prepared first: from the loading on there should be no call but the one that sends. */
     char byte = 0;
     union {
@@ -54,7 +77,7 @@ int filter_load(const struct filter *filter, int handover) {
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     /* The listener is made with close-on-exec. No SECCOMP_FILTER_FLAG_LOG: init tells what is forbidden. */
-    int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter->program);
+    int listener = load(filter, learn);
     if (listener < 0) return -errno;
     (void)memcpy(CMSG_DATA(header), &listener, sizeof(listener));
     return sendmsg(handover, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;

@@ -1,5 +1,6 @@
 #pragma once
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A compiled seccomp filter as it is loaded. */
@@ -16,7 +17,7 @@ struct filter {
 int filter_read(struct filter *filter);
 
 /*
- * Loads it for good (seccomp(2)) and sends its listener to the socket `handover`, which the filter must allow
- * (sendmsg(2)). Needs no_new_privs. Returns 0 or -errno.
+ * Loads it for good (seccomp(2)), or while learning one that asks about every call, and sends its listener to the socket `handover`, which
+ * the filter must allow (sendmsg(2)). Needs no_new_privs. Returns 0 or -errno.
  */
-int filter_load(const struct filter *filter, int handover);
+int filter_load(const struct filter *filter, bool learn, int handover);

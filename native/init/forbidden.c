@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "init/handover.h"
 
 struct watch {
     int handover;
@@ -24,25 +25,6 @@ struct watch {
     int news;
     pid_t payload;
 };
-
-/* The listener, or -1 if the child ended without one. */
-static int receive_listener(int handover) {
-    char byte;
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-    ssize_t got;
-    do got = recvmsg(handover, &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    const struct cmsghdr *header = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
-    if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int))) return -1;
-    int listener;
-    (void)memcpy(&listener, CMSG_DATA(header), sizeof(listener));
-    return listener;
-}
 
 /* The process that the thread belongs to; the thread's own id if it cannot be found out. */
 static pid_t process_of(pid_t tid) {
@@ -99,7 +81,7 @@ static void end(pid_t payload) {
 
 static void *watch_calls(void *argument) {
     struct watch *watch = argument;
-    int listener = receive_listener(watch->handover);
+    int listener = handover_receive(watch->handover);
     (void)close(watch->handover);
     struct forbidden call;
     if (listener >= 0 && next_call(listener, &call)) {

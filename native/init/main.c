@@ -75,5 +75,5 @@ int main(int argc, char **argv) {
     (void)close(FILTER_FD);
     /* The child is still at the gate: when this fails, nothing runs. */
     if ((error = supervise_give_up_privileges()) < 0) return fail("init-privileges", -error, NULL);
-    return supervise(&payload, &options, signals, notify, getenv("NOTIFY_SOCKET"));
+    return supervise(&payload, &options, &filter, signals, notify, getenv("NOTIFY_SOCKET"));
 }

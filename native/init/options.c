@@ -49,6 +49,11 @@ static bool ready(struct options *options, const char *value) {
     return options->ready_by_notify || strcmp(value, "exec") == 0;
 }
 
+static bool seccomp(struct options *options, const char *value) {
+    options->learn = strcmp(value, "learn") == 0;
+    return options->learn || strcmp(value, "enforce") == 0;
+}
+
 static bool stop_signal(struct options *options, const char *value) {
     unsigned long number;
     if (!text_number(value, 1, (unsigned long)SIGRTMAX, &number)) return false;
@@ -79,6 +84,7 @@ static bool apply(struct options *options, const char *name, size_t length, cons
     if (IS("--env")) return environment(options, value);
     if (IS("--ready")) return ready(options, value);
     if (IS("--stop-signal")) return stop_signal(options, value);
+    if (IS("--seccomp")) return seccomp(options, value);
     if (IS("--cap")) return capability(options, value);
     if (IS("--nofile")) return text_number(value, 16, MAX_OPEN_FILES, &options->open_files);
     if (IS("--memory-lock")) return resource(&options->memory_lock, value);

@@ -27,6 +27,8 @@ struct options {
     const char *directory;
     bool ready_by_notify;
     int stop_signal;
+    /* Instead of ending the payload at the first call that the filter does not allow, tell all that it calls. */
+    bool learn;
     /* RLIMIT_NOFILE, soft and hard; 0 leaves it as it is. */
     unsigned long open_files;
     /* RLIMIT_MEMLOCK and RLIMIT_CORE, soft and hard, in bytes. */

@@ -182,7 +182,7 @@ static struct payload_failure set_up(const struct options *options, const struct
     STEP(CHDIR, CALL(chdir(options->directory)));
     STEP(DESCRIPTORS, place_listeners(options->listeners));
     STEP(ENVIRONMENT, (variables = environment(options)) == NULL ? -ENOMEM : 0);
-    STEP(SECCOMP, filter_load(filter, handover));
+    STEP(SECCOMP, filter_load(filter, options->learn, handover));
     STEP(EXEC, execute(options, variables, filter->secret));
     return (struct payload_failure){STEP_EXEC, ENOEXEC};
 }

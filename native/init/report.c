@@ -49,6 +49,15 @@ void report_forbidden(const struct forbidden *call) {
          call->unknown ? -1 : call->number, call->pid, call->tid);
 }
 
+void report_call(const struct learned *call) {
+    static const char *const answers[] = {
+        [LEARNED_ALLOWED] = "allowed", [LEARNED_ANSWERED] = "answered", [LEARNED_REFUSED] = "refused"};
+    char name[64];
+    call_name(call->number, call->arch, name, sizeof(name));
+    line("{\"event\":\"call\",\"call\":\"%s\",\"argument\":%d,\"value\":\"%llu\",\"more\":%s,\"answer\":\"%s\",\"errno\":%d}\n", name,
+         call->argument, (unsigned long long)call->value, call->more ? "true" : "false", answers[call->answer], call->error);
+}
+
 void report_setup_failed(const char *step, int error_number, const char *error) {
     char clean[200], quoted[2 * sizeof(clean) + 1];
     if (error == NULL) error = strerror(error_number);

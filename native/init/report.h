@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "init/forbidden.h"
+#include "init/learn.h"
 
 /* Takes the report pipe into use: close-on-exec, never blocking. False: there is none. */
 bool report_open(void);
@@ -16,6 +17,7 @@ void report_ready(void);
 void report_status(const char *text);
 void report_stopping(int signal_number);
 void report_forbidden(const struct forbidden *call);
+void report_call(const struct learned *call);
 /* `error` is NULL for the errno's own text. */
 void report_setup_failed(const char *step, int error_number, const char *error);
 /* `status` as wait4(2) gives it. */

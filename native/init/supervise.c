@@ -16,6 +16,7 @@
 
 #include "base/capability.h"
 #include "init/forbidden.h"
+#include "init/learn.h"
 #include "init/notify.h"
 #include "init/report.h"
 
@@ -152,7 +153,16 @@ static bool learn_of_exec(struct state *state) {
     return true;
 }
 
+static void learn_of_calls(struct state *state) {
+    struct learned call;
+    while (learn_read(state->forbidden, &call)) report_call(&call);
+}
+
 static void learn_of_forbidden(struct state *state) {
+    if (state->options->learn) {
+        learn_of_calls(state);
+        return;
+    }
     struct forbidden call;
     if (!forbidden_read(state->forbidden, &call)) return;
     state->violated = true;
@@ -213,9 +223,10 @@ static int watch(int epoll, int fd) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-int supervise(struct payload *payload, const struct options *options, int signals, int notify, const char *systemd) {
+int supervise(struct payload *payload, const struct options *options, const struct filter *filter, int signals, int notify,
+              const char *systemd) {
     struct state state = {.options = options, .payload = payload, .signals = signals, .notify = notify, .systemd = systemd};
-    state.forbidden = forbidden_watch(payload->handover, payload->pid);
+    state.forbidden = options->learn ? learn_watch(payload->handover, filter) : forbidden_watch(payload->handover, payload->pid);
     state.ready_tried = state.status_told = now_ms() - STATUS_INTERVAL_MS;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     int error = epoll < 0 ? -errno : state.forbidden < 0 ? state.forbidden : 0;

@@ -12,7 +12,8 @@ int supervise_give_up_privileges(void);
  * The life of PID 1 while there is a payload: opens the gate, relays readiness and status, forwards signals,
  * reaps. Returns the exit status to end with. `notify` is -1 for --ready=exec.
  */
-int supervise(struct payload *payload, const struct options *options, int signals, int notify, const char *systemd);
+int supervise(struct payload *payload, const struct options *options, const struct filter *filter, int signals, int notify,
+              const char *systemd);
 
 /* Returns a descriptor for the blocked signals, or -errno. */
 int supervise_open_signals(void);

@@ -156,6 +156,19 @@ static void add(struct cursor *cursor, const struct entry *entry) {
     append(list, entry);
 }
 
+/* "as above" is the reason of the line before, which may be elsewhere when the list is shown. */
+static void set_reason(const struct list *list, struct entry *entry, const char *reason) {
+    static const char above[] = "as above";
+    const struct entry *before = list->count == 0 ? NULL : &list->entries[list->count - 1];
+    if (before != NULL && before->place.file == entry->place.file && strncmp(reason, above, sizeof(above) - 1) == 0) {
+        (void)snprintf(entry->reason, sizeof(entry->reason), "%s", before->reason);
+        size_t used = strlen(entry->reason);
+        (void)snprintf(entry->reason + used, sizeof(entry->reason) - used, "%s", reason + sizeof(above) - 1);
+    } else {
+        (void)snprintf(entry->reason, sizeof(entry->reason), "%.*s", (int)sizeof(entry->reason) - 1, reason);
+    }
+}
+
 static void parse_call(struct cursor *cursor, const char *word, size_t length) {
     struct entry *entry = checked(calloc(1, sizeof(*entry)));
     entry->place = here(cursor, word);
@@ -168,8 +181,7 @@ static void parse_call(struct cursor *cursor, const char *word, size_t length) {
         good = false;
     }
     if (good) {
-        const char *reason = cursor->at + 1 + strspn(cursor->at + 1, " \t");
-        (void)snprintf(entry->reason, sizeof(entry->reason), "%.*s", (int)sizeof(entry->reason) - 1, reason);
+        set_reason(cursor->list, entry, cursor->at + 1 + strspn(cursor->at + 1, " \t"));
         add(cursor, entry);
     }
     free(entry);

@@ -4,6 +4,7 @@
  *   bulkhead-seccomp compile FILE.list [OPTION...] -o OUT.bpf    writes the filter, atomically, mode 0600
  *   bulkhead-seccomp check FILE.list [OPTION...]                 says what is wrong with it
  *   bulkhead-seccomp show FILE.list [OPTION...]                  lists what it allows, includes resolved
+ *   bulkhead-seccomp rules FILE.list [OPTION...]                 the same for programs: a line of JSON each
  *   bulkhead-seccomp name NUMBER                                 a system call's name, for a number in a trace or log
  *
  *   --add OTHER.list   lays another list over it; may be given several times, and so may the next
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
+#include "base/text.h"
 #include "seccomp/filter.h"
 #include "seccomp/list.h"
 
@@ -41,6 +43,40 @@ static void show(struct list *list) {
         for (size_t c = 0; c < entry->condition_count; c++) (void)printf(" %s", entry->conditions[c].text);
         if (entry->error != 0) (void)printf(" errno=%s", strerrorname_np(entry->error));
         (void)printf("  # %s\n", entry->reason);
+    }
+}
+
+/* Texts of lists are printed whole, but for what would end a string of JSON. */
+static void print_quoted(const char *text) {
+    char clean[1100], quoted[2 * sizeof(clean) + 1];
+    (void)text_clean(text, strlen(text), clean, sizeof(clean));
+    text_quote(clean, quoted, sizeof(quoted));
+    (void)printf("\"%s\"", quoted);
+}
+
+static void print_condition(const struct condition *condition) {
+    (void)printf("{\"text\":");
+    print_quoted(condition->text);
+    (void)printf(",\"argument\":%u,\"without\":%s,\"values\":[", condition->argument, condition->without ? "true" : "false");
+    for (size_t i = 0; i < condition->value_count; i++)
+        (void)printf("%s\"%llu\"", i == 0 ? "" : ",", (unsigned long long)condition->values[i]);
+    (void)printf("]}");
+}
+
+static void print_rules(struct list *list) {
+    qsort(list->entries, list->count, sizeof(struct entry), by_number);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct entry *entry = &list->entries[i];
+        if (entry->number < 0) continue;
+        (void)printf("{\"call\":\"%s\",\"errno\":\"%s\",\"conditions\":[", entry->name,
+                     entry->error == 0 ? "" : strerrorname_np(entry->error));
+        for (size_t c = 0; c < entry->condition_count; c++) {
+            if (c > 0) (void)putchar(',');
+            print_condition(&entry->conditions[c]);
+        }
+        (void)printf("],\"reason\":");
+        print_quoted(entry->reason);
+        (void)printf("}\n");
     }
 }
 
@@ -125,6 +161,7 @@ static int usage(void) {
     (void)fputs("usage: bulkhead-seccomp compile FILE.list [--add OTHER.list]... [--include DIR]... -o OUT.bpf\n"
                 "       bulkhead-seccomp check FILE.list [--add OTHER.list]... [--include DIR]...\n"
                 "       bulkhead-seccomp show FILE.list [--add OTHER.list]... [--include DIR]...\n"
+                "       bulkhead-seccomp rules FILE.list [--add OTHER.list]... [--include DIR]...\n"
                 "       bulkhead-seccomp name NUMBER\n", stderr);
     return 2;
 }
@@ -154,10 +191,11 @@ int main(int argc, char **argv) {
     }
     if (argc < 3) return usage();
     bool to_compile = strcmp(argv[1], "compile") == 0, to_show = strcmp(argv[1], "show") == 0;
+    bool to_rule = strcmp(argv[1], "rules") == 0;
     const char *directories[MAX_OPTIONS], *added[MAX_OPTIONS], *out = NULL;
     size_t added_count = 0;
     struct list list = {.directories = directories};
-    if (!to_compile && !to_show && strcmp(argv[1], "check") != 0) return usage();
+    if (!to_compile && !to_show && !to_rule && strcmp(argv[1], "check") != 0) return usage();
     if (!read_options(argv + 3, &list, added, &added_count, &out) || to_compile != (out != NULL)) return usage();
 
     list_read(&list, argv[2]);
@@ -167,6 +205,7 @@ int main(int argc, char **argv) {
     scmp_filter_ctx filter = filter_make(&list);
     if (filter == NULL) return 1;
     if (to_show) show(&list);
+    if (to_rule) print_rules(&list);
     int result = to_compile ? compile(filter, out) : 0;
     seccomp_release(filter);
     free(list.entries);

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/call-arguments.h"
 #include "base/secret.h"
 
 bool word_call(const char *name, int *number) {
@@ -41,12 +42,9 @@ bool word_argument(const char *call, const char *name, unsigned int *index, bool
         unsigned int index;
         bool narrow;
     } known[] = {
-        {"socket", "family", 0, true},     {"socketpair", "family", 0, true}, {"clone", "flags", 0, false},
-        {"prctl", "option", 0, true},      {"ioctl", "request", 1, true},     {"fcntl", "command", 1, true},
-        {"arch_prctl", "code", 0, true},   {"prlimit64", "pid", 0, true},     {"mmap", "prot", 2, false},
-        {"mprotect", "prot", 2, false},    {"madvise", "advice", 2, true},
-        {"openat", "flags", 2, true},      {"ptrace", "request", 0, false},   {"keyctl", "operation", 0, true},
-        {"pkey_mprotect", "prot", 2, false},
+#define ARGUMENT(call, name, index, narrow) {#call, name, index, narrow},
+        CALL_ARGUMENTS(ARGUMENT)
+#undef ARGUMENT
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(call, known[i].call) != 0 || strcmp(name, known[i].name) != 0) continue;

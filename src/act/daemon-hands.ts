@@ -4,7 +4,7 @@ import { asFailure } from '../base/failure.ts';
 import type { AnchorWord, Order } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { pluginSliceName } from '../plan/identity.ts';
-import type { HostPaths, PlannedListener, PluginPlan, SlotName } from '../plan/plan.ts';
+import type { HostPaths, PlannedListener, PluginPlan, StartOrder } from '../plan/plan.ts';
 import type { SandboxParts } from '../sandbox/sandbox-parts.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
@@ -82,8 +82,8 @@ export class DaemonHands implements Hands {
     });
   }
 
-  startSandbox(plan: PluginPlan, slot: SlotName, generation: number): Promise<void> {
-    return this.#parts.sandboxes.start(plan, slot, generation);
+  startSandbox(plan: PluginPlan, order: StartOrder): Promise<void> {
+    return this.#parts.sandboxes.start(plan, order);
   }
 
   limitSandbox(unit: string, plan: PluginPlan): Promise<void> {

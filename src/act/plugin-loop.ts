@@ -5,7 +5,7 @@ import { decide } from '../decide/decide.ts';
 import type { Observation } from '../decide/observation.ts';
 import type { AnchorWord, Order } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
-import type { PluginPlan, SlotName } from '../plan/plan.ts';
+import type { PluginPlan, StartOrder } from '../plan/plan.ts';
 
 /** What orders are carried out with. */
 export interface Hands {
@@ -18,7 +18,7 @@ export interface Hands {
   prepare(plan: PluginPlan): Promise<void>;
   /** Gives up sockets and slice. */
   retire(plugin: string): void;
-  startSandbox(plan: PluginPlan, slot: SlotName, generation: number): Promise<void>;
+  startSandbox(plan: PluginPlan, order: StartOrder): Promise<void>;
   /** Gives a living sandbox the plan's limits. */
   limitSandbox(unit: string, plan: PluginPlan): Promise<void>;
   stopSandbox(unit: string): Promise<void>;
@@ -95,7 +95,7 @@ export class PluginLoop implements Owned {
         return hands.retire(plugin);
       case 'start':
         if (plan === undefined) return;
-        return this.#later(hands.startSandbox(plan, order.slot, order.generation), (failure) =>
+        return this.#later(hands.startSandbox(plan, order), (failure) =>
           this.observe({
             kind: 'start-failed',
             unit: order.unit,

@@ -139,11 +139,11 @@ export class Supervisor implements Owned {
   }
 
   #found(record: SandboxRecord, row: SandboxUnitRow | undefined): FoundSandbox {
-    const { unit, slot, generation, digest, limits = '' } = record;
+    const { unit, slot, generation, digest, limits = '', learning = false } = record;
     const stands = row?.activeState;
     const ready = stands === 'active' && this.#parts.sandboxes.isReady(record);
     const life = ready ? 'ready' : stands === 'deactivating' ? 'stopping' : 'starting';
-    return { unit, slot, generation, digest, limits, life, readyAt: ready ? row?.activeSince : undefined };
+    return { unit, slot, generation, digest, limits, learning, life, readyAt: ready ? row?.activeSince : undefined };
   }
 
   release(): void {

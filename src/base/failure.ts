@@ -61,6 +61,10 @@ export const FAILURES = {
   BH309: { summary: 'a credential cannot be had', advice: 'nothing was run; check the file named' },
   BH310: { summary: 'the state directory cannot be had', advice: 'nothing was run; check the directory named' },
   BH311: { summary: 'the image cannot be had', advice: 'nothing was run; check the file named by view.root' },
+  BH312: {
+    summary: 'the plugin cannot be learned from',
+    advice: 'it has to run, and one run at a time; see "bulkheadctl status NAME"',
+  },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

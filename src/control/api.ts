@@ -74,6 +74,8 @@ export interface SandboxStatus {
   readonly cgroup: string | null;
   readonly uidBase: number;
   readonly uidCount: number;
+  /** It runs beside the pool to learn what its payload calls. */
+  readonly learning: boolean;
   readonly seccomp: { readonly profile: string; readonly mode: number | null; readonly filters: number | null };
   readonly memoryBytes: number | null;
   readonly tasks: number | null;
@@ -138,6 +140,32 @@ export interface AuditedSandbox {
   readonly findings: readonly Finding[];
 }
 
+/** What a run of a plugin in which all calls were noted has shown. Lines are those of seccomp lists, without reasons. */
+export interface LearnReport {
+  readonly plugin: string;
+  readonly unit: string;
+  readonly seconds: number;
+  /** How the payload ended before its time; null when it did not. */
+  readonly ended: string | null;
+  /** Profile and parts that the plugin has now. */
+  readonly filter: string;
+  /** Different system calls that were seen. */
+  readonly calls: number;
+  /** Whether it accepted a connection; without one, what it does for its clients was not seen. */
+  readonly served: boolean;
+  /** Lines of the filter as it is now. */
+  readonly lines: number;
+  readonly proposed: readonly string[];
+  /** Lines of the filter as it is now, or values in them, that nothing used. */
+  readonly unused: readonly string[];
+  /** What was called and would have ended the plugin, or would have been answered otherwise. */
+  readonly missing: readonly string[];
+  /** What was called and refused, because no profile allows it. */
+  readonly refused: readonly string[];
+  /** The proposed list as the text of a file. */
+  readonly list: string;
+}
+
 /** What the control folder needs of the running supervisor. */
 export interface Supervisor {
   list(): Promise<readonly PluginSummary[]>;
@@ -146,6 +174,8 @@ export interface Supervisor {
   plan(name: string): Promise<PlanReport>;
   /** Compares what lives with the plan in force. Throws Failure BH404 as status() does. */
   auditWalls(name: string): Promise<AuditReport>;
+  /** Runs one more sandbox for so long and proposes a profile. Throws Failure BH312 when that cannot be done. */
+  learn(name: string, seconds: number, caller: Caller): Promise<LearnReport>;
   /** Events with a number greater than `after` that are still in the ring (the last 1000), at most `limit`. */
   events(after: number, limit: number): readonly EventRecord[];
   /** Starts, stops or restarts plugin@NAME through systemd and waits for the job; Failure with the reason otherwise. */

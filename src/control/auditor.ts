@@ -101,7 +101,8 @@ export class Auditor {
   }
 
   /** Before the payload was executed its walls are not all up; after its end there is nothing to see. */
-  #whyNot({ unit, life }: SandboxEntry): string | undefined {
+  #whyNot({ unit, life, learning }: SandboxEntry): string | undefined {
+    if (learning) return 'it learns: init goes by a wider list in place of its filter';
     const sandbox = this.#parts.sandboxes.get(unit);
     if (sandbox === undefined || life === 'dead' || life === 'gone') return 'it ended';
     return life === 'starting' && sandbox.payloadPid === undefined ? 'it starts' : undefined;

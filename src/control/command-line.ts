@@ -46,6 +46,7 @@ function readVerb(verb: Verb, words: readonly string[]): Request {
   const positionals: string[] = [];
   const flags = new Set<string>();
   const counts = new Map<string, number>();
+  const texts = new Map<string, string>();
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
@@ -59,13 +60,12 @@ function readVerb(verb: Verb, words: readonly string[]): Request {
     if (spec.kind === 'flag') {
       if (token.value !== undefined) throw new Failure('BH401', `'--${spec.name}' takes no value`);
       flags.add(spec.name);
-    } else {
-      counts.set(spec.name, readCount(spec, token.value));
-    }
+    } else if (spec.kind === 'count') counts.set(spec.name, readCount(spec, token.value));
+    else texts.set(spec.name, readText(spec, token.value));
   }
   if (flags.has('help')) return { helpAbout: verb };
   checkArguments(verb, positionals);
-  return { verb, call: { arguments: positionals, flags, counts } };
+  return { verb, call: { arguments: positionals, flags, counts, texts } };
 }
 
 function parserOption(spec: OptionSpec) {
@@ -76,6 +76,11 @@ function parserOption(spec: OptionSpec) {
 function readCount(spec: OptionSpec, value: string | undefined): number {
   if (value !== undefined && /^\d{1,15}$/.test(value)) return Number(value);
   throw new Failure('BH401', `'--${spec.name}' needs a whole number${value === undefined ? '' : `, not '${value}'`}`);
+}
+
+function readText(spec: OptionSpec, value: string | undefined): string {
+  if (value !== undefined && value !== '') return value;
+  throw new Failure('BH401', `'--${spec.name}' needs a value`);
 }
 
 function checkArguments(verb: Verb, given: readonly string[]): void {

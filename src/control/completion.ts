@@ -90,9 +90,9 @@ const ZSH_ACTIONS: Readonly<Record<ArgumentSpec['kind'], string>> = {
 };
 
 function zshOption(option: OptionSpec): string {
-  const value = option.kind === 'count' ? `:${option.label ?? 'N'}: ` : '';
+  const value = option.kind === 'flag' ? '' : `:${option.label ?? 'N'}:${option.kind === 'file' ? '_files' : ' '}`;
   const text = `[${option.summary.replaceAll(/[[\]:]/g, '\\$&')}]`;
-  const equals = option.kind === 'count' ? '=' : '';
+  const equals = option.kind === 'flag' ? '' : '=';
   if (option.short === undefined) return zshQuote(`--${option.name}${equals}${text}${value}`);
   const both = `(-${option.short} --${option.name})`;
   return `${zshQuote(both)}{-${option.short},--${option.name}${equals}}${zshQuote(text + value)}`;
@@ -123,7 +123,7 @@ function fish(verbs: readonly Verb[]): string {
     const seen = `complete -c bulkheadctl -n "__fish_seen_subcommand_from ${verb.name}"`;
     for (const option of verb.options) {
       const short = option.short === undefined ? '' : ` -s ${option.short}`;
-      const value = option.kind === 'count' ? ' -x' : '';
+      const value = { flag: '', count: ' -x', text: ' -x', file: ' -r -F' }[option.kind];
       lines.push(`${seen} -l ${option.name}${short}${value} -d ${fishQuote(option.summary)}`);
     }
     lines.push(`${seen} -l help -s h -d 'show this help'`);

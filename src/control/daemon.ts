@@ -38,6 +38,7 @@ import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
 import { watchAnchorDropIns } from '../watch/anchor-drop-ins.ts';
 import type { EventKind } from './api.ts';
 import { Auditor } from './auditor.ts';
+import { Learner } from './learner.ts';
 import { serveManager } from './manager-interface.ts';
 import { SupervisorView } from './supervisor-view.ts';
 import { VERSION } from './version.ts';
@@ -215,6 +216,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     paths,
     version: VERSION,
     auditor: new Auditor({ clock, paths, units, manager, sandboxes, listeners, filters }),
+    learner: new Learner({ clock, plugins: supervisor, sandboxes, filters }),
     audit: (plugin, verb, { uid, pid }) =>
       chronicle.add({
         kind: 'note',

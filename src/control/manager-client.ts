@@ -7,7 +7,7 @@ import { systemBusSockets } from '../systemd/address.ts';
 import { Bus } from '../systemd/bus.ts';
 import { fromErrorReply } from '../systemd/service-error.ts';
 import { FLAG, plain } from '../systemd/wire.ts';
-import type { AuditReport, EventRecord, PlanReport, PluginStatus, PluginSummary } from './api.ts';
+import type { AuditReport, EventRecord, LearnReport, PlanReport, PluginStatus, PluginSummary } from './api.ts';
 import type { ControlVerb, EventWatcher, Manager } from './manager.ts';
 import { fromRow } from './summary-row.ts';
 import { type ListRow, MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from './wire-names.ts';
@@ -98,6 +98,13 @@ export class ManagerClient implements Manager {
   async audit(name: string): Promise<AuditReport> {
     const [text] = await this.#request(MANAGER_INTERFACE, 'AuditPlugin', 's', [name], AUDIT_MS, FLAG.noAutoStart);
     return parseJson<AuditReport>(text, 'AuditPlugin');
+  }
+
+  async learn(name: string, seconds: number): Promise<LearnReport> {
+    const timeoutMs = seconds * 1000 + CONTROL_MS;
+    const body = [name, seconds];
+    const [text] = await this.#request(MANAGER_INTERFACE, 'LearnPlugin', 'su', body, timeoutMs, FLAG.noAutoStart);
+    return parseJson<LearnReport>(text, 'LearnPlugin');
   }
 
   async events(after: number, limit: number): Promise<readonly EventRecord[]> {

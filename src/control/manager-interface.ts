@@ -24,6 +24,9 @@ const MANAGE = 'org.bulkhead.manage';
 /** Events in one answer: as many as the supervisor keeps. */
 const MOST_EVENTS = 1000;
 
+/** A run that learns takes so long at most; a caller waits for all of it. */
+const LONGEST_LEARN_S = 600;
+
 const NAME: Argument = { name: 'name', type: 's' };
 const JSON_OUT: Argument = { name: 'json', type: 's' };
 
@@ -69,6 +72,20 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
             const name = requirePluginName(call.arguments[0]);
             await call.authorize(MANAGE, { plugin: name, verb: 'audit' });
             return [JSON.stringify(await supervisor.auditWalls(name))];
+          },
+        },
+        LearnPlugin: {
+          doc: `Runs one more sandbox of the plugin for so many seconds (1 to ${LONGEST_LEARN_S}), in which its system calls are noted, and answers after that with the smallest seccomp profile for it and the difference to what it has, as JSON. Needs ${MANAGE}; rules of polkit see the details 'plugin' and 'verb'.`,
+          in: [NAME, { name: 'seconds', type: 'u' }],
+          out: [JSON_OUT],
+          run: async (call) => {
+            const name = requirePluginName(call.arguments[0]);
+            const seconds = Number(call.arguments[1]);
+            if (!(seconds >= 1 && seconds <= LONGEST_LEARN_S))
+              throw new Failure('BH405', `'seconds' is not from 1 to ${LONGEST_LEARN_S}`);
+            await call.authorize(MANAGE, { plugin: name, verb: 'learn' });
+            const { uid, pid } = await call.credentials();
+            return [JSON.stringify(await supervisor.learn(name, seconds, { uid, pid: pid ?? UNKNOWN_PID }))];
           },
         },
         GetEvents: {

@@ -1,5 +1,5 @@
 import type { Owned } from '../base/clock.ts';
-import type { AuditReport, EventRecord, PlanReport, PluginStatus, PluginSummary } from './api.ts';
+import type { AuditReport, EventRecord, LearnReport, PlanReport, PluginStatus, PluginSummary } from './api.ts';
 
 export type ControlVerb = 'start' | 'stop' | 'restart';
 
@@ -10,6 +10,7 @@ export interface Manager extends Owned {
   status(name: string): Promise<PluginStatus>;
   plan(name: string): Promise<PlanReport>;
   audit(name: string): Promise<AuditReport>;
+  learn(name: string, seconds: number): Promise<LearnReport>;
   /** Events with a number greater than `after`, oldest first, at most `limit`. */
   events(after: number, limit: number): Promise<readonly EventRecord[]>;
   /** Number of the newest event, 0 for none. */

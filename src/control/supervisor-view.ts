@@ -5,7 +5,7 @@ import { Failure } from '../base/failure.ts';
 import { formatProblem } from '../base/problem.ts';
 import { recentDeaths } from '../decide/backoff.ts';
 import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
-import { living, readyOnes } from '../decide/plugin-state.ts';
+import { readyOnes, serving } from '../decide/plugin-state.ts';
 import { statusLine, visibleState } from '../decide/status-line.ts';
 import { cgroupNumber } from '../kernel/cgroup.ts';
 import { declaredPlugins } from '../kernel/declaration-files.ts';
@@ -25,6 +25,7 @@ import type {
   AuditReport,
   Caller,
   EventKind,
+  LearnReport,
   PlanReport,
   PluginStatus,
   PluginSummary,
@@ -33,6 +34,7 @@ import type {
   Supervisor,
 } from './api.ts';
 import type { Auditor } from './auditor.ts';
+import type { Learner } from './learner.ts';
 import { planReport } from './plan-report.ts';
 
 export interface ViewParts {
@@ -46,6 +48,7 @@ export interface ViewParts {
   readonly paths: HostPaths;
   readonly version: string;
   readonly auditor: Auditor;
+  readonly learner: Learner;
   /** For the audit trail: who asked for what. */
   readonly audit: (plugin: string, verb: string, caller: Caller) => void;
 }
@@ -131,6 +134,12 @@ export class SupervisorView implements Supervisor {
     const summary = await this.#summary(name, await this.#host());
     if (this.#state(name) === undefined && !declaredPlugins().includes(name)) throw new Failure('BH404', `'${name}'`);
     return auditor.audit(name, summary.state, () => plugins.loops.get(name)?.state);
+  }
+
+  async learn(name: string, seconds: number, caller: Caller): Promise<LearnReport> {
+    if (this.#state(name) === undefined && !declaredPlugins().includes(name)) throw new Failure('BH404', `'${name}'`);
+    this.#parts.audit(name, 'learn', caller);
+    return this.#parts.learner.learn(name, seconds * 1000);
   }
 
   events(after: number, limit: number): ReturnType<Supervisor['events']> {
@@ -228,6 +237,7 @@ export class SupervisorView implements Supervisor {
       cgroup: record?.cgroup ?? null,
       uidBase: record?.uidBase ?? 0,
       uidCount: UID_RANGE_SIZE,
+      learning: entry.learning,
       seccomp: { profile: record?.seccomp ?? '', mode: facts.seccompMode, filters: facts.seccompFilters },
       memoryBytes: record === undefined ? null : cgroupNumber(record.cgroup, 'memory.current'),
       tasks: record === undefined ? null : cgroupNumber(record.cgroup, 'pids.current'),
@@ -238,7 +248,7 @@ export class SupervisorView implements Supervisor {
 }
 
 function differences(state: PluginState, { digest, limits, size }: PluginPlan): string[] {
-  const alive = living(state);
+  const alive = serving(state);
   const outdated = alive.filter((entry) => entry.digest !== digest);
   const lines = state.plan === undefined ? [] : limitChanges(state.plan.limits, limits);
   for (const { unit } of outdated)

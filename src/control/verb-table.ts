@@ -6,6 +6,7 @@ import { RESTART, START, STOP } from './verbs/control.ts';
 import { DOCTOR } from './verbs/doctor.ts';
 import { EVENTS } from './verbs/events.ts';
 import { helpVerb } from './verbs/help.ts';
+import { LEARN } from './verbs/learn.ts';
 import { LIST } from './verbs/list.ts';
 import { LOGS } from './verbs/logs.ts';
 import { PLAN } from './verbs/plan.ts';
@@ -22,6 +23,7 @@ export const VERBS: readonly Verb[] = [
   CHECK,
   PLAN,
   AUDIT,
+  LEARN,
   EVENTS,
   LOGS,
   DOCTOR,

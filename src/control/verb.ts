@@ -18,9 +18,9 @@ export interface ArgumentSpec {
 export interface OptionSpec {
   readonly name: string;
   readonly short?: string;
-  /** `flag` takes no value; `count` takes a whole number from 0. */
-  readonly kind: 'flag' | 'count';
-  /** As the help shows the value of a count: `N`. */
+  /** `flag` takes no value; `count` takes a whole number from 0, `text` anything, `file` a path. */
+  readonly kind: 'flag' | 'count' | 'text' | 'file';
+  /** As the help shows the value: `N`. */
   readonly label?: string;
   readonly summary: string;
 }
@@ -46,6 +46,7 @@ export interface VerbCall {
   readonly arguments: readonly string[];
   readonly flags: ReadonlySet<string>;
   readonly counts: ReadonlyMap<string, number>;
+  readonly texts: ReadonlyMap<string, string>;
 }
 
 /** Everything outside that a verb may touch; the tests bring their own. */

@@ -1,3 +1,4 @@
+import { formatDuration } from '../base/duration.ts';
 import { nextState } from '../base/state-table.ts';
 import { sandboxUnitName } from '../plan/identity.ts';
 import { backoffDelay, recentDeaths } from './backoff.ts';
@@ -5,7 +6,7 @@ import type { Exit, ForbiddenCall, Observation, Reason } from './observation.ts'
 import { describeExit } from './observation.ts';
 import type { AnchorWord, NoteKind, Order } from './order.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
-import { living, readyOnes } from './plugin-state.ts';
+import { learningOne, living, readyOnes, serving } from './plugin-state.ts';
 import type { SandboxEvent } from './sandbox-life.ts';
 import { SANDBOX_LIFE } from './sandbox-life.ts';
 import { statusLine } from './status-line.ts';
@@ -91,14 +92,32 @@ class Draft {
       case 'forgiven':
         if (this.state.phase === 'failed' && this.state.invocation === undefined) this.#forgive();
         return;
+      case 'learn-asked':
+        return this.#learn(seen.forMs);
+      case 'learned':
+        return this.#stopLearning(seen.unit);
       case 'woke':
         return;
     }
   }
 
+  #learn(forMs: number): void {
+    if (this.state.phase !== 'on' || learningOne(this.state) !== undefined) return;
+    this.#start(true);
+    const unit = learningOne(this.state)?.unit;
+    this.#note('learning', unit, undefined, `notes all that its payload calls, for ${formatDuration(forMs)}`);
+  }
+
+  #stopLearning(unit: string | undefined): void {
+    const sandbox = learningOne(this.state);
+    if (sandbox !== undefined && sandbox.unit === unit) this.#stop(sandbox);
+  }
+
   /** A new supervisor goes on where the one before it stopped. */
   #resumed(): void {
     const { phase, plan, reason } = this.state;
+    // Whoever wanted to know is gone with the supervisor before.
+    this.#stopLearning(learningOne(this.state)?.unit);
     if (phase === 'on' && plan !== undefined) {
       // Nothing is started before the sockets are known to be there.
       this.#set({ phase: 'loading' });
@@ -195,7 +214,8 @@ class Draft {
       why,
       exit?.forbidden,
     );
-    if (!asked) this.#death(sandbox, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
+    if (!asked && !sandbox.learning)
+      this.#death(sandbox, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
   }
 
   /** Counts a death that nobody asked for, if it begins a new round, and sets the back-off. */
@@ -246,7 +266,7 @@ class Draft {
     if (plan === undefined) return;
     const { now } = this.#moment;
     this.#forgetOldDeaths(plan.declaration.recovery.backoff.resetMs);
-    const alive = living(this.state);
+    const alive = serving(this.state);
     const isCurrent = ({ digest, unlimitable }: SandboxEntry) => digest === plan.digest && !unlimitable;
     const current = alive.filter(isCurrent);
     const outdated = alive.filter((sandbox) => !isCurrent(sandbox));
@@ -255,7 +275,7 @@ class Draft {
     const room = plan.size + (outdated.length > 0 ? 1 : 0) - alive.length;
     const missing = Math.min(plan.size - current.length, room);
     if (missing > 0 && !this.#mayStart(plan.declaration.recovery.budget)) return;
-    if (missing > 0 && now >= this.state.notBefore) for (let n = 0; n < missing; n++) this.#start();
+    if (missing > 0 && now >= this.state.notBefore) for (let n = 0; n < missing; n++) this.#start(false);
     const surplus = readyOnes(this.state).length - plan.size;
     const goes = outdated[0] ?? current[plan.size];
     if (surplus > 0 && goes !== undefined) this.#stop(goes);
@@ -279,7 +299,7 @@ class Draft {
     const recent = recentDeaths(this.state.deaths, this.#moment.now, budget.withinMs);
     if (recent.length <= budget.restarts) return true;
     const { code, text: last } = this.state.reason ?? { code: 'BH304', text: 'unknown' };
-    if (living(this.state).length === 0) {
+    if (serving(this.state).length === 0) {
       const seconds = Math.round(budget.withinMs / 1000);
       const ends = recent.length === 1 ? 'death' : 'deaths';
       // What the last one died of says more than that there were too many.
@@ -301,16 +321,16 @@ class Draft {
     this.#tell({ word: 'failed', reason });
   }
 
-  #start(): void {
+  #start(learning: boolean): void {
     const { plugin, slot, nextGeneration: generation, plan } = this.state;
     if (plan === undefined) return;
     const unit = sandboxUnitName(plugin, slot, generation, plan.declaration.isolation);
     const { digest, limitsDigest: limits } = plan;
     const fresh = { limiting: undefined, unlimitable: false, readyAt: undefined, exit: undefined, asked: false };
-    this.#put({ unit, slot, generation, digest, limits, life: 'starting', ...fresh });
-    const restarts = this.state.wasReady || this.state.deaths.length > 0 ? 1 : 0;
+    this.#put({ unit, slot, generation, digest, limits, learning, life: 'starting', ...fresh });
+    const restarts = !learning && (this.state.wasReady || this.state.deaths.length > 0) ? 1 : 0;
     this.#set({ nextGeneration: generation + 1, restartsTotal: this.state.restartsTotal + restarts });
-    this.orders.push({ kind: 'start', unit, slot, generation });
+    this.orders.push({ kind: 'start', unit, slot, generation, learning });
     this.#note('starting', unit, undefined, plan.version === undefined ? 'starting' : `starting ${plan.version}`);
   }
 

@@ -49,6 +49,10 @@ export type Observation =
   | { readonly kind: 'limit-refused'; readonly unit: string; readonly limits: string; readonly reason: Reason }
   | { readonly kind: 'stop-seen'; readonly unit: string }
   | { readonly kind: 'cleared'; readonly unit: string }
+  /** Somebody wants to know what the payload calls: one more sandbox is to run, in which all calls are noted. */
+  | { readonly kind: 'learn-asked'; readonly forMs: number }
+  /** Its time is over. */
+  | { readonly kind: 'learned'; readonly unit: string }
   /** The time came that the last `wake` order named. */
   | { readonly kind: 'woke' };
 

@@ -1,5 +1,5 @@
 import type { FailureCode } from '../base/failure.ts';
-import type { SlotName } from '../plan/plan.ts';
+import type { StartOrder } from '../plan/plan.ts';
 import type { ForbiddenCall, Reason } from './observation.ts';
 
 /** What is to be done. Orders are carried out in their sequence; what comes of them returns as observations. */
@@ -11,7 +11,7 @@ export type Order =
   /** Close all listening sockets of the plugin. */
   | { readonly kind: 'unlisten' }
   /** Answers `became-ready` or `start-failed`. */
-  | { readonly kind: 'start'; readonly unit: string; readonly slot: SlotName; readonly generation: number }
+  | ({ readonly kind: 'start'; readonly unit: string } & StartOrder)
   /** Give a living sandbox the plan's limits; answers `limited` or `limit-refused`. */
   | { readonly kind: 'limit'; readonly unit: string }
   /** Ends, in time, in `exited` and `cleared`. */
@@ -53,4 +53,5 @@ export type NoteKind =
   | 'stopped'
   | 'listener'
   | 'declaration'
+  | 'learning'
   | 'note';

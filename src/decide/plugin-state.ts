@@ -63,6 +63,8 @@ export interface SandboxEntry {
   readonly readyAt: number | undefined;
   /** What init said about the payload's end. */
   readonly exit: Exit | undefined;
+  /** It runs to learn what its payload calls, beside the pool: nothing of the pool counts it, and its end is no death. */
+  readonly learning: boolean;
   /** Whether its end counts as a death: nobody had asked for it. */
   readonly asked: boolean;
 }
@@ -89,11 +91,21 @@ export function initialState(plugin: string): PluginState {
   };
 }
 
-/** Sandboxes that serve or will. */
+/** Sandboxes that run or will, whatever for. */
 export function living(state: PluginState): SandboxEntry[] {
   return [...state.sandboxes.values()].filter(({ life }) => life === 'starting' || life === 'ready');
 }
 
+/** Those of the pool among them. */
+export function serving(state: PluginState): SandboxEntry[] {
+  return living(state).filter(({ learning }) => !learning);
+}
+
 export function readyOnes(state: PluginState): SandboxEntry[] {
-  return [...state.sandboxes.values()].filter(({ life }) => life === 'ready');
+  return serving(state).filter(({ life }) => life === 'ready');
+}
+
+/** The one that learns, while it lives. */
+export function learningOne(state: PluginState): SandboxEntry | undefined {
+  return living(state).find(({ learning }) => learning);
 }

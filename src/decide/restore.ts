@@ -31,6 +31,7 @@ export interface FoundSandbox {
   readonly limits: string;
   readonly life: 'starting' | 'ready' | 'stopping';
   readonly readyAt: number | undefined;
+  readonly learning: boolean;
 }
 
 export function remember(state: PluginState): RememberedState {

@@ -1,5 +1,5 @@
 import type { PluginState } from './plugin-state.ts';
-import { readyOnes } from './plugin-state.ts';
+import { learningOne, readyOnes } from './plugin-state.ts';
 
 /** The states a person sees; see `PluginSummary.state` of the control API. */
 export type VisibleState = 'stopped' | 'starting' | 'running' | 'degraded' | 'failed' | 'stopping' | 'invalid';
@@ -35,5 +35,6 @@ export function statusLine(state: PluginState): string {
   const counts = `${readyOnes(state).length}/${size} ready`;
   const version = state.plan?.version === undefined ? '' : `, ${state.plan.version}`;
   const word = visible === 'running' ? '' : `, ${visible}`;
-  return `${counts}, slot ${state.slot}${version}${word}${reason}${note}`;
+  const learning = learningOne(state) === undefined ? '' : ', 1 more learns';
+  return `${counts}, slot ${state.slot}${version}${learning}${word}${reason}${note}`;
 }

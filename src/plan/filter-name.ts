@@ -11,6 +11,11 @@ export function filterName({ seccomp, allow, programs }: Declaration): string {
   return [seccomp, ...partsOf({ allow, programs })].join('+');
 }
 
+/** The same for a sandbox that learns: the ceiling of all profiles in place of its own. */
+export function learningFilterName(declaration: Declaration): string {
+  return filterName({ ...declaration, seccomp: 'learn' });
+}
+
 function partsOf({ allow, programs }: Pick<Declaration, 'allow' | 'programs'>): string[] {
   return [...allow, ...(programs === 'own' ? [OWN_PROGRAM] : [])].sort();
 }

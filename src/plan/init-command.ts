@@ -26,6 +26,7 @@ export function initCommand(
   declaration: Declaration,
   machine: string,
   listeners: readonly PlannedListener[],
+  learning: boolean,
 ): readonly string[] {
   return [
     INIT_PATH,
@@ -40,6 +41,7 @@ export function initCommand(
     `--memory-lock=${declaration.limits.memoryLock}`,
     `--core=${declaration.limits.core}`,
     ...declaration.capabilities.map((name) => `--cap=${name}`),
+    ...(learning ? ['--seccomp=learn'] : []),
     '--',
     programInside(declaration),
     ...declaration.exec.slice(1),

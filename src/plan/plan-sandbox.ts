@@ -1,4 +1,5 @@
 import { boxCommand } from './box-command.ts';
+import { learningFilterName } from './filter-name.ts';
 import { planHostMounts, planState } from './host-mounts.ts';
 import { machineName, sandboxUnitName } from './identity.ts';
 import { initCommand } from './init-command.ts';
@@ -18,7 +19,7 @@ const KINDS = {
 /** One sandbox of a plugin, completely. The same arguments always give the same plan. */
 export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: HostPaths): SandboxPlan {
   const { declaration, plugin } = plan;
-  const { slot, generation, uidBase } = identity;
+  const { slot, generation, uidBase, learning = false } = identity;
   const machine = machineName(plugin, slot, generation);
   const { isolation } = declaration;
   const kind = KINDS[isolation];
@@ -48,9 +49,9 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     stopTimeoutMs: declaration.stop.timeoutMs,
     stopSignal: declaration.stop.signal,
     capabilities: declaration.capabilities,
-    init: initCommand(declaration, machine, plan.listeners),
+    init: initCommand(declaration, machine, plan.listeners, learning),
     listeners: plan.listeners,
-    seccomp: plan.seccomp,
+    seccomp: learning ? learningFilterName(declaration) : plan.seccomp,
     digest: plan.digest,
   };
   return { ...unrendered, command: kind.command(unrendered, paths) };

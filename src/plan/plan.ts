@@ -121,12 +121,22 @@ export interface PlannedCredential extends DeclaredCredential {
   readonly stamp: string;
 }
 
+/** What is said of a sandbox that is to be started; the rest is the plan's, and its range of ids. */
+export interface StartOrder {
+  readonly slot: SlotName;
+  readonly generation: number;
+  /** It learns, beside the pool. */
+  readonly learning: boolean;
+}
+
 /** What tells one sandbox from the next. */
 export interface SandboxIdentity {
   readonly slot: SlotName;
   readonly generation: number;
   /** First host uid and gid of its own range of 65536. */
   readonly uidBase: number;
+  /** What the payload calls is noted, under a ceiling, instead of being held to the plugin's own filter. */
+  readonly learning?: boolean | undefined;
 }
 
 /** One mount that the sandbox sees, apart from what every sandbox has. */

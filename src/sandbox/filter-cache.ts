@@ -4,6 +4,7 @@ import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, st
 import { promisify } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import { makeDirectory } from '../kernel/files.ts';
+import { parseRules, type Rule } from '../learn/rule.ts';
 import { parseFilterName } from '../plan/filter-name.ts';
 
 const COMPILE_TIMEOUT_MS = 10_000;
@@ -69,6 +70,12 @@ export class FilterCache {
     return this.#digestOf(this.#lists(name), this.#file(name));
   }
 
+  /** All lines that the filter is made of, included ones and parts among them. Throws BH205 and BH603. */
+  async rules(name: string): Promise<readonly Rule[]> {
+    const { stdout } = await this.#call('rules', this.#lists(name), []);
+    return parseRules(stdout);
+  }
+
   #digestOf(lists: readonly string[], file: string): Promise<string> {
     return this.#compiled.get(file) ?? this.#compile(lists, file);
   }
@@ -82,20 +89,23 @@ export class FilterCache {
   }
 
   async #run(lists: readonly string[], file: string): Promise<string> {
-    const { compiler, cache, profiles } = this.#paths;
+    makeDirectory(this.#paths.cache, 0o700);
+    await this.#call('compile', lists, ['-o', file]);
+    const filter = readFileSync(file);
+    if (filter.length === 0 || filter.length % INSTRUCTION_BYTES !== 0)
+      throw new Failure('BH603', `${lists[0]}: '${this.#paths.compiler}' made no filter`);
+    return digestOf(filter);
+  }
+
+  /** Runs the compiler. Throws BH603 with what it has to say about the lists. */
+  async #call(verb: string, lists: readonly string[], more: readonly string[]): Promise<{ readonly stdout: string }> {
     const [profile = '', ...parts] = lists;
-    const included = profiles.flatMap((directory) => ['--include', directory]);
+    const included = this.#paths.profiles.flatMap((directory) => ['--include', directory]);
     const added = parts.flatMap((part) => ['--add', part]);
+    const words = [verb, profile, ...added, ...included, ...more];
     try {
-      makeDirectory(cache, 0o700);
-      const words = ['compile', profile, ...added, ...included, '-o', file];
-      await promisify(execFile)(compiler, words, { timeout: COMPILE_TIMEOUT_MS });
-      const filter = readFileSync(file);
-      if (filter.length === 0 || filter.length % INSTRUCTION_BYTES !== 0)
-        throw new Failure('BH603', `${profile}: '${compiler}' made no filter`);
-      return digestOf(filter);
+      return await promisify(execFile)(this.#paths.compiler, words, { timeout: COMPILE_TIMEOUT_MS });
     } catch (error) {
-      if (error instanceof Failure) throw error;
       const { stderr, message } = error as { stderr?: string; message: string };
       throw new Failure('BH603', (stderr ?? '').trim() || message, { cause: error });
     }

@@ -1,3 +1,5 @@
+import type { SeenCall } from '../learn/rule.ts';
+
 /** What init says on the report pipe; see docs/internals.md. Nothing of it is believed beyond its bounds. */
 export type Report =
   | { readonly event: 'started'; readonly pid: number }
@@ -5,6 +7,7 @@ export type Report =
   | { readonly event: 'status'; readonly text: string }
   | { readonly event: 'stopping'; readonly signal: number }
   | ({ readonly event: 'forbidden' } & ForbiddenCall)
+  | { readonly event: 'call'; readonly seen: SeenCall }
   | { readonly event: 'setup-failed'; readonly step: string; readonly error: string }
   | { readonly event: 'exit'; readonly how: 'exited' | 'killed' | 'dumped'; readonly status: number };
 
@@ -44,8 +47,10 @@ export function parseReport(line: string): Report | undefined {
     case 'stopping':
       return isCount(signal, 64) ? { event, signal } : undefined;
     case 'forbidden':
-      if (typeof call !== 'string' || !/^[a-z0-9_:-]{1,64}$/.test(call)) return undefined;
+      if (!isCallName(call)) return undefined;
       return isCount(pid, MOST_PID) && isCount(tid, MOST_PID) ? { event, call, pid, tid } : undefined;
+    case 'call':
+      return parseCall(value as Record<string, unknown>);
     case 'setup-failed':
       if (typeof step !== 'string' || typeof error !== 'string') return undefined;
       return { event, step: printable(step), error: printable(error) };
@@ -55,6 +60,18 @@ export function parseReport(line: string): Report | undefined {
     default:
       return undefined;
   }
+}
+
+function parseCall({ call, argument, value, more, answer, errno }: Record<string, unknown>): Report | undefined {
+  if (!isCallName(call) || typeof value !== 'string' || !/^\d{1,20}$/.test(value)) return undefined;
+  if (argument !== -1 && !isCount(argument, 5)) return undefined;
+  if (answer !== 'allowed' && answer !== 'answered' && answer !== 'refused') return undefined;
+  if (typeof more !== 'boolean' || !isCount(errno, 4095)) return undefined;
+  return { event: 'call', seen: { call, argument, value, more, answer, errno } };
+}
+
+function isCallName(value: unknown): value is string {
+  return typeof value === 'string' && /^[a-z0-9_:-]{1,64}$/.test(value);
 }
 
 function isCount(value: unknown, most: number): value is number {

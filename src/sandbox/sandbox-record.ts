@@ -29,6 +29,8 @@ export interface SandboxRecord {
   readonly filter?: string;
   /** Digest of the limits that were set last (`PluginPlan.limitsDigest`); absent in records of versions that had none. */
   readonly limits?: string;
+  /** It learns, beside the pool. */
+  readonly learning?: boolean;
 }
 
 /** The records of all sandboxes, as files below one directory. */

@@ -2,9 +2,13 @@ import type { Clock, Owned } from '../base/clock.ts';
 import { Owner } from '../base/owner.ts';
 import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
+import type { SeenCall } from '../learn/rule.ts';
 import type { ForbiddenCall, Report } from './report.ts';
 import { readReports } from './report-pipe.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
+
+/** More than init can tell: a few values of each call. */
+const MOST_LEARNED = 16_384;
 
 /** How long (ms) the last words in the report pipe are waited for after the unit is gone. */
 const LAST_WORDS_MS = 500;
@@ -38,6 +42,8 @@ export class Sandbox implements Owned {
   jobPending = false;
   /** What the payload was killed for. */
   forbidden: ForbiddenCall | undefined;
+  /** What the payload called, in a run that learns. */
+  readonly learned: SeenCall[] = [];
   /** The start limit was reached, and the payload killed for it. */
   tookTooLong = false;
   readonly #owner: Owner;
@@ -191,6 +197,7 @@ export class Sandbox implements Owned {
       const { call, pid, tid } = report;
       this.forbidden ??= { call, pid, tid };
     }
+    if (report.event === 'call' && this.learned.length < MOST_LEARNED) this.learned.push(report.seen);
     if (report.event === 'setup-failed') this.setupFailure = report;
     this.#voice.report(report);
   }

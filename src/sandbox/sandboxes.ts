@@ -4,7 +4,7 @@ import { formatDuration } from '../base/duration.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { Isolation } from '../declare/declaration.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
-import type { HostPaths, PluginPlan, SlotName } from '../plan/plan.ts';
+import type { HostPaths, PluginPlan, StartOrder } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { liveProperties } from '../unit/live-properties.ts';
 import type { FilterCache } from './filter-cache.ts';
@@ -85,10 +85,11 @@ export class Sandboxes {
   }
 
   /** The record is on disk before anything else happens, so that a supervisor killed at any line finds its sandbox. */
-  async start(plan: PluginPlan, slot: SlotName, generation: number): Promise<void> {
+  async start(plan: PluginPlan, order: StartOrder): Promise<void> {
     const { paths, uidRanges, records, filters, hostParts } = this.#parts;
     const uidBase = uidRanges.take();
-    const sandboxPlan = planSandbox(plan, { slot, generation, uidBase }, paths);
+    const { slot, generation, learning } = order;
+    const sandboxPlan = planSandbox(plan, { slot, generation, uidBase, learning }, paths);
     const record: SandboxRecord = {
       format: 1,
       unit: sandboxPlan.unit,
@@ -101,12 +102,13 @@ export class Sandboxes {
       uidBase,
       cgroup: sandboxPlan.cgroup,
       payloadCgroup: sandboxPlan.payloadCgroup,
-      seccomp: plan.seccomp,
+      seccomp: sandboxPlan.seccomp,
       startTimeoutMs: sandboxPlan.startTimeoutMs,
       stopTimeoutMs: sandboxPlan.stopTimeoutMs,
       listeners: plan.listeners.map(({ key }) => key),
       limits: plan.limitsDigest,
       hostMounts: sandboxPlan.hostMounts.map(({ where }) => where),
+      ...(learning ? { learning } : {}),
     };
     try {
       records.write(record);
@@ -120,7 +122,7 @@ export class Sandboxes {
     this.#inStart.add(record.unit);
     await this.#starts.take();
     try {
-      await filters.prepare(plan.seccomp);
+      await filters.prepare(sandboxPlan.seccomp);
       await hostParts.prepare(sandboxPlan);
       // Somebody may have stopped it while it waited: then there is nothing to start.
       if (this.#sandboxes.get(record.unit) !== sandbox) return;

@@ -68,6 +68,68 @@ describe('bulkhead-seccomp', function () {
     }
   });
 
+  it('lets a plugin that learns do what any profile allows', () => {
+    interface Line {
+      readonly call: string;
+      readonly errno: string;
+      readonly conditions: readonly { argument: number; without: boolean; values: readonly string[] }[];
+    }
+    const rules = (name: string): Line[] =>
+      run('rules', join(lists, name))
+        .out.trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Line);
+    const ceiling = rules('learn.list').filter(({ errno }) => errno === '');
+    const covers = (call: string, argument: number, value: bigint): boolean =>
+      ceiling.some(
+        (line) =>
+          line.call === call &&
+          line.conditions.every((condition) => {
+            if (condition.argument !== argument) return false;
+            if (condition.without) return condition.values.every((bits) => (value & BigInt(bits)) === 0n);
+            return condition.values.some((one) => BigInt(one) === value);
+          }),
+      );
+    for (const name of shipped)
+      for (const { call, errno, conditions } of rules(name)) {
+        if (errno !== '' || call === 'execve') continue;
+        // What a line with `-without` allows is shown by its least value, which is 0.
+        const [only] = conditions;
+        const values = only === undefined || only.without ? ['0'] : only.values;
+        for (const value of values)
+          assert.ok(covers(call, only?.argument ?? -1, BigInt(value)), `${name}: ${call} ${value}`);
+        // Init looks at one argument of a call; a condition on another one could not be learned.
+        assert.ok(conditions.length <= 1, `${name}: ${call}`);
+      }
+  });
+
+  it('prints rules for programs, with values as numbers', () => {
+    const file = list(
+      'read # say "x"\nsocket family=AF_UNIX,2 # own\n  # as above\nmmap prot-without=PROT_EXEC errno=EACCES # as above\n',
+    );
+    assert.deepEqual(
+      run('rules', file)
+        .out.trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+      [
+        { call: 'read', errno: '', conditions: [], reason: 'say "x"' },
+        {
+          call: 'mmap',
+          errno: 'EACCES',
+          conditions: [{ text: 'prot-without=PROT_EXEC', argument: 2, without: true, values: ['4'] }],
+          reason: 'own',
+        },
+        {
+          call: 'socket',
+          errno: '',
+          conditions: [{ text: 'family=AF_UNIX,2', argument: 0, without: false, values: ['1', '2'] }],
+          reason: 'own',
+        },
+      ],
+    );
+  });
+
   it('shows includes, conditions, errors and reasons', () => {
     list('read # of files\nclone flags-without=CLONE_NEWUSER|CLONE_NEWNS # threads\n', 'base.list');
     const file = list(

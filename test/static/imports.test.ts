@@ -9,6 +9,7 @@ const ORDER = [
   'plan',
   'unit',
   'audit',
+  'learn',
   'systemd',
   'kernel',
   'sandbox',
@@ -23,7 +24,7 @@ const ORDER = [
 ];
 
 /** No I/O, no clock, no chance. */
-const PURE = ['base', 'declare', 'plan', 'unit', 'audit', 'decide'];
+const PURE = ['base', 'declare', 'plan', 'unit', 'audit', 'learn', 'decide'];
 const IMPURE = /\b(?:Date\.now|new Date|performance\.|process\.|setTimeout|setInterval|Math\.random|crypto\.)/;
 
 interface Import {

@@ -82,7 +82,7 @@ function sandboxRow(sandbox: SandboxStatus): Cell[] {
     { text: sandbox.memoryBytes === null ? '-' : formatBytes(sandbox.memoryBytes) },
     { text: orDash(sandbox.tasks) },
     { text: sandbox.readySinceMs === null ? '-' : formatSpan(sandbox.readySinceMs) },
-    filterCell(seccomp),
+    sandbox.learning ? { text: 'learning', style: 'warning' } : filterCell(seccomp),
     { text: sandbox.statusText ?? '' },
   ];
 }

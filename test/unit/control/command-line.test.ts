@@ -34,6 +34,7 @@ describe('command line', () => {
       arguments: ['hello'],
       flags: new Set(['follow']),
       counts: new Map([['lines', 5]]),
+      texts: new Map(),
     });
     assert.deepEqual(call('logs hello --lines=7').counts, new Map([['lines', 7]]));
     assert.deepEqual(call('logs hello -fn3').counts, new Map([['lines', 3]]));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { living, readyOnes } from '../../../src/decide/plugin-state.ts';
+import { learningOne, living, readyOnes } from '../../../src/decide/plugin-state.ts';
 import { remember, restoreState } from '../../../src/decide/restore.ts';
 import { statusLine, visibleState } from '../../../src/decide/status-line.ts';
 import { examplePlan } from '../../support/plans.ts';
@@ -233,6 +233,7 @@ describe('decide', () => {
         generation: index + 1,
         digest: 'd1',
         limits: index === 0 ? 'l1' : 'l2',
+        learning: false,
         life: 'ready' as const,
         readyAt: machine.now,
       }));
@@ -253,6 +254,7 @@ describe('decide', () => {
       generation: index + 1,
       digest: 'd1',
       limits: 'l1',
+      learning: false,
       life: 'ready' as const,
       readyAt: machine.now,
     }));
@@ -303,5 +305,74 @@ describe('decide', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  describe('a sandbox that learns', () => {
+    const THIRD = 'plugin-hello-a-g3.service';
+
+    function learning(): SimulatedMachine {
+      const machine = new SimulatedMachine(examplePlan()).started();
+      machine.observe({ kind: 'learn-asked', forMs: 5000 });
+      assert.deepEqual(learningOne(machine.state)?.unit, THIRD);
+      machine.observe({ kind: 'became-ready', unit: THIRD });
+      return machine;
+    }
+
+    it('runs beside the pool, which neither counts it nor is changed by it', () => {
+      const machine = learning();
+      assert.deepEqual(machine.unitsIn('ready'), [A1, A2, THIRD]);
+      assert.equal(readyOnes(machine.state).length, 2);
+      assert.match(statusLine(machine.state), /^2\/2 ready, slot a, v1, 1 more learns$/);
+      machine.die(A1);
+      assert.equal(machine.everStarted.length, 4, 'the dead one is replaced');
+      machine.observe({ kind: 'learned', unit: THIRD });
+      assert.deepEqual(machine.unitsIn('stopping'), [THIRD]);
+      machine.observe({ kind: 'exited', unit: THIRD, exit: { how: 'exited', status: 0 } });
+      machine.observe({ kind: 'cleared', unit: THIRD });
+      assert.equal(machine.everStarted.length, 4);
+      assert.equal(machine.state.sandboxes.has(THIRD), false);
+    });
+
+    it('is one at a time, and only while the plugin is on', () => {
+      const machine = learning();
+      machine.observe({ kind: 'learn-asked', forMs: 5000 });
+      assert.equal(machine.everStarted.length, 3);
+      const off = new SimulatedMachine(examplePlan());
+      off.observe({ kind: 'learn-asked', forMs: 5000 });
+      assert.deepEqual(off.everStarted, []);
+    });
+
+    it('dies without costing the budget, and is not started again', () => {
+      const machine = learning();
+      machine.die(THIRD);
+      assert.deepEqual(machine.state.deaths, []);
+      assert.equal(machine.everStarted.length, 3);
+      assert.equal(machine.state.phase, 'on');
+      machine.observe({ kind: 'learned', unit: THIRD });
+      assert.deepEqual(machine.unitsIn('ready'), [A1, A2]);
+    });
+
+    it('goes with the plugin, and with a restart of the supervisor', () => {
+      const stopped = learning();
+      stopped.observe({ kind: 'unwanted' });
+      assert.deepEqual(stopped.unitsIn('stopping'), [A1, A2, THIRD]);
+      const machine = learning();
+      const found = [A1, A2, THIRD].map((unit, index) => ({
+        unit,
+        slot: 'a' as const,
+        generation: index + 1,
+        digest: 'd1',
+        limits: 'l1',
+        learning: unit === THIRD,
+        life: 'ready' as const,
+        readyAt: machine.now,
+      }));
+      const next = new SimulatedMachine(examplePlan());
+      next.state = restoreState('hello', remember(machine.state), found);
+      next.observe({ kind: 'wanted', invocation: 'i1', automatic: false });
+      next.observe({ kind: 'resumed' });
+      assert.deepEqual(next.unitsIn('stopping'), [THIRD]);
+      assert.deepEqual(next.unitsIn('ready'), [A1, A2]);
+    });
   });
 });

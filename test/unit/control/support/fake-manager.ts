@@ -1,6 +1,13 @@
 import type { Owned } from '../../../../src/base/clock.ts';
 import { Failure } from '../../../../src/base/failure.ts';
-import type { AuditReport, EventRecord, PlanReport, PluginStatus, PluginSummary } from '../../../../src/control/api.ts';
+import type {
+  AuditReport,
+  EventRecord,
+  LearnReport,
+  PlanReport,
+  PluginStatus,
+  PluginSummary,
+} from '../../../../src/control/api.ts';
 import type { ControlVerb, EventWatcher, Manager } from '../../../../src/control/manager.ts';
 
 /** A supervisor in memory, seen through the client's interface. */
@@ -8,6 +15,7 @@ export class FakeManager implements Manager {
   statuses: PluginStatus[] = [];
   ring: EventRecord[] = [];
   audited: AuditReport | undefined;
+  learned: LearnReport | undefined;
   readonly controlled: string[] = [];
   watchers = new Set<EventWatcher>();
   /** What happens while a job runs. */
@@ -37,6 +45,13 @@ export class FakeManager implements Manager {
     await this.status(name);
     if (this.audited === undefined) throw new Failure('BH406', 'nothing to tell');
     return this.audited;
+  }
+
+  async learn(name: string, seconds: number): Promise<LearnReport> {
+    await this.status(name);
+    this.controlled.push(`learn ${name} ${seconds}`);
+    if (this.learned === undefined) throw new Failure('BH312', `'${name}' does not run`);
+    return this.learned;
   }
 
   async events(after: number, limit: number) {
@@ -113,6 +128,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
         cgroup: null,
         uidBase: 1073741824,
         uidCount: 65536,
+        learning: false,
         seccomp: { profile: 'python', mode: 2, filters: 1 },
         memoryBytes: 8 * 1024 ** 2,
         tasks: 3,
