@@ -60,7 +60,10 @@ static int signals_as_new(void) {
     return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
 
-/* Plugins die before anything else. Raising it needs no privilege, and lowering it again needs one. */
+/*
+ * Plugins die before anything else. Raising it needs no privilege; nor does lowering it, down to what the unit or the
+ * spawner set with privileges.
+ */
 static int raise_oom_score(void) {
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0) return -errno;

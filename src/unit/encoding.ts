@@ -40,6 +40,9 @@ export const COUNT: Encoding<Amount> = { signature: 't', bus: (value) => value, 
 /** A signal by its number. */
 export const SIGNAL: Encoding<number> = { signature: 'i', bus: (value) => value, text: (value) => [String(value)] };
 
+/** For the kernel's choice when memory runs out, -1000 to 1000. */
+export const SCORE: Encoding<number> = { signature: 'i', bus: (value) => value, text: (value) => [String(value)] };
+
 /** Shown with a suffix where that loses nothing. */
 export const BYTES: Encoding<Amount> = {
   signature: 't',

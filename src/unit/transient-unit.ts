@@ -15,6 +15,12 @@ export interface TransientUnit {
  */
 export const BACKSTOP_MS = 5000;
 
+/**
+ * For the kernel's choice when memory runs out. Nobody without CAP_SYS_RESOURCE on the host gets below it: init raises
+ * the payload's to 1000, so that it dies before nspawn, and a payload can lower its own again, but to this only.
+ */
+const OOM_SCORE = 900;
+
 /** Status of init for a payload that ended by SIGTERM or the declared stop signal: 128 + signal. */
 function stopStatuses(stopSignal: string): number[] {
   const term = 128 + signalNumber('SIGTERM');
@@ -78,6 +84,7 @@ function serviceSettings(plan: SandboxPlan): Settings {
     killMode: 'mixed',
     successExitStatus: stopStatuses(plan.stopSignal),
     // The kernel kills the payload only (init raised its score); systemd must not kill nspawn after it.
+    oomScoreAdjust: OOM_SCORE,
     oomPolicy: 'continue',
     files: plan.limits.files,
     memoryLock: plan.limits.memoryLock,

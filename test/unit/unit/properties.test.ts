@@ -46,6 +46,7 @@ describe('the table of properties', () => {
       LimitNOFILE: 't',
       Delegate: 'b',
       StopPropagatedFrom: 'as',
+      OOMScoreAdjust: 'i',
       OOMPolicy: 's',
       KillMode: 's',
       CollectMode: 's',

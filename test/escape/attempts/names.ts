@@ -1,0 +1,67 @@
+import { type Attempt, harmless, refused } from '../attempt.ts';
+
+/** Messages to systemd and to init that are not a payload's to send. */
+export const NOTIFICATIONS: readonly Attempt[] = [
+  {
+    name: "nspawn's notification socket",
+    steps: () => [['notify', '/run/host/notify', 'READY=1']],
+    expects: refused('EACCES'),
+    walls: ['ids'],
+  },
+  {
+    name: "init's notification socket where none was declared",
+    steps: () => [['notify', '/run/notify', 'READY=1']],
+    expects: refused('ENOENT'),
+    walls: [],
+  },
+  {
+    name: 'a variable that names one',
+    steps: () => [['notify', '-', 'READY=1']],
+    expects: refused('EDESTADDRREQ'),
+    walls: [],
+  },
+  {
+    name: 'a core file',
+    steps: () => [['crash', '|/bin/sh -c x']],
+    expects: harmless(/^signal 6 core 0$/),
+    walls: [],
+  },
+  {
+    name: "the host's name",
+    steps: () => [
+      ['open', '/proc/sys/kernel/hostname', 'r'],
+      ['read', 128],
+    ],
+    expects: harmless(/^hostile\w+-a-g\d+\\x0a$/),
+    walls: ['uts namespace'],
+  },
+  ...['shm', 'msg', 'sem'].map(
+    (kind): Attempt => ({
+      name: `the host's ${kind} of System V, by /proc`,
+      steps: () => [
+        ['open', `/proc/sysvipc/${kind}`, 'r'],
+        ['read', 4096],
+      ],
+      expects: harmless(/^[^\\]*\\x0a$/),
+      walls: ['ipc namespace'],
+    }),
+  ),
+  {
+    name: "the host's queue of messages",
+    steps: () => [['open', '/dev/mqueue/hostile-queue', 'r']],
+    expects: refused('ENOENT'),
+    walls: [],
+  },
+  {
+    name: 'more than /tmp may hold',
+    steps: () => [['fill', '/tmp', 64 << 20]],
+    expects: refused('ENOSPC'),
+    walls: ['size of tmp'],
+  },
+  {
+    name: 'more than /dev/shm may hold',
+    steps: () => [['fill', '/dev/shm', 64 << 20]],
+    expects: refused('ENOSPC'),
+    walls: ['size of tmp'],
+  },
+];

@@ -1,0 +1,88 @@
+import { chmodSync, chownSync, cpSync } from 'node:fs';
+import { must } from '../../support/system.ts';
+import { type Attempt, harmless, killed, opening, refused } from '../attempt.ts';
+import { PROGRAM, type Scene } from '../scene.ts';
+
+/** The program in the version's directory once more, with what gives privileges where nothing forbids it. */
+function copy(scene: Scene, name: string, uid: number, gid: number, mode: number): string {
+  const path = `${scene.version}/${name}`;
+  cpSync(PROGRAM, path);
+  chownSync(path, uid, gid);
+  chmodSync(path, mode);
+  return path;
+}
+
+const NOTHING =
+  /^gave ok Uid=1000 1000 1000 1000 Gid=1000 1000 1000 1000 Groups=CapPrm=0{16} CapEff=0{16} CapBnd=0{16} NoNewPrivs=1 Seccomp=2 Seccomp_filters=1 \\x0a \(exit 0\)$/;
+
+export const PRIVILEGES: readonly Attempt[] = [
+  {
+    name: 'what it is',
+    steps: () => [['exec', '/plugin/main', 'run', 'ids']],
+    expects: harmless(NOTHING),
+    walls: ['ids', 'groups', 'capabilities', 'no new privileges'],
+  },
+  {
+    name: "a set-uid program of the sandbox's root",
+    steps: async (scene) => {
+      const { uidBase } = await scene.own();
+      copy(scene, 'setuid-root', uidBase, uidBase, 0o6755);
+      return [['exec', '/plugin/setuid-root', 'run', 'ids']];
+    },
+    expects: harmless(NOTHING),
+    walls: ['no new privileges'],
+  },
+  {
+    name: "a set-uid program of the host's root",
+    steps: (scene) => {
+      copy(scene, 'setuid-host', 0, 0, 0o6755);
+      return [['exec', '/plugin/setuid-host', 'run', 'ids']];
+    },
+    expects: harmless(NOTHING),
+    walls: ['user namespace'],
+  },
+  {
+    name: 'a set-uid program of the neighbour',
+    steps: (scene) => {
+      const id = scene.neighbour.uidBase + 1000;
+      copy(scene, 'setuid-neighbour', id, id, 0o6755);
+      return [['exec', '/plugin/setuid-neighbour', 'run', 'ids']];
+    },
+    expects: harmless(NOTHING),
+    walls: [],
+  },
+  {
+    name: 'a program with capabilities',
+    steps: async (scene) => {
+      const path = copy(scene, 'setcap', 0, 0, 0o755);
+      await must('setcap', 'cap_net_raw,cap_sys_admin+ep', path);
+      return [['exec', '/plugin/setcap', 'run', 'ids']];
+    },
+    expects: refused('EPERM'),
+    walls: [],
+  },
+  // As they come in Debian: each gives up, or dies of the first privileged call that it makes.
+  ...['/usr/bin/su', '/usr/bin/passwd', '/usr/bin/chsh', '/usr/bin/newgrp'].map(
+    (path): Attempt => ({
+      name: `set-uid ${path}`,
+      steps: () => [['exec', path]],
+      expects: killed(['prctl', 'setgid', 'setuid', 'setresuid']),
+      walls: ['filter'],
+    }),
+  ),
+  {
+    name: 'set-uid /usr/bin/mount',
+    steps: () => [['exec', '/usr/bin/mount', '-t', 'tmpfs', 'none', '/tmp']],
+    expects: killed(['setuid', 'mount']),
+    walls: ['filter'],
+  },
+  opening('/plugin/of-user-1000', 'r', 'EACCES', ['user namespace']),
+  opening('/plugin/of-neighbour', 'r', 'EACCES', ['id range']),
+  opening('/plugin/of-host-root', 'r', 'EACCES', []),
+  {
+    name: 'a file that belongs to somebody else',
+    steps: () => [['call', 'chown', 's:/tmp', 0, 0]],
+    expects: refused('EPERM'),
+    walls: ['capabilities'],
+  },
+];
