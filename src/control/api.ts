@@ -1,5 +1,6 @@
 import type { Finding, Verdict } from '../audit/finding.ts';
 import type { FailureCode } from '../base/failure.ts';
+import type { ReachedName } from '../decide/limit-reach.ts';
 import type { NoteKind } from '../decide/order.ts';
 
 /** What the supervisor tells about itself and its plugins: the JSON of the D-Bus API and of `bulkheadctl --json`. */
@@ -81,6 +82,19 @@ export interface SandboxStatus {
   readonly tasks: number | null;
   readonly readySinceMs: number | null;
   readonly statusText: string | null;
+  /** Limits that it was at, the last one first. */
+  readonly limitsReached: readonly LimitReached[];
+}
+
+export interface LimitReached {
+  /** Key below `limits`; `tmp` is `view.tmp`. */
+  readonly limit: ReachedName;
+  /** How often, as far as it was seen: forks, periods, messages, processes' ends. */
+  readonly count: number;
+  /** `tasks 50 (181 forks refused)`. */
+  readonly text: string;
+  /** Since the last time, milliseconds. */
+  readonly agoMs: number;
 }
 
 /** Something that happened, newest last. Numbers grow; a gap means that the ring dropped older ones. */

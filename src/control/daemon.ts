@@ -12,6 +12,7 @@ import { remember } from '../decide/restore.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { seccompDirectories } from '../kernel/host-facts.ts';
 import { groupId } from '../kernel/identities.ts';
+import type { CountedSandbox } from '../kernel/limit-counters.ts';
 import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
 import type { HostPaths } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
@@ -30,12 +31,14 @@ import { UidRanges } from '../sandbox/uid-ranges.ts';
 import { systemBusSockets } from '../systemd/address.ts';
 import { Bus } from '../systemd/bus.ts';
 import type { FdStore } from '../systemd/fd-store.ts';
+import { watchJournalDrops } from '../systemd/journal-drops.ts';
 import type { Manager } from '../systemd/manager.ts';
 import { SERVICE_MAX_INCOMING_BYTES, Service } from '../systemd/service.ts';
 import type { UnitEvent } from '../systemd/unit-events.ts';
 import { UnitEvents } from '../systemd/unit-events.ts';
 import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
 import { watchAnchorDropIns } from '../watch/anchor-drop-ins.ts';
+import { LimitWatch } from '../watch/limit-watch.ts';
 import type { EventKind } from './api.ts';
 import { Auditor } from './auditor.ts';
 import { Learner } from './learner.ts';
@@ -103,7 +106,11 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       ready: (record) => observe(record, { kind: 'became-ready', unit: record.unit }),
       startFailed: (record, { code, message: text }) =>
         observe(record, { kind: 'start-failed', unit: record.unit, reason: { code, text } }),
-      exited: (record, exit) => observe(record, { kind: 'exited', unit: record.unit, exit }),
+      exited: (record, exit) => {
+        // What it died of is to be known first.
+        limits.look(record.unit, counted(record));
+        observe(record, { kind: 'exited', unit: record.unit, exit });
+      },
       stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
       cleared: (sandbox) => observe(sandbox, { kind: 'cleared', unit: sandbox.unit }),
     },
@@ -119,8 +126,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     hostParts,
     sockets: listeners,
     tell: (plugin, word) => anchors.tell(plugin, word),
-    note: (plugin, { what, unit, code, text, forbidden }) =>
-      chronicle.add({ kind: what, plugin, unit, code, text, forbidden }),
+    note: (plugin, { what, ...note }) => chronicle.add({ ...note, kind: what, plugin }),
     save: (state) => {
       try {
         states.save(state.plugin, remember(state));
@@ -132,6 +138,18 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     },
     ignored: (text, failure) => chronicle.ignored(text, failure),
   });
+  const limits = owner.own(
+    new LimitWatch(
+      clock,
+      () => livingSandboxes(supervisor, sandboxes),
+      (unit, counters) => observeUnit(unit, { kind: 'counted', unit, counters }),
+    ),
+  );
+  const observeUnit = (unit: string, seen: Observation): void => {
+    const plugin = parseSandboxUnit(unit)?.plugin;
+    if (plugin !== undefined) supervisor.loops.get(plugin)?.observe(seen);
+  };
+  owner.own(watchJournalDrops(clock, (unit, count) => observeUnit(unit, { kind: 'messages-dropped', unit, count })));
   const supervisor = new Supervisor({ clock, units, sandboxes, hands, note: (...odd) => chronicle.ignored(...odd) });
   owner.own(supervisor);
   const guard = (work: Promise<void>): void => {
@@ -258,6 +276,20 @@ function route(
   if (!wanted && gone) guard(supervisor.anchorGone(plugin));
   // A failed unit stays 'failed' until it is reset or started.
   if (activeState === 'inactive') supervisor.loops.get(plugin)?.observe({ kind: 'forgiven' });
+}
+
+/** What is looked at of a sandbox to see its limits reached. */
+function counted({ cgroup, payloadCgroup, temporary = [] }: SandboxRecord): CountedSandbox {
+  return { cgroup, payloadCgroup, temporary };
+}
+
+function* livingSandboxes(supervisor: Supervisor, sandboxes: Sandboxes): Iterable<readonly [string, CountedSandbox]> {
+  for (const { state } of supervisor.loops.values()) {
+    for (const { unit } of state.sandboxes.values()) {
+      const record = sandboxes.get(unit)?.record;
+      if (record !== undefined) yield [unit, counted(record)];
+    }
+  }
 }
 
 /** Report pipes that came back from the store and belong to no sandbox any more. */

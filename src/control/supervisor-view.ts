@@ -243,6 +243,9 @@ export class SupervisorView implements Supervisor {
       tasks: record === undefined ? null : cgroupNumber(record.cgroup, 'pids.current'),
       readySinceMs: entry.readyAt === undefined ? null : Math.round(now - entry.readyAt),
       statusText: sandbox?.statusText ?? null,
+      limitsReached: [...entry.reached.values()]
+        .sort((one, other) => other.at - one.at)
+        .map(({ limit, count, text, at }) => ({ limit, count, text, agoMs: Math.round(now - at) })),
     };
   }
 }

@@ -1,12 +1,15 @@
 import { formatDuration } from '../base/duration.ts';
 import { nextState } from '../base/state-table.ts';
 import { sandboxUnitName } from '../plan/identity.ts';
+import type { PluginPlan } from '../plan/plan.ts';
 import { backoffDelay, recentDeaths } from './backoff.ts';
-import type { Exit, ForbiddenCall, Observation, Reason } from './observation.ts';
+import { type Counted, memoryDeath, withCounters, withDropped } from './limit-reach.ts';
+import type { Exit, Observation, Reason } from './observation.ts';
 import { describeExit } from './observation.ts';
 import type { AnchorWord, NoteKind, Order } from './order.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
-import { learningOne, living, readyOnes, serving } from './plugin-state.ts';
+import { learningOne, living, NEW_SANDBOX, readyOnes, serving } from './plugin-state.ts';
+import { nextReset, poolDifference } from './pool.ts';
 import type { SandboxEvent } from './sandbox-life.ts';
 import { SANDBOX_LIFE } from './sandbox-life.ts';
 import { statusLine } from './status-line.ts';
@@ -76,6 +79,10 @@ class Draft {
         return this.#ended(seen.unit, 'start-failed', undefined, seen.reason);
       case 'exited':
         return this.#ended(seen.unit, 'exited', seen.exit, undefined);
+      case 'counted':
+        return this.#reached(seen.unit, (...known) => withCounters(seen.counters, ...known));
+      case 'messages-dropped':
+        return this.#reached(seen.unit, (...known) => withDropped(seen.count, ...known));
       case 'limited':
         return this.#limited(seen.unit, seen.limits);
       case 'limit-refused':
@@ -179,6 +186,14 @@ class Draft {
     this.#note('ready', unit, undefined, 'ready');
   }
 
+  #reached(unit: string, count: (sandbox: SandboxEntry, plan: PluginPlan, now: number) => Counted): void {
+    const sandbox = this.state.sandboxes.get(unit);
+    if (sandbox === undefined || this.state.plan === undefined) return;
+    const { sandbox: after, news } = count(sandbox, this.state.plan, this.#moment.now);
+    this.#put(after);
+    for (const { limit, text } of news) this.#note('limit', unit, undefined, `limit reached: ${text}`, { limit });
+  }
+
   #limited(unit: string, limits: string): void {
     const sandbox = this.state.sandboxes.get(unit);
     if (sandbox === undefined) return;
@@ -205,15 +220,12 @@ class Draft {
     if (sandbox === undefined) return;
     if (!this.#change(unit, event, { exit })) return;
     this.orders.push({ kind: 'clear', unit });
-    const why = reason?.text ?? (exit === undefined ? 'ended' : describeExit(exit));
+    const memory = memoryDeath(sandbox.outOfMemory, exit, this.state.plan, this.#moment.now);
+    const why = reason?.text ?? memory ?? (exit === undefined ? 'ended' : describeExit(exit));
     const asked = sandbox.asked || sandbox.life === 'stopping';
-    this.#note(
-      asked ? 'stopped' : event === 'exited' ? 'died' : 'start-failed',
-      unit,
-      reason?.code,
-      why,
-      exit?.forbidden,
-    );
+    const what = asked ? 'stopped' : event === 'exited' ? 'died' : 'start-failed';
+    const limit = memory === undefined ? undefined : 'memory';
+    this.#note(what, unit, reason?.code, why, { forbidden: exit?.forbidden, limit });
     if (!asked && !sandbox.learning)
       this.#death(sandbox, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
   }
@@ -266,32 +278,17 @@ class Draft {
     if (plan === undefined) return;
     const { now } = this.#moment;
     this.#forgetOldDeaths(plan.declaration.recovery.backoff.resetMs);
-    const alive = serving(this.state);
-    const isCurrent = ({ digest, unlimitable }: SandboxEntry) => digest === plan.digest && !unlimitable;
-    const current = alive.filter(isCurrent);
-    const outdated = alive.filter((sandbox) => !isCurrent(sandbox));
-    this.#setLimits(current, plan.limitsDigest);
-    // Outdated sandboxes (after a reload) are replaced one at a time, the new one first.
-    const room = plan.size + (outdated.length > 0 ? 1 : 0) - alive.length;
-    const missing = Math.min(plan.size - current.length, room);
+    const { missing, surplus, otherLimits } = poolDifference(this.state, plan);
+    for (const sandbox of otherLimits) {
+      this.#put({ ...sandbox, limiting: plan.limitsDigest });
+      this.orders.push({ kind: 'limit', unit: sandbox.unit });
+    }
     if (missing > 0 && !this.#mayStart(plan.declaration.recovery.budget)) return;
     if (missing > 0 && now >= this.state.notBefore) for (let n = 0; n < missing; n++) this.#start(false);
-    const surplus = readyOnes(this.state).length - plan.size;
-    const goes = outdated[0] ?? current[plan.size];
-    if (surplus > 0 && goes !== undefined) this.#stop(goes);
+    if (surplus !== undefined) this.#stop(surplus);
     const waits = missing > 0 && now < this.state.notBefore;
-    this.orders.push({ kind: 'wake', at: waits ? this.state.notBefore : this.#nextReset() });
+    this.orders.push({ kind: 'wake', at: waits ? this.state.notBefore : nextReset(this.state, now) });
     if (readyOnes(this.state).length >= plan.size) this.#set({ wasReady: true });
-  }
-
-  /** One that starts yet has its unit's limits changed when it is there. */
-  #setLimits(current: readonly SandboxEntry[], wanted: string): void {
-    for (const sandbox of current) {
-      const { unit, life, limits, limiting } = sandbox;
-      if (life !== 'ready' || (limiting ?? limits) === wanted) continue;
-      this.#put({ ...sandbox, limiting: wanted });
-      this.orders.push({ kind: 'limit', unit });
-    }
   }
 
   /** Within the budget; else the plugin fails, unless something of it still serves. */
@@ -326,8 +323,17 @@ class Draft {
     if (plan === undefined) return;
     const unit = sandboxUnitName(plugin, slot, generation, plan.declaration.isolation);
     const { digest, limitsDigest: limits } = plan;
-    const fresh = { limiting: undefined, unlimitable: false, readyAt: undefined, exit: undefined, asked: false };
-    this.#put({ unit, slot, generation, digest, limits, learning, life: 'starting', ...fresh });
+    this.#put({
+      unit,
+      slot,
+      generation,
+      digest,
+      limits,
+      learning,
+      life: 'starting',
+      readyAt: undefined,
+      ...NEW_SANDBOX,
+    });
     const restarts = !learning && (this.state.wasReady || this.state.deaths.length > 0) ? 1 : 0;
     this.#set({ nextGeneration: generation + 1, restartsTotal: this.state.restartsTotal + restarts });
     this.orders.push({ kind: 'start', unit, slot, generation, learning });
@@ -341,14 +347,6 @@ class Draft {
     if (whole && this.state.reason !== undefined) this.#set({ reason: undefined });
     const sustained = ready.every(({ readyAt }) => readyAt !== undefined && this.#moment.now - readyAt >= resetMs);
     if (whole && sustained && this.state.deathsInRow > 0) this.#set({ deathsInRow: 0 });
-  }
-
-  /** When the youngest ready sandbox will have been healthy for long enough to clear the back-off. */
-  #nextReset(): number | undefined {
-    if (this.state.deathsInRow === 0) return undefined;
-    const reset = this.state.plan?.declaration.recovery.backoff.resetMs ?? 0;
-    const youngest = Math.max(...readyOnes(this.state).map(({ readyAt }) => readyAt ?? 0));
-    return youngest + reset > this.#moment.now && Number.isFinite(youngest) ? youngest + reset : undefined;
   }
 
   tellNews(): void {
@@ -373,10 +371,9 @@ class Draft {
     unit: string | undefined,
     code: Reason['code'] | undefined,
     text: string,
-    forbidden?: ForbiddenCall,
+    about: Pick<Extract<Order, { kind: 'note' }>, 'forbidden' | 'limit'> = {},
   ): void {
-    const note = { kind: 'note', what, unit, code, text } as const;
-    this.orders.push(forbidden === undefined ? note : { ...note, forbidden });
+    this.orders.push({ kind: 'note', what, unit, code, text, ...about });
   }
 
   /** The only place where a sandbox's life changes. False when the event changes nothing. */

@@ -1,4 +1,5 @@
 import type { FailureCode } from '../base/failure.ts';
+import type { LimitCounters } from '../base/limit-counters.ts';
 import type { PluginPlan } from '../plan/plan.ts';
 
 /** Why something is not well, in words for people. */
@@ -44,6 +45,10 @@ export type Observation =
   | { readonly kind: 'became-ready'; readonly unit: string }
   | { readonly kind: 'start-failed'; readonly unit: string; readonly reason: Reason }
   | { readonly kind: 'exited'; readonly unit: string; readonly exit: Exit }
+  /** What is counted against its limits has changed. */
+  | { readonly kind: 'counted'; readonly unit: string; readonly counters: LimitCounters }
+  /** journald dropped so many messages of it. */
+  | { readonly kind: 'messages-dropped'; readonly unit: string; readonly count: number }
   /** The sandbox has the limits with this digest. */
   | { readonly kind: 'limited'; readonly unit: string; readonly limits: string }
   | { readonly kind: 'limit-refused'; readonly unit: string; readonly limits: string; readonly reason: Reason }

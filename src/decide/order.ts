@@ -1,5 +1,6 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { StartOrder } from '../plan/plan.ts';
+import type { ReachedName } from './limit-reach.ts';
 import type { ForbiddenCall, Reason } from './observation.ts';
 
 /** What is to be done. Orders are carried out in their sequence; what comes of them returns as observations. */
@@ -31,6 +32,8 @@ export type Order =
       readonly code: FailureCode | undefined;
       readonly text: string;
       readonly forbidden?: ForbiddenCall | undefined;
+      /** The limit that it is about. */
+      readonly limit?: ReachedName | undefined;
     };
 
 /** What the anchor is told; `status` is also what `systemctl status` shows. */
@@ -52,6 +55,7 @@ export type NoteKind =
   | 'stopping'
   | 'stopped'
   | 'listener'
+  | 'limit'
   | 'declaration'
   | 'learning'
   | 'note';

@@ -1,4 +1,6 @@
+import { type LimitCounters, NOTHING_COUNTED } from '../base/limit-counters.ts';
 import type { PluginPlan, SlotName } from '../plan/plan.ts';
+import type { OutOfMemory, Reaches } from './limit-reach.ts';
 import type { Exit, Reason } from './observation.ts';
 import type { SandboxLife } from './sandbox-life.ts';
 
@@ -58,6 +60,10 @@ export interface SandboxEntry {
   readonly limiting: string | undefined;
   /** systemd refused to change its limits: only another sandbox can have the declared ones. */
   readonly unlimitable: boolean;
+  /** What was counted against its limits; undefined for one of an earlier supervisor that was not looked at yet. */
+  readonly counters: LimitCounters | undefined;
+  readonly reached: Reaches;
+  readonly outOfMemory: OutOfMemory | undefined;
   readonly life: SandboxLife;
   /** Monotonic ms; when it became ready. */
   readonly readyAt: number | undefined;
@@ -68,6 +74,17 @@ export interface SandboxEntry {
   /** Whether its end counts as a death: nobody had asked for it. */
   readonly asked: boolean;
 }
+
+/** What is known of a sandbox of which nothing was seen yet. */
+export const NEW_SANDBOX = {
+  limiting: undefined,
+  unlimitable: false,
+  counters: NOTHING_COUNTED,
+  reached: new Map(),
+  outOfMemory: undefined,
+  exit: undefined,
+  asked: false,
+} as const satisfies Partial<SandboxEntry>;
 
 export function initialState(plugin: string): PluginState {
   return {

@@ -1,6 +1,6 @@
 import type { SlotName } from '../plan/plan.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
-import { initialState } from './plugin-state.ts';
+import { initialState, NEW_SANDBOX } from './plugin-state.ts';
 
 /** What is remembered of a plugin's state. */
 const REMEMBERED = [
@@ -51,7 +51,7 @@ export function restoreState(
   const sandboxes = new Map<string, SandboxEntry>();
   for (const sandbox of found) {
     const asked = sandbox.life === 'stopping';
-    sandboxes.set(sandbox.unit, { ...sandbox, limiting: undefined, unlimitable: false, exit: undefined, asked });
+    sandboxes.set(sandbox.unit, { ...sandbox, ...NEW_SANDBOX, counters: undefined, asked });
   }
   const highest = Math.max(0, ...found.map(({ generation }) => generation));
   return {

@@ -1994,7 +1994,15 @@ export const keys = [
    "native",
    "static",
    "go",
-   "jvm"
+   "jvm",
+   [
+    "python",
+    "http"
+   ],
+   [
+    "native",
+    "untrusted"
+   ]
   ]
  },
  {

@@ -12,6 +12,8 @@ export interface Happening<Kind extends string> {
   readonly text: string;
   /** The system call that a payload was killed for, and the thread that made it, inside the sandbox. */
   readonly forbidden?: { readonly call: string; readonly pid: number; readonly tid: number } | undefined;
+  /** The limit that it is about. */
+  readonly limit?: string | undefined;
 }
 
 /** Kinds of happenings that are worth more than an `info` line. */
@@ -19,6 +21,7 @@ const PRIORITIES: Readonly<Record<string, Priority>> = {
   died: 'warning',
   'start-failed': 'warning',
   'backing-off': 'notice',
+  limit: 'warning',
   failed: 'error',
   declaration: 'error',
 };
@@ -34,7 +37,7 @@ export class Chronicle<Kind extends string> {
   }
 
   add(happening: Happening<Kind>): void {
-    const { kind, plugin, unit, code, text, forbidden } = happening;
+    const { kind, plugin, unit, code, text, forbidden, limit } = happening;
     this.#ring.add({
       at: Date.now(),
       plugin: plugin ?? null,
@@ -52,6 +55,7 @@ export class Chronicle<Kind extends string> {
       BULKHEAD_GENERATION: parsed?.generation,
       BULKHEAD_EVENT: kind,
       BULKHEAD_CODE: code,
+      BULKHEAD_LIMIT: limit,
       BULKHEAD_SYSCALL: forbidden?.call,
       BULKHEAD_SYSCALL_PID: forbidden?.pid,
       BULKHEAD_SYSCALL_TID: forbidden?.tid,

@@ -31,6 +31,8 @@ export interface SandboxRecord {
   readonly limits?: string;
   /** It learns, beside the pool. */
   readonly learning?: boolean;
+  /** Its temporary file systems, as it sees them; absent in records of versions that did not look at them. */
+  readonly temporary?: readonly string[];
 }
 
 /** The records of all sandboxes, as files below one directory. */
@@ -85,7 +87,7 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
       Array.isArray(record.listeners) &&
       record.listeners.every(isText) &&
-      (record.hostMounts === undefined || (Array.isArray(record.hostMounts) && record.hostMounts.every(isText))) &&
+      [record.hostMounts, record.temporary].every((paths) => paths === undefined || areTexts(paths)) &&
       [record.filter, record.limits].every((digest) => digest === undefined || isText(digest));
     return whole ? record : undefined;
   } catch {
@@ -95,4 +97,8 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
 
 function isText(value: unknown): value is string {
   return typeof value === 'string';
+}
+
+function areTexts(values: unknown): boolean {
+  return Array.isArray(values) && values.every(isText);
 }

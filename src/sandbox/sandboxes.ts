@@ -109,6 +109,7 @@ export class Sandboxes {
       limits: plan.limitsDigest,
       hostMounts: sandboxPlan.hostMounts.map(({ where }) => where),
       ...(learning ? { learning } : {}),
+      temporary: sandboxPlan.mounts.filter(({ kind }) => kind === 'tmpfs').map(({ target }) => target),
     };
     try {
       records.write(record);

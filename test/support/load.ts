@@ -25,6 +25,9 @@ export interface LoadOptions {
   readonly keepAlive: boolean;
   /** Pause (ms) of each connection between requests; 0 for as fast as answers come. */
   readonly thinkMs?: number;
+  /** Told of each good answer, and how long (ms) it took. */
+  readonly answered?: (latencyMs: number) => void;
+  readonly lost?: (request: LostRequest) => void;
   /** End after so many requests in all; without it the load goes on until stop(). */
   readonly requests?: number;
 }
@@ -93,15 +96,13 @@ export class HttpLoad {
     while (this.#take()) {
       // The server may have closed the idle connection meanwhile: no request was in it, a new one is opened.
       if (exchange === undefined || exchange.ended) exchange = new Exchange(this.#options.target);
+      const askedAt = performance.now();
       const outcome = await exchange.request(this.#options.keepAlive);
-      if (outcome.good) this.#answered();
-      else
-        this.#lost.push({
-          why: outcome.why,
-          connectedAt: exchange.connectedAt,
-          at: performance.now(),
-          detail: outcome.detail,
-        });
+      if (outcome.good) this.#answered(askedAt);
+      else {
+        const { why, detail } = outcome;
+        this.#loses({ why, connectedAt: exchange.connectedAt, at: performance.now(), detail });
+      }
       if (!outcome.reusable || !this.#options.keepAlive) {
         exchange.close();
         exchange = undefined;
@@ -113,9 +114,15 @@ export class HttpLoad {
     exchange?.close();
   }
 
-  #answered(): void {
+  #loses(request: LostRequest): void {
+    this.#lost.push(request);
+    this.#options.lost?.(request);
+  }
+
+  #answered(askedAt: number): void {
     this.#ok += 1;
     const now = performance.now();
+    this.#options.answered?.(now - askedAt);
     this.#longestGap = Math.max(this.#longestGap, now - this.#lastOk);
     this.#lastOk = now;
   }

@@ -52,6 +52,17 @@ export function installExample(name: string, example: 'python' | 'node' | 'c', d
   declare(name, declaration);
 }
 
+const HOSTILE = process.env.BULKHEAD_HOSTILE ?? '/opt/bulkhead-test/plugins';
+
+/** Installs one of the programs of test/plugins in the same way, as `./main`. */
+export function installHostile(name: string, program: string, declaration: readonly string[]): void {
+  const directory = `/opt/plugin/${name}/v1`;
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  cpSync(`${HOSTILE}/${program}`, `${directory}/main`);
+  declare(name, declaration);
+}
+
 /** Writes /etc/bulkhead/plugins/NAME.yaml. */
 export function declare(name: string, lines: readonly string[]): void {
   writeFileSync(`/etc/bulkhead/plugins/${name}.yaml`, `${lines.join('\n')}\n`, { mode: 0o644 });

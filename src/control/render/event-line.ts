@@ -10,6 +10,7 @@ const STYLES: Partial<Record<EventKind, Style>> = {
   'start-failed': 'bad',
   failed: 'bad',
   'backing-off': 'warning',
+  limit: 'warning',
   declaration: 'warning',
 };
 

@@ -43,6 +43,7 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
     ['Isolation', status.isolation === '' ? [] : [status.isolation]],
     ['Filter', [status.seccomp]],
     ['State dir', status.stateDirectory === null ? [] : [stateText(status.stateDirectory)]],
+    ['Reached', status.sandboxes.flatMap(reached)],
     ['Restarts', [budget]],
     ['Next start', status.nextStartMs === null ? [] : [`in ${formatSpan(status.nextStartMs)}`]],
   ];
@@ -52,6 +53,11 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
 function stateText({ path, quotaBytes, quotaHolds }: StateStatus): string {
   if (quotaBytes === null) return path;
   return `${path}, at most ${formatBytes(quotaBytes)}${quotaHolds === false ? ', NOT ENFORCED' : ''}`;
+}
+
+/** Limits that the sandbox was at, one a line. */
+function reached({ machine, limitsReached }: SandboxStatus): string[] {
+  return limitsReached.map(({ text, agoMs }) => `${text}, ${formatSpan(agoMs)} ago by ${machine}`);
 }
 
 const SANDBOX_COLUMNS: readonly Column[] = [

@@ -134,6 +134,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
         tasks: 3,
         readySinceMs: 65_000,
         statusText: null,
+        limitsReached: [],
       },
     ],
     restarts: { recent: 0, budget: 5, withinMs: 60_000, total: 0 },

@@ -1,0 +1,155 @@
+import { formatBytes } from '../base/bytes.ts';
+import type { LimitCounters } from '../base/limit-counters.ts';
+import { limitText } from '../plan/limit-texts.ts';
+import type { PluginPlan } from '../plan/plan.ts';
+import type { SandboxEntry } from './plugin-state.ts';
+
+/** Limits whose being reached is told of, by their key below `limits`; `tmp` is `view.tmp`. */
+export type ReachedName = 'memory' | 'memory-high' | 'tasks' | 'cpu' | 'files' | 'tmp' | 'log';
+
+/** How often a sandbox was at one of its limits. */
+export interface Reach {
+  readonly limit: ReachedName;
+  /** Since the sandbox began, as far as it was seen. */
+  readonly count: number;
+  /** `tasks 50 (181 forks refused)`. */
+  readonly text: string;
+  /** Monotonic ms. */
+  readonly at: number;
+  /** No note before this time: what goes on for long is told again and again, but ever more seldom. */
+  readonly quietUntil: number;
+  readonly quietMs: number;
+}
+
+export type Reaches = ReadonlyMap<ReachedName, Reach>;
+
+/** Whose memory ran out when a process was killed. */
+export interface OutOfMemory {
+  readonly whose: 'sandbox' | 'plugin' | 'host';
+  readonly at: number;
+}
+
+const FIRST_QUIET_MS = 60_000;
+const LONGEST_QUIET_MS = 3_600_000;
+
+/**
+ * A payload that ends by SIGKILL within this time (ms) after the kernel killed for memory was the one; it can take a
+ * while until it has given its memory back, and is reaped.
+ */
+const KILL_TAKES_MS = 5000;
+
+/** A sandbox with what is known of it now, and which of that is to be noted. */
+export interface Counted {
+  readonly sandbox: SandboxEntry;
+  readonly news: readonly Reach[];
+}
+
+/** The sandbox with these counters. What was counted before an earlier supervisor's one was looked at is no news. */
+export function withCounters(counters: LimitCounters, sandbox: SandboxEntry, plan: PluginPlan, now: number): Counted {
+  const { counters: before = counters, reached } = sandbox;
+  const found = rises(reached, before, counters).map((rise) => reachOf(reached, rise, plan, now));
+  return {
+    sandbox: {
+      ...sandbox,
+      counters,
+      outOfMemory: outOfMemory(before, counters, now) ?? sandbox.outOfMemory,
+      reached: new Map([...reached, ...found.map(({ reach }) => [reach.limit, reach] as const)]),
+    },
+    news: found.filter(({ isNews }) => isNews).map(({ reach }) => reach),
+  };
+}
+
+/** The sandbox of which journald dropped so many more messages. */
+export function withDropped(dropped: number, sandbox: SandboxEntry, plan: PluginPlan, now: number): Counted {
+  const count = (sandbox.reached.get('log')?.count ?? 0) + dropped;
+  const rise = { limit: 'log', count, detail: counted(count, 'message dropped', 'messages dropped') } as const;
+  const { reach, isNews } = reachOf(sandbox.reached, rise, plan, now);
+  return { sandbox: { ...sandbox, reached: new Map(sandbox.reached).set('log', reach) }, news: isNews ? [reach] : [] };
+}
+
+/** Whose memory ran out, when the counters say that a process was killed for it. */
+function outOfMemory(before: LimitCounters, after: LimitCounters, now: number): OutOfMemory | undefined {
+  if (after.oomKills <= before.oomKills) return undefined;
+  if (after.oom > before.oom) return { whose: 'sandbox', at: now };
+  return { whose: after.sliceOom > before.sliceOom ? 'plugin' : 'host', at: now };
+}
+
+/** Why a payload died that was killed when memory had run out; undefined for any other end. */
+export function memoryDeath(
+  oom: OutOfMemory | undefined,
+  exit: { readonly how: string; readonly status: number } | undefined,
+  plan: PluginPlan | undefined,
+  now: number,
+): string | undefined {
+  if (oom === undefined || exit === undefined || plan === undefined || now - oom.at > KILL_TAKES_MS) return undefined;
+  const isKill = (exit.how === 'killed' && exit.status === 9) || exit.how === 'unknown';
+  if (!isKill) return undefined;
+  const limit = limitText('memoryMax', plan.limits).text;
+  const whose = {
+    sandbox: `own limit ${limit}`,
+    plugin: "limit of the plugin's slice",
+    host: 'of the host, not of a limit of the plugin',
+  };
+  return `out of memory: ${whose[oom.whose]}`;
+}
+
+interface Rise {
+  readonly limit: ReachedName;
+  readonly count: number;
+  readonly detail: string;
+}
+
+function rises(known: Reaches, before: LimitCounters, after: LimitCounters): Rise[] {
+  const found: Rise[] = [];
+  const add = (limit: ReachedName, count: number, detail: string) => found.push({ limit, count, detail });
+  if (after.oomKills > before.oomKills || after.max > before.max) {
+    const killed = after.oomKills === 0 ? '' : `, ${counted(after.oomKills, 'process', 'processes')} killed`;
+    add('memory', after.max, `reached ${counted(after.max, 'time', 'times')}${killed}`);
+  }
+  if (after.high > before.high) add('memory-high', after.high, `slowed down ${counted(after.high, 'time', 'times')}`);
+  if (after.forksRefused > before.forksRefused)
+    add('tasks', after.forksRefused, counted(after.forksRefused, 'fork refused', 'forks refused'));
+  if (after.throttled > before.throttled)
+    add('cpu', after.throttled, `throttled in ${after.throttled} of ${after.periods} periods`);
+  const times = (limit: ReachedName) => (known.get(limit)?.count ?? 0) + 1;
+  if (after.files > 0 && before.files === 0) add('files', times('files'), `${after.files} open in one process`);
+  if (after.full.some((path) => !before.full.includes(path))) add('tmp', times('tmp'), `${after.full.join(', ')} full`);
+  return found;
+}
+
+function reachOf(
+  reached: Reaches,
+  { limit, count, detail }: Rise,
+  plan: PluginPlan,
+  now: number,
+): { readonly reach: Reach; readonly isNews: boolean } {
+  const known = reached.get(limit);
+  const text = `${limit} ${limitValue(limit, plan)} (${detail})`;
+  if (known !== undefined && now < known.quietUntil)
+    return { reach: { ...known, count, text, at: now }, isNews: false };
+  const quietMs = known === undefined ? FIRST_QUIET_MS : Math.min(LONGEST_QUIET_MS, 2 * known.quietMs);
+  return { reach: { limit, count, text, at: now, quietMs, quietUntil: now + quietMs }, isNews: true };
+}
+
+function limitValue(limit: ReachedName, { limits, declaration }: PluginPlan): string {
+  switch (limit) {
+    case 'memory':
+      return limitText('memoryMax', limits).text;
+    case 'memory-high':
+      return limitText('memoryHigh', limits).text;
+    case 'tasks':
+      return limitText('tasksMax', limits).text;
+    case 'cpu':
+      return limitText('cpuQuotaPerSecUsec', limits).text;
+    case 'files':
+      return limitText('files', limits).text;
+    case 'log':
+      return limitText('log', limits).text;
+    case 'tmp':
+      return formatBytes(declaration.view.tmp);
+  }
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

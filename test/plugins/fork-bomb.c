@@ -1,0 +1,6 @@
+/* Every process of it makes others, for ever. */
+#include <unistd.h>
+
+int main(void) {
+    for (;;) (void)fork();
+}
