@@ -55,6 +55,7 @@ export class Sandbox implements Owned {
   #told = false;
   #watchesCgroup = false;
   #exitReported = false;
+  #emptyTold = false;
   #killed = false;
   #lookAgain: Owned | undefined;
   #startLimit: Owned | undefined;
@@ -179,8 +180,14 @@ export class Sandbox implements Owned {
   /** The kernel tells of the empty group before the last report was read: init's own word comes first. */
   async #empty(): Promise<void> {
     await this.lastWords();
+    if (!this.#owner.released) this.#tellEmpty();
+  }
+
+  #tellEmpty(): void {
     const explained = this.#exitReported || this.setupFailure !== undefined;
-    if (!explained && !this.#owner.released) this.#voice.empty(this.#killed);
+    if (explained || this.#emptyTold) return;
+    this.#emptyTold = true;
+    this.#voice.empty(this.#killed);
   }
 
   #report(report: Report): void {
@@ -217,6 +224,8 @@ export class Sandbox implements Owned {
   #clearedNow(): void {
     if (this.#told) return;
     this.#told = true;
+    // Its unit may be gone before its empty group is seen; that we killed it is known nowhere else.
+    if (this.#killed) this.#tellEmpty();
     this.#voice.cleared();
   }
 }

@@ -276,7 +276,12 @@ export class Sandboxes {
             forbidden: sandbox.forbidden,
           }),
         ),
-      overdue: () => void this.clear(record.unit),
+      overdue: () => {
+        // A start job that is waited for fails now, and tells; whoever waits for a report alone, here.
+        if (sandbox.tookTooLong && !sandbox.jobPending)
+          events.startFailed(record, startFailure(sandbox, new Failure('BH301', `'${record.unit}'`)));
+        void this.clear(record.unit);
+      },
       cleared: () => this.#afterStart(record.unit, () => events.cleared(record)),
     });
     this.#sandboxes.set(record.unit, sandbox);

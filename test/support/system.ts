@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { PluginStatus, SandboxStatus } from '../../src/control/api.ts';
 import { parseSandboxUnit, SANDBOX_UNIT_PATTERNS } from '../../src/plan/identity.ts';
+import { isolationNow } from './isolation.ts';
 import { pause } from './load.ts';
 
 /** What a command printed and how it ended. */
@@ -63,9 +64,11 @@ export function installHostile(name: string, program: string, declaration: reado
   declare(name, declaration);
 }
 
-/** Writes /etc/bulkhead/plugins/NAME.yaml. */
+/** Writes /etc/bulkhead/plugins/NAME.yaml, for the isolation that is tested now. */
 export function declare(name: string, lines: readonly string[]): void {
-  writeFileSync(`/etc/bulkhead/plugins/${name}.yaml`, `${lines.join('\n')}\n`, { mode: 0o644 });
+  const isolation = isolationNow();
+  const all = isolation === 'nspawn' ? lines : [...lines, `isolation: ${isolation}`];
+  writeFileSync(`/etc/bulkhead/plugins/${name}.yaml`, `${all.join('\n')}\n`, { mode: 0o644 });
 }
 
 /** Stops the plugin and removes all that was installed for it. */

@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { WALLS } from '../../../src/audit/finding.ts';
 import { CGROUP_ROOT } from '../../../src/kernel/cgroup.ts';
+import { forEachIsolation } from '../../support/isolation.ts';
 import { pause } from '../../support/load.ts';
 import { declare, killSupervisor, run, supervisorPid, uninstall } from '../../support/system.ts';
 import { audit, expectWhole, NAMES, removeAll, startAll, TAKER, TAKER_SOCKET, wrong } from './audit-lab.ts';
 
-describe('bulkheadctl audit', function () {
+forEachIsolation('bulkheadctl audit', function () {
   this.timeout(60_000);
 
   before(startAll);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { forEachIsolation } from '../../support/isolation.ts';
 import type { LoadResult } from '../../support/load.ts';
 import { HttpLoad, pause } from '../../support/load.ts';
 import {
@@ -26,7 +27,7 @@ function unexcused(result: LoadResult, killedAt: readonly number[]): LoadResult[
   );
 }
 
-describe('crashes', function () {
+forEachIsolation('crashes', function () {
   this.timeout(120_000);
 
   for (const language of ['python', 'node', 'c'] as const) {

@@ -106,9 +106,14 @@ export function isSameFile(one: string, other: string): boolean {
   return first.dev === second.dev && first.ino === second.ino;
 }
 
+/** Cgroup of init and the payload: nspawn keeps itself apart. */
+export function payloadGroup({ cgroup, isolation }: SandboxStatus): string {
+  return isolation === 'nspawn' ? `${cgroup}/payload` : (cgroup ?? '');
+}
+
 /** All processes in the sandbox but init; the payload's main process first. */
 export function payloadPids(sandbox: SandboxStatus): number[] {
-  const group = `${sandbox.cgroup}/payload`;
+  const group = payloadGroup(sandbox);
   const below = readdirSync(`${CGROUP_ROOT}${group}`, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   if (below.length > 0) throw new Error(`'${group}' has groups below it`);
   return processesIn(group)

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFi
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { EventRecord, SandboxStatus } from '../../../src/control/api.ts';
+import { forEachIsolation } from '../../support/isolation.ts';
 import {
   declare,
   installExample,
@@ -25,6 +26,7 @@ import {
   mountsOf,
   NAMESPACES,
   namespacesOf,
+  payloadGroup,
   payloadPids,
 } from './isolation-facts.ts';
 import type { Probed } from './isolation-probe.ts';
@@ -47,6 +49,25 @@ const FAMILY = 'iso-family';
 const NO_CAPABILITIES = '0000000000000000';
 const NATIVE = fileURLToPath(new URL('../../../../native/', import.meta.url));
 
+/** Mounts that are writable. All belong to the root of the sandbox, which nobody is. */
+const WRITABLE = {
+  nspawn: [
+    '/dev tmpfs',
+    '/dev/mqueue mqueue',
+    '/dev/pts devpts',
+    '/dev/shm tmpfs',
+    '/proc proc',
+    '/proc/kmsg tmpfs',
+    '/proc/sys/kernel/random/boot_id tmpfs',
+    '/proc/sys/net proc',
+    '/run tmpfs',
+    '/run/host/unix-export tmpfs',
+    '/sys/fs/cgroup cgroup2',
+    '/tmp tmpfs',
+  ],
+  scope: ['/dev/shm tmpfs', '/proc proc', '/run tmpfs', '/tmp tmpfs'],
+} as const;
+
 interface Seen {
   readonly plugin: string;
   readonly sandbox: SandboxStatus;
@@ -54,7 +75,7 @@ interface Seen {
   readonly payloads: readonly ProcessFacts[];
 }
 
-describe('isolation, seen from outside', function () {
+forEachIsolation('isolation, seen from outside', function (isolation) {
   this.timeout(60_000);
   let seen: Seen[] = [];
 
@@ -163,33 +184,18 @@ describe('isolation, seen from outside', function () {
   it('every process is in the cgroup that is told', () => {
     each(({ cgroup }, { plugin, sandbox }) => {
       assert.equal(sandbox.cgroup, `/plugin.slice/plugin-${plugin.replaceAll('-', '\\x2d')}.slice/${sandbox.unit}`);
-      assert.equal(cgroup, `${sandbox.cgroup}/payload`);
+      assert.equal(cgroup, payloadGroup(sandbox));
     }, 'init too');
   });
 
   it('the root is ours and read-only, and so is every mount that is not of the sandbox alone', () => {
-    // All of these belong to the root of the sandbox, which nobody is; the next suite tries to write there.
-    const nspawns = [
-      ['/dev', 'tmpfs'],
-      ['/dev/mqueue', 'mqueue'],
-      ['/dev/pts', 'devpts'],
-      ['/dev/shm', 'tmpfs'],
-      ['/proc', 'proc'],
-      ['/proc/kmsg', 'tmpfs'],
-      ['/proc/sys/kernel/random/boot_id', 'tmpfs'],
-      ['/proc/sys/net', 'proc'],
-      ['/run', 'tmpfs'],
-      ['/run/host/unix-export', 'tmpfs'],
-      ['/sys/fs/cgroup', 'cgroup2'],
-      ['/tmp', 'tmpfs'],
-    ].map(([target, type]) => `${target} ${type}`);
     for (const { sandbox, plugin, payloads } of seen) {
       const pid = payloads[0]?.pid ?? 0;
       const mounts = mountsOf(pid);
       const writable = mounts.filter(({ options }) => !options.includes('ro'));
       assert.deepEqual(
         [...new Set(writable.map(({ target, type }) => `${target} ${type}`))].sort(),
-        nspawns,
+        WRITABLE[isolation],
         sandbox.unit,
       );
       for (const { target, options } of writable)
@@ -285,9 +291,9 @@ const CALLS = {
   arm64: { unshare: 97, io_uring_setup: 425, timer_delete: 111, listxattr: 11 },
 }[process.arch as 'x64' | 'arm64'];
 
-describe('the filter, asked by a payload', function () {
+forEachIsolation('the filter, asked by a payload', function (isolation) {
   this.timeout(60_000);
-  const name = `iso-calls-${Date.now().toString(36)}`;
+  const name = `iso-calls-${isolation}-${Date.now().toString(36)}`;
 
   afterEach(() => uninstall(name));
 
@@ -328,7 +334,8 @@ describe('the filter, asked by a payload', function () {
   it('a forbidden call ends the payload, and init says so with its status', async () => {
     const { printed, exitStatus, event } = await outcome('native', CALLS.unshare);
     assert.equal(printed, '');
-    assert.equal(exitStatus, '134');
+    // A scope has no main process whose status systemd would tell.
+    assert.equal(exitStatus, isolation === 'nspawn' ? '134' : '');
     assert.match(event?.text ?? '', /forbidden system call/);
     assert.match(
       (await run('systemctl', 'status', `plugin@${name}`)).stdout,
@@ -351,7 +358,7 @@ describe('the filter, asked by a payload', function () {
   });
 });
 
-describe('isolation, tried from inside', function () {
+forEachIsolation('isolation, tried from inside', function (isolation) {
   this.timeout(60_000);
   const PORT = 9135;
   let probed: Probed;
@@ -426,7 +433,7 @@ describe('isolation, tried from inside', function () {
   it('nothing can be written but /tmp and /dev/shm, and message queues', () => {
     const { directories, files, devices, looked } = probed.writes;
     assert.ok(looked > 1000, `only ${looked} files and directories were looked at`);
-    assert.deepEqual(directories, ['/dev/mqueue', '/dev/shm', '/tmp']);
+    assert.deepEqual(directories, isolation === 'nspawn' ? ['/dev/mqueue', '/dev/shm', '/tmp'] : ['/dev/shm', '/tmp']);
     // Everybody may open these everywhere: a trigger on pressure (PSI) is the process's own and changes nothing.
     assert.deepEqual(
       files.filter((path) => !/^\/proc\/pressure\/(cpu|io|irq|memory)$/.test(path)),
@@ -435,7 +442,8 @@ describe('isolation, tried from inside', function () {
     const harmless = ['full', 'null', 'random', 'tty', 'urandom', 'zero'].map((device) => `/dev/${device}`);
     // What nspawn covers other things with has no mode and no driver.
     const covers = ['/run/host/inaccessible/blk', '/run/host/inaccessible/chr'];
-    assert.deepEqual(devices, [...harmless.slice(0, 2), '/dev/pts/ptmx', ...harmless.slice(2), ...covers]);
+    const nspawns = [...harmless.slice(0, 2), '/dev/pts/ptmx', ...harmless.slice(2), ...covers];
+    assert.deepEqual(devices, isolation === 'nspawn' ? nspawns : harmless);
   });
 
   it('nothing of the host but /usr is seen, and /plugin is the version', () => {
@@ -461,9 +469,12 @@ describe('isolation, tried from inside', function () {
     ]);
     for (const path of ['/home', '/root', '/opt', '/var/lib', '/tmp']) assert.deepEqual(listings[path], [], path);
     assert.deepEqual(listings['/var'], ['lib', 'run', 'tmp']);
-    assert.deepEqual(listings['/run'], ['host', 'plugin-init']);
+    assert.deepEqual(listings['/run'], isolation === 'nspawn' ? ['host', 'plugin-init'] : ['plugin-init']);
     assert.equal(listings['/run/bulkhead'], 'No such file or directory');
-    assert.equal(listings['/run/host/incoming'], 'Permission denied');
+    assert.equal(
+      listings['/run/host/incoming'],
+      isolation === 'nspawn' ? 'Permission denied' : 'No such file or directory',
+    );
     assert.deepEqual(listings['/etc'], [
       'group',
       'hosts',
@@ -500,7 +511,10 @@ describe('isolation, tried from inside', function () {
     assert.equal(visits, 0);
     const { '/run/host/notify': nspawns, ...others } = probed.connect;
     assert.deepEqual([...new Set(Object.values(others).flat())], ['No such file or directory']);
-    assert.deepEqual(nspawns, ['Permission denied', 'Permission denied']);
-    assert.deepEqual([...new Set(Object.values(probed.sockets).flat())], ['Permission denied']);
+    const refused = isolation === 'nspawn' ? 'Permission denied' : 'No such file or directory';
+    assert.deepEqual(nspawns, [refused, refused]);
+    // Those that can be seen are nspawn's.
+    const seen = isolation === 'nspawn' ? ['Permission denied'] : [];
+    assert.deepEqual([...new Set(Object.values(probed.sockets).flat())], seen);
   });
 });

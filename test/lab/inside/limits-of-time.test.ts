@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { forEachIsolation } from '../../support/isolation.ts';
 import { HttpLoad } from '../../support/load.ts';
 import {
   declare,
@@ -29,7 +30,7 @@ def tell(words):
     notify.sendto(words.encode(), os.environ["NOTIFY_SOCKET"])
 `;
 
-describe('limits of time', function () {
+forEachIsolation('limits of time', function () {
   this.timeout(90_000);
 
   afterEach(async () => {
@@ -98,7 +99,7 @@ describe('limits of time', function () {
   });
 });
 
-describe('a reload', function () {
+forEachIsolation('a reload', function () {
   this.timeout(60_000);
 
   afterEach(() => uninstall(NAME));
@@ -174,7 +175,7 @@ describe('a reload', function () {
   });
 });
 
-describe('many deaths at once', function () {
+forEachIsolation('many deaths at once', function () {
   this.timeout(120_000);
 
   afterEach(() => uninstall(NAME));

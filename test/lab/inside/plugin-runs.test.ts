@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { forEachIsolation } from '../../support/isolation.ts';
 import { HttpLoad } from '../../support/load.ts';
 import {
   installExample,
@@ -14,7 +15,7 @@ import {
 const PORTS = { python: 9101, node: 9102, c: 9103 } as const;
 const TEMPLATES = { python: 'python', node: 'node', c: 'native' } as const;
 
-describe('a plugin of three lines', function () {
+forEachIsolation('a plugin of three lines', function (isolation) {
   this.timeout(120_000);
 
   for (const language of ['python', 'node', 'c'] as const) {
@@ -67,7 +68,7 @@ describe('a plugin of three lines', function () {
       '-c',
       'rm /etc/bulkhead/plugins/by-unit.yaml; mkdir -p /etc/systemd/system/plugin@by-unit.service.d',
     );
-    const section = '[X-Plugin]\\ntemplate=python\\nversion=v1\\nlisten=tcp:127.0.0.1:9105\\n';
+    const section = `[X-Plugin]\\ntemplate=python\\nversion=v1\\nisolation=${isolation}\\nlisten=tcp:127.0.0.1:9105\\n`;
     await must('sh', '-c', `printf '${section}' > /etc/systemd/system/plugin@by-unit.service.d/plugin.conf`);
     try {
       await systemctl('daemon-reload');

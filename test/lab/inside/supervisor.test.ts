@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { SANDBOX_UNIT_PATTERNS } from '../../../src/plan/identity.ts';
+import { forEachIsolation } from '../../support/isolation.ts';
 import { HttpLoad, pause } from '../../support/load.ts';
 import {
   installExample,
@@ -21,12 +23,12 @@ const STEADY = { host: '127.0.0.1', port: 9121 };
 
 /** Records of sandboxes, runtime files, and mounts that are of no running sandbox. */
 async function leftovers(): Promise<string[]> {
-  const units = (await must('systemctl', 'list-units', '--all', '--plain', '--no-legend', 'plugin-*.service')).split(
-    '\n',
-  );
+  const units = (
+    await must('systemctl', 'list-units', '--all', '--plain', '--no-legend', ...SANDBOX_UNIT_PATTERNS)
+  ).split('\n');
   const running = new Set(units.map((line) => line.trim().split(/\s+/)[0]));
   const records = readdirSync('/run/bulkhead/sandbox').filter((file) => !running.has(file.replace(/\.json$/, '')));
-  const machines = units.map((line) => /plugin-(\S+)\.service/.exec(line)?.[1]?.replaceAll('\\x2d', '-'));
+  const machines = units.map((line) => /plugin-(\S+)\.(?:service|scope)/.exec(line)?.[1]?.replaceAll('\\x2d', '-'));
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => /\/run\/systemd\/nspawn\/unix-export\/(\S+)/.exec(line)?.[1])
@@ -34,7 +36,7 @@ async function leftovers(): Promise<string[]> {
   return [...records, ...mounts.map(String)];
 }
 
-describe('the supervisor', function () {
+forEachIsolation('the supervisor', function () {
   this.timeout(240_000);
 
   beforeEach(async () => {
