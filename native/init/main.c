@@ -16,6 +16,7 @@
 #include "init/options.h"
 #include "init/payload.h"
 #include "init/report.h"
+#include "init/streams.h"
 #include "init/supervise.h"
 
 static int fail(const char *step, int error, const char *text) {
@@ -46,8 +47,7 @@ static int check_descriptors(size_t listeners) {
     return syscall(SYS_close_range, first, ~0U, 0) < 0 ? -errno : 0;
 }
 
-int main(int argc, char **argv) {
-    (void)argc;
+static int run(char **argv) {
     /* First of all: for PID 1 a signal that is neither handled nor blocked is lost. */
     int error = supervise_block_signals();
     if (!open_standard_streams()) return EXIT_SETUP_FAILED;
@@ -76,4 +76,11 @@ int main(int argc, char **argv) {
     /* The child is still at the gate: when this fails, nothing runs. */
     if ((error = supervise_give_up_privileges()) < 0) return fail("init-privileges", -error, NULL);
     return supervise(&payload, &options, &filter, signals, notify, getenv("NOTIFY_SOCKET"));
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    int status = run(argv);
+    streams_drain();
+    return status;
 }

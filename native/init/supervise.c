@@ -169,19 +169,29 @@ static void learn_of_forbidden(struct state *state) {
     report_forbidden(&call);
 }
 
+/* A wait(2) status of what waitid(2) says. */
+static int status_of(const siginfo_t *info) {
+    if (info->si_code == CLD_EXITED) return W_EXITCODE(info->si_status, 0);
+    return W_EXITCODE(0, info->si_status) | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+/* The main process is only looked at, and stays a zombie for as long as we live: see streams_drain(). */
 static void reap(struct state *state) {
     state->more_to_reap = true;
     for (int i = 0; i < REAP_TURN && !state->ended; i++) {
-        int status;
+        siginfo_t info = {0};
         struct rusage usage;
-        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
-        if (pid <= 0) {
+        /* The C library's has no room for the usage. */
+        if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, &usage) < 0 || info.si_pid == 0) {
             state->more_to_reap = false;
             return;
         }
-        if (pid != state->payload->pid) continue;
+        if (info.si_pid != state->payload->pid) {
+            (void)waitpid(info.si_pid, NULL, WNOHANG);
+            continue;
+        }
         state->ended = true;
-        state->status = status;
+        state->status = status_of(&info);
         /* It may have been executed and gone before the pipe was looked at. */
         if (!state->executed && !learn_of_exec(state)) return;
         if (state->notify >= 0) notify_read(state->notify, &state->news);

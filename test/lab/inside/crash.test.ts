@@ -27,7 +27,7 @@ function unexcused(result: LoadResult, killedAt: readonly number[]): LoadResult[
   );
 }
 
-forEachIsolation('crashes', function () {
+forEachIsolation('crashes', function (isolation) {
   this.timeout(120_000);
 
   for (const language of ['python', 'node', 'c'] as const) {
@@ -116,6 +116,25 @@ forEachIsolation('crashes', function () {
     } finally {
       await uninstall(dying);
       await uninstall('steady');
+    }
+  });
+
+  it('the last words of a payload that ends at once are found, each time', async () => {
+    const name = `brief-${isolation}-${Date.now().toString(36)}`;
+    declare(name, [
+      'template: native',
+      'exec: [/bin/sh, -c, "echo last words; exit 3"]',
+      'recovery: { budget: { restarts: 9, within: 60s }, backoff: { initial: 10ms, max: 20ms } }',
+    ]);
+    try {
+      await run('systemctl', 'start', `plugin@${name}`);
+      await until('it is failed', async () => (await run('systemctl', 'is-failed', `plugin@${name}`)).status === 0);
+      const words = async () => (await must('bulkheadctl', 'logs', name)).match(/last words$/gm)?.length ?? 0;
+      // journald may still be about to write the last ones down.
+      await until('all are there', async () => (await words()) >= 10, 5000);
+      assert.equal(await words(), 10);
+    } finally {
+      await uninstall(name);
     }
   });
 
