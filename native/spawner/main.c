@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,7 +26,7 @@
 #define SOCKET_PATH "/run/bulkhead/spawn.sock"
 
 /* Spawns at the same time; more wait in the socket's queue. */
-enum { MAX_WORKERS = 64, BACKLOG = 256 };
+enum { MAX_WORKERS = 64, BACKLOG = 256, RETRY_MS = 10 };
 
 static struct {
     int listener;
@@ -84,13 +85,19 @@ static bool is_root(int fd) {
 
 static void accept_one(void) {
     int fd = accept4(spawner.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
+    if (fd < 0) {
+        /* Out of memory or of descriptors, or the client has gone: others are worth waiting a moment for. */
+        (void)poll(NULL, 0, RETRY_MS);
+        return;
+    }
     if (!is_root(fd)) {
         (void)close(fd);
         return;
     }
-    pid_t pid = fork();
+    pid_t self = getpid(), pid = fork();
     if (pid == 0) {
+        /* One that outlived its daemon would keep systemd from starting the next one. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != self) exit(EXIT_FAILURE);
         (void)close(spawner.listener);
         (void)close(spawner.signals);
         spawn_serve(fd);

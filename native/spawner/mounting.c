@@ -41,8 +41,9 @@ int mounting_attach(int mount, int directory, const char *path) {
     return move_mount(mount, "", directory, path, flags) < 0 ? -errno : 0;
 }
 
-static int open_below(int directory, const char *path) {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+static int open_below(int directory, const char *path, bool is_directory) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC | (is_directory ? O_DIRECTORY : 0),
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
     int fd;
     /* EAGAIN: something was renamed meanwhile, and the kernel wants to be asked again. */
     do fd = (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
@@ -73,10 +74,11 @@ int mounting_place(const char *path, bool is_directory) {
         component[length] = '\0';
         path += length;
         while (*path == '/') path++;
-        int next = open_below(at, component);
+        bool inner = *path != '\0' || is_directory;
+        int next = open_below(at, component, inner);
         if (next == -ENOENT) {
-            next = make(at, component, *path != '\0' || is_directory);
-            if (next == 0) next = open_below(at, component);
+            next = make(at, component, inner);
+            if (next == 0) next = open_below(at, component, inner);
         }
         (void)close(at);
         at = next;

@@ -8,12 +8,13 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer, type Server, Socket } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { pipe, sendWithFds } from '../../src/kernel/native.ts';
 import { makeSkeleton } from '../../src/sandbox/skeleton.ts';
 import { descriptorOf } from './descriptor-of.ts';
-import { openFilter, payload, program, type Report, type Running, startWithRun } from './native-programs.ts';
+import { openFilter, payload, program, type Running, startWithRun } from './native-programs.ts';
+import { pause, Spawn, until } from './spawner-connection.ts';
 
 /** Runs the real plugin-spawner with a /run of its own, and plays supervisor, systemd and journal for it. */
 
@@ -40,68 +41,14 @@ export interface Order {
   readonly line?: string;
 }
 
-/** One connection to the spawner, from the supervisor's end. */
-export class Spawn {
-  readonly unit: string;
-  readonly socket: Socket;
-  readonly reports: Report[] = [];
-  said = '';
-  /** The spawner has closed it. */
-  readonly closed: Promise<void>;
-  /** Nobody holds the report pipe any more. */
-  readonly gone: Promise<void>;
-  readonly #reportPipe: Socket;
-
-  constructor(unit: string, socket: Socket, reportFd: number) {
-    this.unit = unit;
-    this.socket = socket;
-    socket.on('data', (chunk: Buffer) => {
-      this.said += chunk.toString();
-    });
-    socket.on('error', () => undefined);
-    this.closed = new Promise((settle) => socket.on('close', () => settle()));
-    this.#reportPipe = new Socket({ fd: reportFd, readable: true, writable: false });
-    let rest = '';
-    this.#reportPipe.on('data', (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) this.reports.push(JSON.parse(line) as Report);
-    });
-    this.gone = new Promise((settle) => this.#reportPipe.on('close', () => settle()));
-  }
-
-  events(): string[] {
-    return this.reports.map((report) => report.event);
-  }
-
-  /** All that it says until it closes the connection. */
-  async answer(): Promise<string> {
-    await this.closed;
-    return this.said;
-  }
-
-  /** Process id of the child, once it is told. */
-  async cloned(): Promise<number> {
-    await until(`cloned: ${this.said}`, () => this.said.includes('\n'), 8000);
-    const pid = /^cloned ([1-9]\d*)\n/.exec(this.said)?.[1];
-    if (pid === undefined) throw new Error(`not cloned: ${this.said}`);
-    return Number(pid);
-  }
-
-  say(text: string): void {
-    this.socket.write(text);
-  }
-
-  drop(): void {
-    this.socket.destroy();
-  }
-
-  /** Stops reading the reports, too. */
-  forget(): void {
-    this.socket.destroy();
-    this.#reportPipe.destroy();
-  }
+/** What came by a connection to the journal: seven lines about it, then text. */
+export interface Stream {
+  header: string;
+  text: string;
+  ended: boolean;
 }
+
+const HEADER_LINES = 7;
 
 export class SpawnerHost {
   readonly #directory: string;
@@ -110,8 +57,8 @@ export class SpawnerHost {
   readonly #spawns: Spawn[] = [];
   #journal: Server | undefined;
   #daemon: Running | undefined;
-  /** What came by each connection to the journal: seven lines, then text. */
-  readonly streams: string[] = [];
+  /** The connections to the journal. */
+  readonly streams: Stream[] = [];
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -120,6 +67,13 @@ export class SpawnerHost {
 
   get root(): string {
     return join(this.#directory, 'root');
+  }
+
+  /** Another root directory, below `roots`. */
+  makeRoot(name: string, change: (root: string) => void): void {
+    const root = join(this.#directory, 'roots', name);
+    makeSkeleton(root);
+    change(root);
   }
 
   get socketPath(): string {
@@ -162,20 +116,22 @@ export class SpawnerHost {
     const directory = join(this.#directory, 'journal');
     mkdirSync(directory, { recursive: true });
     const server = createServer((socket) => {
-      const index = this.streams.push('') - 1;
+      const stream: Stream = { header: '', text: '', ended: false };
+      this.streams.push(stream);
+      let all = '';
       socket.on('data', (chunk: Buffer) => {
-        this.streams[index] += chunk.toString();
+        all += chunk.toString();
+        stream.header = all.split('\n', HEADER_LINES).join('\n');
+        stream.text = all.split('\n').slice(HEADER_LINES).join('\n');
       });
       socket.on('error', () => undefined);
+      socket.on('close', () => {
+        stream.ended = true;
+      });
     });
     this.#journal = server;
     await new Promise<void>((settle) => server.listen(join(directory, 'stdout'), settle));
     chmodSync(join(directory, 'stdout'), 0o666);
-  }
-
-  /** What the payloads have said, without the headers. */
-  output(): string {
-    return this.streams.map((stream) => stream.split('\n').slice(7).join('\n')).join('');
   }
 
   words(order: Order = {}): string[] {
@@ -215,6 +171,20 @@ export class SpawnerHost {
     return spawn;
   }
 
+  /** What is mounted on the host, and in the spawner's own namespace. */
+  async mounts(): Promise<string> {
+    const own = readFileSync('/proc/self/mountinfo', 'utf8');
+    return own + readFileSync(`/proc/${await this.daemon.innerPid()}/mountinfo`, 'utf8');
+  }
+
+  lives(pid: number): boolean {
+    try {
+      return !/^State:\s*Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      return false;
+    }
+  }
+
   /** Puts a process into the group of a unit. */
   register(pid: number, unit = UNIT): void {
     const group = join(this.#groups, unit);
@@ -233,13 +203,17 @@ export class SpawnerHost {
     return { spawn, pid };
   }
 
-  /** What a payload of a shell command says, and the end of it. */
-  async shell(script: string, order: Order = {}): Promise<string> {
-    const { spawn } = await this.run({ ...order, command: ['/usr/bin/bash', '-c', script] });
-    await spawn.gone;
-    // The stream may still be on its way.
-    await until(`end of ${script}`, () => this.output().includes('\nthe end\n') || !script.endsWith('echo the end'));
-    return this.output();
+  /** What a payload has said when it has ended. */
+  async told(order: Order): Promise<string> {
+    const index = this.streams.length;
+    await this.run(order);
+    await until('end of what it says', () => this.streams[index]?.ended === true);
+    return this.streams[index]?.text ?? '';
+  }
+
+  /** The same of a script. */
+  shell(script: string, order: Order = {}): Promise<string> {
+    return this.told({ ...order, command: ['/usr/bin/bash', '-c', script] });
   }
 
   async stop(): Promise<void> {
@@ -248,7 +222,7 @@ export class SpawnerHost {
       if (!unit.isDirectory()) continue;
       const group = join(this.#groups, unit.name);
       writeFileSync(join(group, 'cgroup.kill'), '1');
-      await until('empty group', () => readFileSync(join(group, 'cgroup.procs'), 'utf8') === '');
+      await until('empty group', () => readFileSync(join(group, 'cgroup.events'), 'utf8').includes('populated 0'));
       rmdirSync(group);
     }
     rmdirSync(this.#groups);
@@ -265,16 +239,4 @@ function cgroupMount(): string {
     if (type.startsWith('cgroup2 ')) return mount.split(' ')[4] ?? '';
   }
   throw new Error('there is no cgroup2 on this host');
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((settle) => setTimeout(settle, ms));
-}
-
-export async function until(what: string, condition: () => boolean, ms = 4000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`no ${what}`);
-    await pause(2);
-  }
 }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { listenTcp } from '../../src/kernel/native.ts';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
+import { listenTcp, pipe } from '../../src/kernel/native.ts';
 import { prepare, scratch, stateOf, statusField } from './native-programs.ts';
-import { ID_BASE, SpawnerHost, UNIT, until } from './spawner-host.ts';
+import { until } from './spawner-connection.ts';
+import { ID_BASE, SpawnerHost, UNIT } from './spawner-host.ts';
 
 describe('plugin-spawner', function () {
   this.timeout(30_000);
@@ -20,8 +21,6 @@ describe('plugin-spawner', function () {
     place.remove();
   });
 
-  const lives = (pid: number) => existsSync(`/proc/${pid}`) && !/^State:\s*Z/m.test(status(pid));
-  const status = (pid: number) => readFileSync(`/proc/${pid}/status`, 'utf8');
   const namespace = (pid: number | 'self', name: string) => readlinkSync(`/proc/${pid}/ns/${name}`);
 
   it('starts init with its descriptors, in its unit, in namespaces of its own', async () => {
@@ -35,10 +34,10 @@ describe('plugin-spawner', function () {
       await spawn.gone;
       assert.deepEqual(spawn.events(), ['started', 'ready', 'exit']);
       assert.equal(spawn.reports.at(-1)?.status, 0);
-      await until('output', () => host.output().includes('\nsession\t'));
+      await until('output', () => host.streams[0]?.ended === true);
       assert.equal(host.streams.length, 1);
-      assert.ok(host.streams[0]?.startsWith('x\n\n6\n1\n0\n0\n0\n'), host.streams[0]);
-      const state = stateOf(host.output());
+      assert.equal(host.streams[0]?.header, 'x\n\n6\n1\n0\n0\n0');
+      const state = stateOf(host.streams[0]?.text ?? '');
       assert.deepEqual(
         state.get('fd')?.map((line) => line.replace(/:\[.*/, '')),
         ['0 open /dev/null', '1 open socket', '2 open socket', '3 open socket'],
@@ -54,7 +53,7 @@ describe('plugin-spawner', function () {
       assert.equal(statusField(state, 'NoNewPrivs'), '1');
       assert.equal(statusField(state, 'Seccomp_filters'), '1');
       for (const set of ['SigBlk', 'SigIgn']) assert.equal(statusField(state, set), '0000000000000000', set);
-      await until('end', () => !lives(pid));
+      await until('end', () => !host.lives(pid));
     } finally {
       closeSync(listener);
     }
@@ -90,7 +89,7 @@ describe('plugin-spawner', function () {
       assert.match(fd, /^(\/dev\/null|socket:|pipe:|anon_inode:(\[(eventpoll|signalfd)\]|seccomp notify))/, `${fds}`);
     host.daemon.kill();
     await host.daemon.ended;
-    assert.ok(lives(pid));
+    assert.ok(host.lives(pid));
     // A new one takes its place.
     await host.startDaemon();
     await host.run({ unit: 'plugin-x-a-g2.scope' });
@@ -105,7 +104,7 @@ describe('plugin-spawner', function () {
     spawn.say(`go ${UNIT}\n`);
     assert.equal(await spawn.answer(), `cloned ${pid}\nstarted\n`);
     assert.equal(await host.daemon.ended, 0, host.daemon.err);
-    assert.ok(lives(pid));
+    assert.ok(host.lives(pid));
 
     function connectionRefused(): boolean {
       return (
@@ -115,6 +114,118 @@ describe('plugin-spawner', function () {
         .on('connect', () => process.exit(0))`,
         ]).status === 9
       );
+    }
+  });
+
+  it('ends the child when the supervisor goes before it says go', async () => {
+    const spawn = await host.spawn();
+    const pid = await spawn.cloned();
+    assert.ok(host.lives(pid));
+    spawn.drop();
+    await until('end of the child', () => !host.lives(pid));
+    await spawn.gone;
+    assert.deepEqual(spawn.reports, []);
+  });
+
+  for (const delay of [0, 0, 1, 1, 2, 3, 5]) {
+    it(`leaves nothing when it is killed ${delay} ms after an order`, async () => {
+      const before = readFileSync('/proc/self/mountinfo', 'utf8');
+      const spawn = await host.spawn();
+      await new Promise((settle) => setTimeout(settle, delay));
+      const daemon = await host.daemon.innerPid();
+      const served = await descendants(daemon);
+      host.daemon.kill();
+      await spawn.closed;
+      await spawn.gone;
+      for (const pid of served) await until(`end of ${pid}`, () => !host.lives(pid));
+      assert.equal(readFileSync('/proc/self/mountinfo', 'utf8'), before);
+      assert.doesNotMatch(spawn.said, /started/);
+    });
+  }
+
+  async function descendants(pid: number): Promise<number[]> {
+    const own = childrenOf(pid);
+    return [...own, ...(await Promise.all(own.map(descendants))).flat()];
+  }
+
+  function childrenOf(pid: number): number[] {
+    try {
+      return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+    } catch {
+      return [];
+    }
+  }
+
+  it('is not held up by a spawn that is stuck', async () => {
+    const stuck = await host.spawn({ unit: 'plugin-stuck-a-g1.scope' });
+    await stuck.cloned();
+    const [server] = childrenOf(await host.daemon.innerPid());
+    assert.ok(server !== undefined && server > 1);
+    process.kill(server, 'SIGSTOP');
+    await host.run();
+    assert.match(readFileSync(`/proc/${server}/status`, 'utf8'), /^State:\s*T/m);
+  });
+
+  it('answers although nobody reads the report pipe, and it is full', async () => {
+    const { read, write } = pipe();
+    const filter = openSync('/etc/hostname', 'r');
+    try {
+      assert.throws(() => {
+        for (;;) writeSync(write, 'x'.repeat(4096));
+      }, /EAGAIN/);
+      const spawn = await host.spawn({ fds: [write, filter], root: '/nonexistent' });
+      assert.match(await spawn.answer(), /^failed root 2 /);
+    } finally {
+      for (const fd of [read, write, filter]) closeSync(fd);
+    }
+  });
+
+  for (const signal of ['SIGTERM', 'SIGCONT'] as const) {
+    it(`keeps ${signal} for init when it comes at the gate`, async () => {
+      const spawn = await host.spawn({ init: ['--stop-signal=15'] });
+      const pid = await spawn.cloned();
+      host.register(pid);
+      process.kill(pid, signal);
+      spawn.say(`go ${UNIT}\n`);
+      await spawn.gone;
+      assert.deepEqual(
+        spawn.events().filter((event) => event !== 'ready'),
+        ['started', 'stopping', 'exit'],
+      );
+      assert.equal(spawn.reports.at(-1)?.status, 15);
+    });
+  }
+
+  it('serves many at once', async () => {
+    const numbers = Array.from({ length: 60 }, (_, i) => i + 1);
+    const runs = await Promise.all(numbers.map((i) => host.run({ unit: `plugin-many-a-g${i}.scope` })));
+    for (const { pid } of runs) assert.ok(host.lives(pid));
+    assert.equal(new Set(runs.map(({ pid }) => namespace(pid, 'user'))).size, numbers.length);
+  });
+
+  it('takes an order that comes in pieces, and go with it', async () => {
+    const spawn = await host.spawn({ init: Array.from({ length: 3000 }, (_, i) => `--env=V${i}=${'v'.repeat(100)}`) });
+    const pid = await spawn.cloned();
+    host.register(pid);
+    spawn.say('go ');
+    await new Promise((settle) => setTimeout(settle, 30));
+    spawn.say(`${UNIT}\n`);
+    assert.equal(await spawn.answer(), `cloned ${pid}\nstarted\n`);
+  });
+
+  it('takes as many descriptors as a message can carry', async () => {
+    const listeners = Array.from({ length: 251 }, () =>
+      listenTcp({ host: '127.0.0.1', port: 0, backlog: 1, reusePort: false }),
+    );
+    try {
+      const told = await host.told({
+        listeners,
+        init: listeners.map((_, i) => `--listen=l${i}`),
+        command: ['/plugin/probe', 'state'],
+      });
+      assert.equal(stateOf(told).get('fd')?.length, 3 + 251);
+    } finally {
+      for (const fd of listeners) closeSync(fd);
     }
   });
 });
