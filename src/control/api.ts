@@ -1,4 +1,5 @@
 import type { Finding, Verdict } from '../audit/finding.ts';
+import type { LimitInForce } from '../audit/limits-in-force.ts';
 import type { FailureCode } from '../base/failure.ts';
 import type { ReachedName } from '../decide/limit-reach.ts';
 import type { NoteKind } from '../decide/order.ts';
@@ -37,6 +38,8 @@ export interface PluginStatus extends PluginSummary {
   readonly stateDirectory: StateStatus | null;
   readonly listeners: readonly ListenerStatus[];
   readonly sandboxes: readonly SandboxStatus[];
+  /** Limits of the plugin as a whole, which its slice has; empty while nothing runs. */
+  readonly limits: readonly LimitInForce[];
   /** Restarts inside the budget's window, and the budget. */
   readonly restarts: {
     readonly recent: number;
@@ -82,6 +85,7 @@ export interface SandboxStatus {
   readonly tasks: number | null;
   readonly readySinceMs: number | null;
   readonly statusText: string | null;
+  readonly limits: readonly LimitInForce[];
   /** Limits that it was at, the last one first. */
   readonly limitsReached: readonly LimitReached[];
 }

@@ -230,6 +230,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     listeners,
     events,
     manager,
+    units,
     systemdVersion,
     paths,
     version: VERSION,

@@ -1,5 +1,6 @@
 import { loadPlan } from '../act/load-plan.ts';
 import type { Supervisor as Plugins } from '../act/supervisor.ts';
+import type { SystemdUnits } from '../act/systemd-units.ts';
 import type { Clock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { formatProblem } from '../base/problem.ts';
@@ -35,6 +36,7 @@ import type {
 } from './api.ts';
 import type { Auditor } from './auditor.ts';
 import type { Learner } from './learner.ts';
+import { type LimitsOfPlugin, limitsOfPlugin } from './limit-status.ts';
 import { planReport } from './plan-report.ts';
 
 export interface ViewParts {
@@ -44,6 +46,7 @@ export interface ViewParts {
   readonly listeners: Listeners;
   readonly events: EventRing<EventKind>;
   readonly manager: Manager;
+  readonly units: SystemdUnits;
   readonly systemdVersion: number;
   readonly paths: HostPaths;
   readonly version: string;
@@ -86,6 +89,7 @@ export class SupervisorView implements Supervisor {
     const plan = state?.plan ?? loaded.plan;
     const budget = plan?.declaration.recovery.budget;
     const now = clock.now();
+    const limits = state?.plan === undefined ? undefined : await limitsOfPlugin(this.#parts, state.plan, state);
     const waits = state !== undefined && state.phase === 'on' && state.notBefore > now;
     return {
       ...(await this.#summary(name, host)),
@@ -102,7 +106,8 @@ export class SupervisorView implements Supervisor {
         name: listener.listen.name,
         kept: listeners.has(listener.key),
       })),
-      sandboxes: state === undefined ? [] : [...state.sandboxes.values()].map((entry) => this.#sandbox(entry, now)),
+      limits: limits?.slice ?? [],
+      sandboxes: [...(state?.sandboxes.values() ?? [])].map((entry) => this.#sandbox(entry, now, limits)),
       restarts: {
         recent: recentDeaths(state?.deaths ?? [], now, budget?.withinMs ?? 0).length,
         budget: budget?.restarts ?? 0,
@@ -220,7 +225,7 @@ export class SupervisorView implements Supervisor {
     };
   }
 
-  #sandbox(entry: SandboxEntry, now: number): SandboxStatus {
+  #sandbox(entry: SandboxEntry, now: number, limits: LimitsOfPlugin | undefined): SandboxStatus {
     const sandbox = this.#parts.sandboxes.get(entry.unit);
     const facts = payloadFacts(sandbox?.record.payloadCgroup);
     const record = sandbox?.record;
@@ -243,6 +248,7 @@ export class SupervisorView implements Supervisor {
       tasks: record === undefined ? null : cgroupNumber(record.cgroup, 'pids.current'),
       readySinceMs: entry.readyAt === undefined ? null : Math.round(now - entry.readyAt),
       statusText: sandbox?.statusText ?? null,
+      limits: limits?.sandboxes.get(entry.unit) ?? [],
       limitsReached: [...entry.reached.values()]
         .sort((one, other) => other.at - one.at)
         .map(({ limit, count, text, at }) => ({ limit, count, text, agoMs: Math.round(now - at) })),

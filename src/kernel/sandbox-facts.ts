@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync, readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { ProcessFacts, SandboxFacts } from '../audit/facts.ts';
-import { LIMIT_FILES } from '../audit/judge-unit.ts';
+import { LIMIT_FILES } from '../audit/limit-rows.ts';
 import { parseInterfaces, parseMounts } from '../audit/proc-text.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { CGROUP_ROOT, processesIn, readProc, unitOfProcess } from './cgroup.ts';

@@ -22,9 +22,9 @@ export function watchAnchorDropIns(
   const look = (): void => {
     for (const plugin of plugins()) {
       const now = timesOf(plugin);
-      const before = times.get(plugin);
+      // The first look is a change, too: somebody may have been quicker than it.
+      if (times.get(plugin) !== now) changed(plugin);
       times.set(plugin, now);
-      if (before !== undefined && before !== now) changed(plugin);
     }
     timer = clock.after(LOOK_EVERY_MS, look);
   };

@@ -2,6 +2,7 @@ import { formatBytes } from '../../base/bytes.ts';
 import type { PluginStatus, SandboxStatus, StateStatus } from '../api.ts';
 import { paint } from './colour.ts';
 import { escapeText } from './escape.ts';
+import { limitLines } from './limit-lines.ts';
 import { PLUGIN_LOOK, SANDBOX_STYLE } from './state.ts';
 import { type Cell, type Column, renderTable, type TableOptions } from './table.ts';
 import { formatSpan } from './time.ts';
@@ -43,6 +44,7 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
     ['Isolation', status.isolation === '' ? [] : [status.isolation]],
     ['Filter', [status.seccomp]],
     ['State dir', status.stateDirectory === null ? [] : [stateText(status.stateDirectory)]],
+    ['Limits', limitLines(status)],
     ['Reached', status.sandboxes.flatMap(reached)],
     ['Restarts', [budget]],
     ['Next start', status.nextStartMs === null ? [] : [`in ${formatSpan(status.nextStartMs)}`]],
