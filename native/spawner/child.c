@@ -94,6 +94,7 @@ static struct failure before_gate(const struct child *child) {
     STEP(STEP_IDS, become_root());
     STEP(STEP_KEYRING, leave_keyring());
     STEP(STEP_HOST_NAME, CALL(sethostname(box->machine, strlen(box->machine))));
+    STEP(STEP_NETWORK, box->own_network ? CALL(unshare(CLONE_NEWNET)) : 0);
     STEP(STEP_LOOPBACK, box->own_network ? loopback_up() : 0);
     return view_build(box, child->sources);
 }

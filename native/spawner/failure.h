@@ -19,6 +19,7 @@
     X(STEP_IDS, "ids")                             \
     X(STEP_KEYRING, "keyring")                     \
     X(STEP_HOST_NAME, "host-name")                 \
+    X(STEP_NETWORK, "network")                     \
     X(STEP_LOOPBACK, "loopback")                   \
     X(STEP_PROPAGATION, "propagation")             \
     X(STEP_PROC, "proc")                           \

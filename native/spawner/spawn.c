@@ -110,8 +110,8 @@ static void raise_oom_score(void) {
 static void clone_child(void) {
     int gate[2], status[2];
     if (pipe2(gate, O_CLOEXEC) < 0 || pipe2(status, O_CLOEXEC) < 0) fail(STEP_CLONE, errno, NULL);
+    /* A network namespace takes longer to make than all others: the child makes it, while its scope is registered. */
     uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-    if (spawn.box.own_network) namespaces |= CLONE_NEWNET;
     struct clone_args arguments = {
         .flags = namespaces | CLONE_PIDFD, .pidfd = (uintptr_t)&spawn.pidfd, .exit_signal = SIGCHLD};
     pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
