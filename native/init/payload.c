@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -170,6 +171,8 @@ static struct payload_failure set_up(const struct options *options, const struct
     if ((error = (expression)) < 0) return (struct payload_failure){STEP_##name, -error}
 #define CALL(expression) ((expression) < 0 ? -errno : 0)
     STEP(SESSION, CALL(setsid()));
+    /* Whoever started all this may have had a stricter one for itself. */
+    (void)umask(022);
     STEP(SIGNALS, signals_as_new());
     STEP(OOM_SCORE, raise_oom_score());
     STEP(LIMITS, limit_resources(options));

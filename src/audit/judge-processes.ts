@@ -1,8 +1,8 @@
+import { capabilityMask, capabilityText } from '../base/capability-mask.ts';
 import type { Declaration } from '../declare/declaration.ts';
 import { PAYLOAD_GID, PAYLOAD_UID, UID_RANGE_SIZE } from '../plan/identity.ts';
 import { payloadEnvironment } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
-import { capabilityMask, capabilityText } from './capability-mask.ts';
 import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
 import { type Finding, finding, type Wall, wallOf } from './finding.ts';
 import { KINDS } from './kinds.ts';

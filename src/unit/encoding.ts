@@ -1,4 +1,5 @@
 import { formatBytes } from '../base/bytes.ts';
+import { capabilityMask } from '../base/capability-mask.ts';
 import { quoteWord } from './quote.ts';
 
 /** How values of one kind are written: for D-Bus, and as the text after `Key=` in a unit file (one line each). */
@@ -55,6 +56,20 @@ export const SMALL_COUNT: Encoding<number> = {
   signature: 'u',
   bus: (value) => value,
   text: (value) => [String(value)],
+};
+
+/** Access modes, in octal. */
+export const MODE: Encoding<number> = {
+  signature: 'u',
+  bus: (value) => value,
+  text: (value) => [value.toString(8).padStart(4, '0')],
+};
+
+/** Capabilities by their full names: over the bus a set of bits. */
+export const CAPABILITIES: Encoding<readonly string[]> = {
+  signature: 't',
+  bus: (value) => Number(capabilityMask(value)),
+  text: (value) => [value.join(' ')],
 };
 
 /**

@@ -21,6 +21,18 @@ export const BACKSTOP_MS = 5000;
  */
 const OOM_SCORE = 900;
 
+/** What nspawn needs on the host: to mount, to map ids, to make device nodes, and to read what is not root's. */
+const NSPAWN_CAPABILITIES = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_MKNOD',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SYS_ADMIN',
+  'CAP_SYS_CHROOT',
+];
+
 /** Status of init for a payload that ended by SIGTERM or the declared stop signal: 128 + signal. */
 function stopStatuses(stopSignal: string): number[] {
   const term = 128 + signalNumber('SIGTERM');
@@ -86,6 +98,11 @@ function serviceSettings(plan: SandboxPlan): Settings {
     // The kernel kills the payload only (init raised its score); systemd must not kill nspawn after it.
     oomScoreAdjust: OOM_SCORE,
     oomPolicy: 'continue',
+    // For nspawn; in the sandbox's own user namespace they begin anew. What else could be taken from nspawn and is not,
+    // and why: docs/security.md.
+    capabilities: NSPAWN_CAPABILITIES,
+    noNewPrivileges: true,
+    umask: 0o077,
     files: plan.limits.files,
     memoryLock: plan.limits.memoryLock,
     core: plan.limits.core,

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { capabilityMask, capabilityText } from '../../../src/audit/capability-mask.ts';
 import {
   parseCredentials,
   parseInterfaces,
@@ -8,6 +7,7 @@ import {
   parseMounts,
   parseSockets,
 } from '../../../src/audit/proc-text.ts';
+import { capabilityMask, capabilityText } from '../../../src/base/capability-mask.ts';
 
 const STATUS = `Name:	a: b
 Uid:	1	2	3	4
