@@ -82,11 +82,22 @@ export function mountOption(mount: PlannedMount): string {
     case 'bind':
       return `--bind=${escapePath(mount.source)}:${target}:idmap`;
     case 'tmpfs':
-      return `--tmpfs=${target}:nosuid,nodev,mode=${mount.mode.toString(8).padStart(4, '0')},size=${mount.size}`;
+      return `--tmpfs=${target}:nosuid,nodev,mode=${mount.mode.toString(8).padStart(4, '0')},size=${mount.size},nr_inodes=${inodesOf(mount.size)}`;
     case 'device':
       return `--bind${mount.access === 'r' ? '-ro' : ''}=${escapePath(mount.source)}:${target}`;
   }
 }
+
+/**
+ * The kernel would allow as many files as half of the node's memory has pages, and an empty file takes memory, too. As
+ * many as this one has pages, of which a file with content takes one anyway, but enough for a small one.
+ */
+function inodesOf(size: number): number {
+  return Math.max(LEAST_INODES, Math.floor(size / PAGE));
+}
+
+const LEAST_INODES = 1024;
+const PAGE = 4096;
 
 /** nspawn splits at ':' and takes a backslash before it (or before another one) as an escape. */
 function escapePath(path: string): string {

@@ -20,7 +20,7 @@ export interface Attempt {
   readonly steps: (scene: Scene) => readonly Step[] | Promise<readonly Step[]>;
   readonly expects: Expectation | ((kind: Kind) => Expectation);
   /** Each of these, broken alone, makes it come to something else. */
-  readonly walls: readonly Wall[];
+  readonly walls: readonly Wall[] | ((kind: Kind) => readonly Wall[]);
   /** Looks at the host afterwards; throws when something happened there. */
   readonly after?: (scene: Scene) => void | Promise<void>;
   /** Only the filter stands in the way: without it, the kernel may grant it. */
@@ -37,6 +37,11 @@ export function killed(call: string | readonly string[]): Expectation {
 
 export function harmless(shows: RegExp): Expectation {
   return { kind: 'harmless', shows };
+}
+
+/** Where the kinds of isolation refuse by different means. */
+export function byKind<Value>(values: Readonly<Record<Kind, Value>>): (kind: Kind) => Value {
+  return (kind) => values[kind];
 }
 
 /** A call that the filter does not know: whoever makes it dies of it. */

@@ -68,7 +68,7 @@ async function begin(kind: Kind, undo: (() => void | Promise<void>)[], end: () =
 
   undo.push(() => uninstall(plugin));
   installVersion(version, neighbour.uidBase);
-  declare(plugin, DECLARATION(plugin));
+  declare(plugin, DECLARATION(plugin, kind));
   await systemctl('start', `plugin@${plugin}`);
 
   return {
@@ -88,13 +88,14 @@ async function begin(kind: Kind, undo: (() => void | Promise<void>)[], end: () =
 }
 
 /** Its deaths are the test's, so they cost neither budget nor time. */
-const DECLARATION = (plugin: string) => [
+const DECLARATION = (plugin: string, kind: Kind) => [
   'template: native',
   'version: v1',
   `listen: [{ unix: /run/plugin/${plugin}.sock, name: talk }]`,
   'environment: { COLOUR: blue }',
-  'limits: { files: 256 }',
+  'limits: { files: 256, memory: 64M, tasks: 40 }',
   'view: { tmp: 8M }',
+  `isolation: ${kind}`,
   'stop: { timeout: 1s }',
   'recovery:',
   '  budget: { restarts: 1000, within: 1s }',

@@ -17,6 +17,8 @@ export const WALLS = [
   'read-only version',
   'size of tmp',
   'devices',
+  'no devices in mounts',
+  'read-only cgroup',
   'open files',
   'descriptors',
   'environment',
@@ -26,5 +28,5 @@ export const WALLS = [
 export type Wall = (typeof WALLS)[number];
 
 /** The kinds of isolation that the suite runs for. */
-export const KINDS = ['nspawn'] as const;
+export const KINDS = ['nspawn', 'scope'] as const;
 export type Kind = (typeof KINDS)[number];

@@ -1,4 +1,5 @@
 import type { Attempt } from '../attempt.ts';
+import { BOMBS } from './bombs.ts';
 import { CALLS } from './calls.ts';
 import { CGROUPS } from './cgroups.ts';
 import { DESCRIPTORS } from './descriptors.ts';
@@ -26,4 +27,5 @@ export const ATTEMPTS: Readonly<Record<string, readonly Attempt[]>> = {
   files: FILES,
   descriptors: DESCRIPTORS,
   notifications: NOTIFICATIONS,
+  bombs: BOMBS,
 };

@@ -1,6 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { must } from '../../support/system.ts';
-import { type Attempt, forbidden, harmless, opening, refused } from '../attempt.ts';
+import { type Attempt, byKind, forbidden, harmless, opening, refused } from '../attempt.ts';
 import type { Scene } from '../scene.ts';
 
 /** Nodes that somebody has put into the version's directory; number as in /dev. */
@@ -44,8 +44,9 @@ export const DEVICES: readonly Attempt[] = [
     (node): Attempt => ({
       name: `the node of ${node[0]} in its version`,
       steps: async (scene) => [['open', `/plugin/${await putNode(scene, node)}`, 'rw']],
-      expects: refused('EPERM'),
-      walls: ['devices'],
+      // A scope's version is mounted so that nodes in it are none.
+      expects: byKind({ nspawn: refused('EPERM'), scope: refused('EACCES') }),
+      walls: byKind({ nspawn: ['devices'], scope: ['no devices in mounts'] }),
     }),
   ),
 ];

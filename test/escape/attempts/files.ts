@@ -1,11 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { type Attempt, harmless, opening, refused } from '../attempt.ts';
 import { LINKS, type Scene } from '../scene.ts';
+import type { Kind } from '../wall.ts';
 
 function asItWas({ version }: Scene): void {
   const text = readFileSync(`${version}/open/file`, 'utf8');
   if (text !== 'as it was\n') throw new Error(`a file of the version is now '${text}'`);
 }
+
+/** Places that are made anew for each sandbox. */
+const NEW_FILES: Readonly<Record<string, Readonly<Record<Kind, string>>>> = {
+  '/run': { nspawn: 'EACCES', scope: 'EACCES' },
+  '/run/host': { nspawn: 'EROFS', scope: 'ENOENT' },
+  '/dev': { nspawn: 'EACCES', scope: 'EROFS' },
+  '/dev/pts': { nspawn: 'EACCES', scope: 'ENOENT' },
+  '/proc': { nspawn: 'ENOENT', scope: 'ENOENT' },
+};
 
 export const FILES: readonly Attempt[] = [
   ...Object.keys(LINKS).map((name) =>
@@ -88,8 +98,13 @@ export const FILES: readonly Attempt[] = [
     expects: refused('EROFS'),
     walls: ['read-only root'],
   },
-  ...['/run', '/run/host', '/dev', '/proc', '/dev/pts'].map((path) =>
-    opening(`${path}/hostile`, 'wcx', path === '/run/host' ? 'EROFS' : path === '/proc' ? 'ENOENT' : 'EACCES', []),
+  ...Object.entries(NEW_FILES).map(
+    ([directory, errors]): Attempt => ({
+      name: `a new file in ${directory}`,
+      steps: () => [['open', `${directory}/hostile`, 'wcx']],
+      expects: (kind) => refused(errors[kind]),
+      walls: [],
+    }),
   ),
   opening('/run/plugin-init', 'w', 'EACCES', []),
   {

@@ -115,11 +115,3 @@ int try_open_many(int count, char **words) {
     detail("%ld", made);
     return error;
 }
-
-/* terminals MOST: pseudo terminals, of which the whole node has a number. */
-int try_terminals(int count, char **words) {
-    char most[24], path[] = "/dev/ptmx";
-    (void)snprintf(most, sizeof(most), "%ld", count > 0 ? word_number(words[0]) : 0);
-    char *arguments[] = {most, path};
-    return try_open_many(2, arguments);
-}

@@ -27,6 +27,6 @@ verb try_open, try_read, try_write, try_list, try_read_link, try_stat;
 verb try_writable, try_sockets, try_devices;
 verb try_socket, try_connect, try_bind, try_send, try_pass;
 verb try_status, try_environment, try_descriptors, try_exec, try_ids, try_rename_self, try_title, try_alive;
-verb try_forks, try_memory, try_fill, try_inodes, try_open_many, try_terminals;
+verb try_forks, try_memory, try_fill, try_inodes, try_open_many;
 verb try_notify, try_notify_flood, try_print, try_print_flood;
 verb try_crash, try_linger;

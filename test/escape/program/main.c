@@ -60,7 +60,6 @@ static const struct {
     {"fill", try_fill},
     {"inodes", try_inodes},
     {"open-many", try_open_many},
-    {"terminals", try_terminals},
     {"notify", try_notify},
     {"notify-flood", try_notify_flood},
     {"print", try_print},

@@ -144,7 +144,7 @@ describe('mountOption', () => {
       [
         '--bind-ro=/s:/t',
         '--bind=/s:/t:idmap',
-        '--tmpfs=/t:nosuid,nodev,mode=0700,size=65536',
+        '--tmpfs=/t:nosuid,nodev,mode=0700,size=65536,nr_inodes=1024',
         '--bind=/dev/s:/t',
         '--bind-ro=/dev/s:/t',
       ],
