@@ -21,12 +21,16 @@ export const BACKSTOP_MS = 5000;
  */
 const OOM_SCORE = 900;
 
-/** What nspawn needs on the host: to mount, to map ids, to make device nodes, and to read what is not root's. */
+/**
+ * What nspawn needs on the host: to mount, to map ids (SETFCAP: root's among them, for what is bound id-mapped), to make
+ * device nodes, and to read what is not root's.
+ */
 const NSPAWN_CAPABILITIES = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
   'CAP_FOWNER',
   'CAP_MKNOD',
+  'CAP_SETFCAP',
   'CAP_SETGID',
   'CAP_SETUID',
   'CAP_SYS_ADMIN',
