@@ -144,7 +144,7 @@ function limitValue(limit: ReachedName, { limits, declaration }: PluginPlan): st
     case 'files':
       return limitText('files', limits).text;
     case 'log':
-      return limitText('log', limits).text;
+      return declaration.isolation === 'scope' ? 'of journald' : limitText('log', limits).text;
     case 'tmp':
       return formatBytes(declaration.view.tmp);
   }

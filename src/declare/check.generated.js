@@ -2788,7 +2788,7 @@ export const keys = [
   ],
   "expected": "a map",
   "title": "Log rate",
-  "description": "What the program may write to the journal; journald drops what is more, and says how much that was. It lets up to six times as much through on a disk with much room (journald.conf(5), RateLimitBurst=)."
+  "description": "What the program may write to the journal; journald drops what is more, and says how much that was. It lets up to six times as much through on a disk with much room (journald.conf(5), RateLimitBurst=). Scopes have journald's own limit only: with 'isolation: scope' this one does not hold."
  },
  {
   "key": "limits.log.messages",

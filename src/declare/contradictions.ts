@@ -100,11 +100,11 @@ class Finder {
     });
   }
 
-  /** journald knows the rate of services alone. */
+  /** journald knows the rate of services alone. What a template says for both kinds is no mistake of this declaration. */
   checkLog(isolation: Isolation): void {
     if (isolation !== 'scope') return;
     for (const key of ['limits.log.messages', 'limits.log.within'])
-      if (this.#isWritten(key)) this.#conflict(key, `'${key}' has no effect on a scope`, 'isolation');
+      if (this.#isOwn(key)) this.#conflict(key, `'${key}' has no effect on a scope`, 'isolation');
   }
 
   checkBackoff({ initialMs, maxMs }: Declaration['recovery']['backoff']): void {
@@ -156,6 +156,11 @@ class Finder {
 
   #isWritten(key: string): boolean {
     return this.#origins.get(key)?.kind === 'file';
+  }
+
+  /** Written by the declaration itself or a drop-in of it. */
+  #isOwn(key: string): boolean {
+    return this.#isWritten(key) && !/(?:^|\/)templates\/[^/]+$/.test(this.#placeOf(key).file);
   }
 
   #isBroken(key: string): boolean {

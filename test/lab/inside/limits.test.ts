@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { OVERHEAD } from '../../../src/unit/overhead.ts';
+import { forEachIsolation } from '../../support/isolation.ts';
 import { pause } from '../../support/load.ts';
 import {
   declare,
@@ -38,10 +40,17 @@ function processLimit(pid: number, row: string): string {
   return (line ?? '').slice(row.length).trim().split(/\s+/).slice(0, 2).join(' ');
 }
 
-describe('limits', function () {
+forEachIsolation('limits', function (isolation) {
   this.timeout(90_000);
 
-  afterEach(() => uninstall(NAME));
+  afterEach(async () => {
+    await uninstall(NAME);
+    await systemctl('revert', `plugin@${NAME}`);
+  });
+
+  const overhead = OVERHEAD[isolation];
+  /** MemoryMax= of a unit whose payload may have so many MiB. */
+  const memory = (megabytes: number) => (megabytes << 20) + overhead.memory;
 
   /** Starts the plugin with these limits; its only sandbox. */
   async function started(limits: string): Promise<{ unit: string; pid: number }> {
@@ -57,14 +66,18 @@ describe('limits', function () {
   }
 
   it('of processes are those of the payload; those of journal and disks are properties of its unit', async () => {
+    // journald knows the rate of services alone.
+    const log = isolation === 'scope' ? '' : 'log: { messages: 77, within: 3s }, ';
     const { unit, pid } = await started(
-      'files: 300, memory-lock: 128K, core: 4K, log: { messages: 77, within: 3s }, io-weight: 40, io: [{ path: /opt, read: 5M, write-iops: 9 }]',
+      `files: 300, memory-lock: 128K, core: 4K, ${log}io-weight: 40, io: [{ path: /opt, read: 5M, write-iops: 9 }]`,
     );
     assert.equal(processLimit(pid, 'Max open files'), '300 300');
     assert.equal(processLimit(pid, 'Max locked memory'), '131072 131072');
     assert.equal(processLimit(pid, 'Max core file size'), '4096 4096');
-    assert.equal(await property(unit, 'LogRateLimitBurst'), '77');
-    assert.equal(await property(unit, 'LogRateLimitIntervalUSec'), '3s');
+    if (isolation === 'nspawn') {
+      assert.equal(await property(unit, 'LogRateLimitBurst'), '77');
+      assert.equal(await property(unit, 'LogRateLimitIntervalUSec'), '3s');
+    }
     assert.equal(await property(unit, 'IOWeight'), '40');
     assert.equal(await property(unit, 'IOReadBandwidthMax'), '/opt 5242880');
     assert.equal(await property(unit, 'IOWriteIOPSMax'), '/opt 9');
@@ -86,11 +99,11 @@ describe('limits', function () {
     const changes = await plan();
     assert.ok(changes.includes('limits.memory: 64M becomes 96M; a reload sets it on what runs'), changes.join('\n'));
     await systemctl('reload', `plugin@${NAME}`);
-    await until('the unit has the new limit', async () => (await property(unit, 'MemoryMax')) === String(100 << 20));
-    assert.equal(await property(unit, 'TasksMax'), '33');
+    await until('the unit has the new limit', async () => (await property(unit, 'MemoryMax')) === String(memory(96)));
+    assert.equal(await property(unit, 'TasksMax'), String(30 + overhead.tasks));
     assert.equal(await property(unit, 'CPUQuotaPerSecUSec'), '800ms');
     assert.equal(await property(unit, 'IOReadBandwidthMax'), '/etc 2097152');
-    assert.equal(await property(SLICE, 'MemoryMax'), String(200 << 20));
+    assert.equal(await property(SLICE, 'MemoryMax'), String(2 * memory(96)));
     assert.equal(await property(SLICE, 'IOReadBandwidthMax'), '/etc 4194304');
     assert.deepEqual(pidsOf(await readySandboxes(NAME)), [pid], 'nothing was started anew');
     assert.match(await must('bulkheadctl', 'events', NAME), /limits set as declared now/);
@@ -121,9 +134,9 @@ describe('limits', function () {
       await supervisorBack(before);
       // The anchor's word may have died with the supervisor: then nothing of the change was begun.
       await systemctl('reload', `plugin@${NAME}`);
-      const wanted = String((megabytes + 4) << 20);
+      const wanted = String(memory(megabytes));
       await until(`MemoryMax of the unit is ${wanted}`, async () => (await property(unit, 'MemoryMax')) === wanted);
-      assert.equal(await property(SLICE, 'MemoryMax'), String((megabytes + 4) << 21));
+      assert.equal(await property(SLICE, 'MemoryMax'), String(2 * memory(megabytes)));
     }
     assert.deepEqual(pidsOf(await readySandboxes(NAME)), [pid]);
   });
@@ -136,7 +149,7 @@ describe('limits', function () {
     // As it is when a supervisor dies after it saved the plan, and before systemd had its request.
     await must('sh', '-c', `sed -i 's/${record.limits}/0000000000000000/' ${file}`);
     await killSupervisor();
-    await until('the unit has its limit again', async () => (await property(unit, 'MemoryMax')) === String(68 << 20));
+    await until('the unit has its limit again', async () => (await property(unit, 'MemoryMax')) === String(memory(64)));
     await until('the record says so', () => readFileSync(file, 'utf8').includes(record.limits));
   });
 
@@ -149,25 +162,34 @@ describe('limits', function () {
     const [sandbox] = seen.sandboxes;
     const own = (limit: string) => sandbox?.limits.find((each) => each.limit === limit);
     const { inForce, ...tasks } = own('tasks') ?? {};
-    assert.deepEqual(tasks, { limit: 'tasks', declared: 23, asked: 44, from: unit });
+    assert.deepEqual(tasks, { limit: 'tasks', declared: 20 + overhead.tasks, asked: 44, from: unit });
     // Null where the lab's host has no such controller for us.
     assert.ok(inForce === null || inForce === 44, String(inForce));
     assert.equal(own('memory')?.from, 'declaration');
     const total = seen.limits.find((each) => each.limit === 'memory');
     assert.deepEqual(
       [total?.declared, total?.asked, total?.from],
-      [2 * (68 << 20), 300 << 20, `plugin@${NAME}.service`],
+      [2 * memory(64), 300 << 20, `plugin@${NAME}.service`],
     );
     const text = await must('bulkheadctl', 'status', NAME);
-    assert.match(text, /Limits: in all memory 136M, .*tasks 46/);
-    assert.match(text, new RegExp(`${unit}: tasks declared 23, asked 44 by ${unit}, `));
-    assert.match(text, new RegExp(`in all: memory declared 136M, asked 300M by plugin@${NAME}.service, `));
+    assert.match(
+      text,
+      new RegExp(`Limits: in all memory ${(2 * memory(64)) >> 20}M, .*tasks ${2 * (20 + overhead.tasks)}`),
+    );
+    assert.match(text, new RegExp(`${unit}: tasks declared ${20 + overhead.tasks}, asked 44 by ${unit}, `));
+    assert.match(
+      text,
+      new RegExp(`in all: memory declared ${(2 * memory(64)) >> 20}M, asked 300M by plugin@${NAME}.service, `),
+    );
     const audit = await run('bulkheadctl', 'audit', NAME);
     assert.equal(audit.status, 1);
-    assert.match(audit.stdout, /TasksMax=44 instead of 23/);
+    assert.match(audit.stdout, new RegExp(`TasksMax=44 instead of ${20 + overhead.tasks}`));
     // A changed declaration is asked for last, and wins on the unit.
     await reload('memory: 64M, tasks: 21');
-    await until('the unit has the declared limit', async () => (await property(unit, 'TasksMax')) === '24');
+    await until(
+      'the unit has the declared limit',
+      async () => (await property(unit, 'TasksMax')) === String(21 + overhead.tasks),
+    );
     assert.equal(await property(SLICE, 'MemoryMax'), String(300 << 20));
   });
 });
