@@ -71,7 +71,7 @@ function plannedDeviations(planned: PlannedMount, row: MountFacts, { same }: San
       ...(tooLarge ? [`${target} has room for ${given ?? 'any number of'} bytes, planned are ${planned.size}`] : []),
     ];
   }
-  const readOnly = planned.kind === 'bind-ro' || (planned.kind === 'device' && planned.access === 'r');
+  const readOnly = planned.kind !== 'bind';
   return [
     ...(readOnly && !options.includes('ro') ? [`${target} is writable`] : []),
     ...(!readOnly && options.includes('ro') ? [`${target} is not writable`] : []),

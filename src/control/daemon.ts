@@ -310,7 +310,8 @@ function closeStrayReports(
 
 function makeRuntimeDirectories(paths: HostPaths): void {
   makeDirectory(paths.run, 0o755);
-  for (const name of ['plugin', 'sandbox', 'seccomp']) makeDirectory(`${paths.run}/${name}`, 0o700);
+  for (const name of ['plugin', 'sandbox', 'seccomp', 'credentials', 'image', 'state'])
+    makeDirectory(`${paths.run}/${name}`, 0o700);
   makeSkeleton(`${paths.run}/skeleton`);
 }
 

@@ -6,6 +6,22 @@ export function roomIn(directory: string): number {
   return blocks * bsize;
 }
 
+/** Magic numbers of file systems that the kernel cannot id-map (mount_setattr(2), MOUNT_ATTR_IDMAP; linux/magic.h). */
+const NOT_MAPPABLE: ReadonlyMap<number, string> = new Map([
+  [0x794c7630, 'overlay'],
+  [0x6969, 'nfs'],
+  [0xfe534d42, 'smb2'],
+  [0xff534d42, 'cifs'],
+  [0x01021997, '9p'],
+  [0xf15f, 'ecryptfs'],
+  [0x858458f6, 'ramfs'],
+]);
+
+/** Name of the directory's file system when it is one that cannot be id-mapped. What is not known is tried. */
+export function notMappable(directory: string): string | undefined {
+  return NOT_MAPPABLE.get(statfsSync(directory).type);
+}
+
 /**
  * Whether all that is in the directory can be at most so many bytes; undefined when it is not there yet, or cannot be
  * looked at by an ordinary user.

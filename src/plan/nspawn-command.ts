@@ -78,13 +78,13 @@ export function mountOption(mount: PlannedMount): string {
   const target = escapePath(mount.target);
   switch (mount.kind) {
     case 'bind-ro':
+    // What may be done with a device is a matter of the unit's policy: a read-only mount only protects the node.
+    case 'device':
       return `--bind-ro=${escapePath(mount.source)}:${target}`;
     case 'bind':
       return `--bind=${escapePath(mount.source)}:${target}:idmap`;
     case 'tmpfs':
       return `--tmpfs=${target}:nosuid,nodev,mode=${mount.mode.toString(8).padStart(4, '0')},size=${mount.size},nr_inodes=${inodesOf(mount.size)}`;
-    case 'device':
-      return `--bind${mount.access === 'r' ? '-ro' : ''}=${escapePath(mount.source)}:${target}`;
   }
 }
 

@@ -173,7 +173,7 @@ export interface TmpfsMount extends MountCommon {
   readonly mode: number;
 }
 
-/** A device node of the host. The unit's device policy has to let the access pass, too. */
+/** A device node of the host. What may be done with it is a matter of the unit's device policy. */
 export interface DeviceBind extends MountCommon {
   readonly kind: 'device';
   readonly source: string;

@@ -1,4 +1,5 @@
 import { chmodSync, closeSync, constants, fstatSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { asFailure, Failure } from '../base/failure.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import type { PlannedCredential } from '../plan/plan.ts';
@@ -20,6 +21,7 @@ export async function copyCredentials(
   decrypt: Decrypt,
 ): Promise<void> {
   removeCredentials(directory);
+  makeDirectory(dirname(directory), 0o700);
   makeDirectory(directory, 0o755);
   let room = MOST_BYTES;
   for (const credential of credentials) {

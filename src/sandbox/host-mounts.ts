@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, realpathSync, rmdirSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, realpathSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { asFailure, Failure } from '../base/failure.ts';
 import { deviceNumbers, stampOf } from '../kernel/file-facts.ts';
@@ -64,16 +64,31 @@ export class HostMounts {
 
   async #ensure(mount: HostMount): Promise<void> {
     try {
-      if (!isMounted(mount)) {
-        makeDirectory(dirname(mount.where), 0o700);
-        makeDirectory(mount.where, 0o755);
-        await this.#start(mount);
+      if (isMounted(mount)) {
+        if (mount.stamp === undefined || existsSync(checkedMark(mount.where))) return;
+        // A supervisor was killed between mount and check.
+        await this.#units.stopAndWait(mountUnitName(mount.where));
       }
-      checkIdentity(mount);
+      makeDirectory(dirname(mount.where), 0o700);
+      makeDirectory(mount.where, 0o755);
+      await this.#start(mount);
+      await this.#check(mount);
     } catch (error) {
       const { message } = asFailure(error);
       const code = mount.type === 'none' ? 'BH310' : 'BH311';
       throw new Failure(code, `'${mount.what}': ${message}`, { cause: error });
+    }
+  }
+
+  /** Only what is checked stays mounted: the file may change later, what is mounted does not. */
+  async #check(mount: HostMount): Promise<void> {
+    if (mount.stamp === undefined) return;
+    try {
+      checkIdentity(mount, mount.stamp);
+      writeFileSync(checkedMark(mount.where), '');
+    } catch (error) {
+      await this.#units.stopAndWait(mountUnitName(mount.where));
+      throw error;
     }
   }
 
@@ -97,6 +112,7 @@ export class HostMounts {
         this.#inTurn(where, async () => {
           if (this.#isNeeded(where)) return;
           await this.#units.stopAndWait(mountUnitName(where));
+          rmSync(checkedMark(where), { force: true });
           removeDirectory(where);
           this.#known.delete(where);
         }),
@@ -135,12 +151,16 @@ function isMounted({ where, what, type }: HostMount): boolean {
  * another one in its place. The kernel tells the path that the loop device has open, and the stamp changes with
  * whatever happens to the file, a rename and a rename back among it.
  */
-function checkIdentity({ where, what, stamp }: HostMount): void {
-  if (stamp === undefined) return;
+function checkIdentity({ where, what }: HostMount, stamp: string): void {
   const { major, minor } = deviceNumbers(statSync(where).dev);
   const file = readFileSync(`/sys/dev/block/${major}:${minor}/loop/backing_file`, 'utf8').trim();
   if (file !== realpathSync(what) || stampOf(what) !== stamp)
     throw new Failure('BH311', 'it has changed since the plan was made; reload the plugin');
+}
+
+/** Beside the mount point: that what is mounted there is what was planned. */
+function checkedMark(where: string): string {
+  return `${where}.checked`;
 }
 
 function removeDirectory(path: string): void {

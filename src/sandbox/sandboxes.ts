@@ -67,6 +67,8 @@ export class Sandboxes {
   readonly #starters: Readonly<Record<Isolation, Starter>>;
   /** Units that this supervisor is about to make: systemd may not know them yet. */
   readonly #inStart = new Set<string>();
+  /** Those whose stop was ordered while they started. */
+  readonly #stoppedInStart = new Set<string>();
   /** What is told when the start job of the unit has ended; there while there is a job. */
   readonly #heldBack = new Map<string, (() => void)[]>();
   readonly #starts = new Turns(STARTS_AT_ONCE);
@@ -126,7 +128,7 @@ export class Sandboxes {
       await filters.prepare(sandboxPlan.seccomp);
       await hostParts.prepare(sandboxPlan);
       // Somebody may have stopped it while it waited: then there is nothing to start.
-      if (this.#sandboxes.get(record.unit) !== sandbox) return;
+      if (this.#sandboxes.get(record.unit) !== sandbox || this.#stoppedInStart.has(record.unit)) return;
       this.#openPipe(sandbox);
       sandbox.limitStart();
       sandbox.jobPending = true;
@@ -144,7 +146,22 @@ export class Sandboxes {
       this.#inStart.delete(record.unit);
       this.#starts.giveBack();
       for (const tell of this.#takeHeldBack(record.unit)) tell();
+      await this.#afterAll(sandbox);
     }
+  }
+
+  /** What was ordered while it started, and came too early for a unit or files that were not there yet. */
+  async #afterAll(sandbox: Sandbox): Promise<void> {
+    const { unit } = sandbox.record;
+    if (this.#stoppedInStart.delete(unit)) await this.stop(unit);
+    if (this.#sandboxes.get(unit) !== sandbox) this.#forgetOnHost(unit);
+  }
+
+  #forgetOnHost(unit: string): void {
+    const { hostParts, ignored } = this.#parts;
+    hostParts.forget(unit).catch((error: unknown) => {
+      ignored(`'${unit}' left something on the host, ignoring`, asFailure(error));
+    });
   }
 
   /** Takes over a sandbox of an earlier supervisor. @param readEnd its report pipe, if the fd store kept it. */
@@ -161,6 +178,7 @@ export class Sandboxes {
 
   async stop(unit: string): Promise<void> {
     this.#sandboxes.get(unit)?.limitStop();
+    if (this.#inStart.has(unit)) this.#stoppedInStart.add(unit);
     try {
       await this.#parts.units.stop(unit);
     } catch (error) {
@@ -191,10 +209,7 @@ export class Sandboxes {
     sandbox.release();
     this.#pipes.close(unit);
     this.#parts.uidRanges.giveBack(sandbox.record.uidBase);
-    const { hostParts, ignored } = this.#parts;
-    hostParts.forget(unit).catch((error: unknown) => {
-      ignored(`'${unit}' left something on the host, ignoring`, asFailure(error));
-    });
+    this.#forgetOnHost(unit);
     this.#parts.records.remove(unit);
   }
 

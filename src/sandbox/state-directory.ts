@@ -2,7 +2,7 @@ import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { asFailure, Failure } from '../base/failure.ts';
 import { makeDirectory } from '../kernel/files.ts';
-import { roomIn } from '../kernel/room.ts';
+import { notMappable, roomIn } from '../kernel/room.ts';
 import { PAYLOAD_GID, PAYLOAD_UID } from '../plan/identity.ts';
 import type { PlannedState } from '../plan/plan.ts';
 
@@ -22,6 +22,8 @@ export async function ensureState(state: PlannedState, setQuota: SetQuota, witho
   try {
     makeDirectory(dirname(directory), 0o700);
     makeOwned(directory);
+    const type = notMappable(directory);
+    if (type !== undefined) throw new Error(`its file system, ${type}, cannot be id-mapped`);
     if (without.has(directory) || isAsAsked(state)) return;
     await setQuota(state);
     if (quota !== 'infinity' && !isAsAsked(state)) without.add(directory);

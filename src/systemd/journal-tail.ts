@@ -6,8 +6,8 @@ const LIMIT_MS = 3000;
 const SECOND_LOOK_MS = 150;
 const LONGEST = 200;
 
-/** What systemd says of a job that failed; what went before says more. */
-const VERDICT = /^Failed to (start|mount) /;
+/** What systemd says of a job that failed, and mount(8) at the end; what went before says more. */
+const VERDICT = /^(Failed to (start|mount) |\s*dmesg\(1\) )/;
 
 /**
  * The last error that was logged by or about a unit, for people: at most 200 characters, none of them a control

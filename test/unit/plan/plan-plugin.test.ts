@@ -139,13 +139,11 @@ describe('mountOption', () => {
         mountOption({ ...common, kind: 'bind', source: '/s' }),
         mountOption({ ...common, kind: 'tmpfs', size: 65536, mode: 0o700 }),
         mountOption({ ...common, kind: 'device', source: '/dev/s', access: 'rw' }),
-        mountOption({ ...common, kind: 'device', source: '/dev/s', access: 'r' }),
       ],
       [
         '--bind-ro=/s:/t',
         '--bind=/s:/t:idmap',
         '--tmpfs=/t:nosuid,nodev,mode=0700,size=65536,nr_inodes=1024',
-        '--bind=/dev/s:/t',
         '--bind-ro=/dev/s:/t',
       ],
     );
