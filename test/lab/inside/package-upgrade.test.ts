@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { forEachIsolation } from '../../support/isolation.ts';
 import { HttpLoad } from '../../support/load.ts';
 import {
   installExample,
@@ -15,7 +16,7 @@ import {
 
 const TREE = process.env.BULKHEAD_TREE ?? '/opt/bulkhead-test';
 
-describe('an upgrade of the package', function () {
+forEachIsolation('an upgrade of the package', function () {
   this.timeout(120_000);
 
   it('and back, under load, loses no request and no sandbox; the new supervisor recovers the next crash', async () => {

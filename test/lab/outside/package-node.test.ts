@@ -36,7 +36,7 @@ describe('the Debian packages where Node.js and systemd are older', function () 
   it('the units are understood, but for two keys that are newer', async () => {
     // It loads other units, too, and complains about theirs.
     const said = await machine.get(
-      "systemd-analyze verify --man=no bulkheadd.service plugin@x.service plugin.slice 2>&1 | grep -E 'bulkhead|plugin'",
+      "systemd-analyze verify --man=no bulkheadd.service bulkhead-spawner.service plugin@x.service plugin.slice 2>&1 | grep -E 'bulkhead|plugin'",
     );
     const unknown = [...said.matchAll(/^(\S+):\d+: Unknown key '(\w+)' in section \[Service\], ignoring\.$/gm)];
     assert.equal(said.split('\n').length, unknown.length, said);

@@ -34,6 +34,7 @@ describe('the Debian package', function () {
 
   const installs = (file: string) => machine.get(`dpkg -i ${file} 2>&1`);
   const supervisorPid = () => machine.get('systemctl show -P MainPID bulkheadd');
+  const spawnerPid = () => machine.get('systemctl show -P MainPID bulkhead-spawner');
   /** Every process of every plugin, anchors too: it must not change when bulkhead is only upgraded. */
   const pluginProcesses = () =>
     machine.get(
@@ -122,7 +123,7 @@ describe('the Debian package', function () {
     it('has units without a warning, and as little exposed as promised', async () => {
       // The images have no man pages, so they cannot be looked for.
       const verified = await machine.run(
-        'systemd-analyze verify --man=no bulkheadd.service plugin@x.service plugin.slice',
+        'systemd-analyze verify --man=no bulkheadd.service bulkhead-spawner.service plugin@x.service plugin.slice',
       );
       assert.deepEqual(verified, { status: 0, stdout: '', stderr: '' });
       await machine.get('systemd-analyze security --threshold=40 bulkheadd.service');
@@ -154,20 +155,23 @@ describe('the Debian package', function () {
     });
 
     it('restarts nothing where policy-rc.d forbids it', async () => {
-      const before = await supervisorPid();
+      const pids = async () => [await supervisorPid(), await spawnerPid()];
+      const before = await pids();
       await machine.get("printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d");
       await installs(second);
       await machine.get('rm /usr/sbin/policy-rc.d');
-      assert.equal(await supervisorPid(), before);
+      assert.deepEqual(await pids(), before);
     });
 
     async function replacedUnderPlugin(replace: () => Promise<unknown>): Promise<void> {
       const supervisor = await supervisorPid();
+      const spawner = await spawnerPid();
       const processes = await pluginProcesses();
       assert.notEqual(processes, '');
       await replace();
       assert.notEqual(await supervisorPid(), supervisor);
-      assert.equal(await machine.get('systemctl is-active bulkheadd'), 'active');
+      assert.notEqual(await spawnerPid(), spawner);
+      assert.equal(await machine.get('systemctl is-active bulkheadd bulkhead-spawner'), 'active\nactive');
       assert.equal(await pluginProcesses(), processes);
       await answers();
     }
