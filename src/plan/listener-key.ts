@@ -6,7 +6,7 @@ const SPELT_OUT = 160;
 
 /**
  * Name of a listening socket in systemd's fd store: `PLUGIN/tcp/HOST/PORT` or `PLUGIN/unix/PATH`. It consists of
- * printable ASCII without ':', as sd_pid_notify_with_fds(3) demands of FDNAME=.
+ * printable ASCII without ':' and '|', as the store demands.
  */
 export function listenerKey(plugin: string, listen: Listen): string {
   if (listen.kind === 'tcp') return `${plugin}/tcp/${listen.host.replaceAll(':', '_')}/${listen.port}`;
@@ -20,6 +20,6 @@ export function isListenerKeyOf(plugin: string, key: string): boolean {
 }
 
 function spell(byte: number): string {
-  const plain = byte > 0x20 && byte < 0x7f && byte !== 0x3a && byte !== 0x5c;
+  const plain = byte > 0x20 && byte < 0x7f && byte !== 0x3a && byte !== 0x5c && byte !== 0x7c;
   return plain ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`;
 }

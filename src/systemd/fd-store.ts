@@ -8,11 +8,16 @@ const LISTEN_FDS_START = 3;
 const MAX_FDS = 65_536;
 
 /**
- * Whether systemd accepts the text as the name of a stored descriptor: 1 to 255 printable ASCII characters
- * without `:` (sd_pid_notify_with_fds(3), FDNAME=).
+ * Whether the text can be the name of a stored descriptor: 1 to 255 printable ASCII characters without `:`
+ * (sd_pid_notify_with_fds(3), FDNAME=), and without `|`, which stands for the backslash on the way.
  */
 export function isFdName(name: string): boolean {
-  return /^[\x20-\x39\x3b-\x7e]{1,255}$/.test(name);
+  return /^[\x20-\x39\x3b-\x7b\x7d\x7e]{1,255}$/.test(name);
+}
+
+/** systemd takes a backslash out of a message as an escape of what follows; unit names have them. */
+function onTheWay(name: string): string {
+  return name.replaceAll('\\', '|');
 }
 
 type Environment = Record<string, string | undefined>;
@@ -37,7 +42,7 @@ export function inheritedFds(environment: Environment, pid: number, setCloexec: 
   for (let index = 0; index < total; index++) {
     const fd = LISTEN_FDS_START + index;
     setCloexec(fd, true);
-    const name = list[index] ?? '';
+    const name = (list[index] ?? '').replaceAll('|', '\\');
     const key = name === '' ? 'unknown' : name;
     fds.set(key, [...(fds.get(key) ?? []), fd]);
   }
@@ -59,13 +64,13 @@ export class FdStore {
    */
   store(name: string, fds: readonly number[]): void {
     requireName(name);
-    this.#notifier.storeFds(name, fds);
+    this.#notifier.storeFds(onTheWay(name), fds);
   }
 
   /** Drops all descriptors of that name; none of them is no error. */
   remove(name: string): void {
     requireName(name);
-    this.#notifier.removeFds(name);
+    this.#notifier.removeFds(onTheWay(name));
   }
 }
 

@@ -39,6 +39,16 @@ describe('notifications', () => {
     );
   });
 
+  it('come back under the name that they were stored by, whatever systemd takes for an escape', () => {
+    const { notifier, sent } = recording();
+    const name = 'report.plugin-a\\x2db-a-g1.service';
+    new FdStore(notifier).store(name, [7]);
+    const stored = /^FDNAME=(.*)$/m.exec(sent[0]?.text ?? '')?.[1] ?? '';
+    assert.ok(!stored.includes('\\'), stored);
+    const fds = inheritedFds({ LISTEN_FDS: '1', LISTEN_PID: '77', LISTEN_FDNAMES: stored }, 77, () => {});
+    assert.deepEqual([...fds.keys()], [name]);
+  });
+
   it('store and remove descriptors under valid names only', () => {
     const { notifier, sent } = recording();
     const store = new FdStore(notifier);
@@ -50,7 +60,7 @@ describe('notifications', () => {
       fds: [7, 8],
     });
     assert.equal(sent[1]?.text, 'FDSTOREREMOVE=1\nFDNAME=tcp-8081\n');
-    for (const bad of ['', 'a:b', 'a\nb', 'ü', 'x'.repeat(256)]) {
+    for (const bad of ['', 'a:b', 'a\nb', 'ü', 'a|b', 'x'.repeat(256)]) {
       assert.equal(isFdName(bad), false, bad);
       assert.throws(() => store.store(bad, [3]), RangeError);
       assert.throws(() => store.remove(bad), RangeError);
