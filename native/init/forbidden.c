@@ -10,7 +10,6 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "init/handover.h"
+#include "init/payload.h"
 
 struct watch {
     int handover;
@@ -66,19 +66,6 @@ static bool next_call(int listener, struct forbidden *call) {
     return true;
 }
 
-/*
- * kill(2) takes the list of processes as a whole, and a fork by somebody whom it has met fails: nobody gets away.
- * Only where this is PID 1 are "all" the payload.
- */
-static void end(pid_t payload) {
-    if (getpid() == 1) {
-        (void)kill(-1, SIGKILL);
-        return;
-    }
-    (void)kill(-payload, SIGKILL);
-    (void)kill(payload, SIGKILL);
-}
-
 static void *watch_calls(void *argument) {
     struct watch *watch = argument;
     int listener = handover_receive(watch->handover);
@@ -87,7 +74,7 @@ static void *watch_calls(void *argument) {
     if (listener >= 0 && next_call(listener, &call)) {
         /* First: when the main loop sees the death, it has to know of what. Less than PIPE_BUF, and the first ever. */
         (void)!write(watch->news, &call, sizeof(call));
-        end(watch->payload);
+        payload_kill(watch->payload);
     }
     /* The listener stays open: without it, a forbidden call would fail with ENOSYS and its caller live on. */
     return NULL;

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "init/adapter.h"
 #include "init/filter.h"
+#include "init/network.h"
 #include "init/notify.h"
 #include "init/options.h"
 #include "init/payload.h"
@@ -31,19 +33,19 @@ static bool open_standard_streams(void) {
     return true;
 }
 
-/* The filter, then exactly the listeners that were announced; whatever else came along is closed. */
-static int check_descriptors(size_t listeners) {
+/* The filter, then exactly the sockets that were announced; whatever else came along is closed. */
+static int check_descriptors(size_t sockets) {
     const char *announced = getenv("LISTEN_FDS");
     unsigned long count;
-    if (announced != NULL && (!text_number(announced, 0, MAX_LISTENERS + 2, &count) || count != listeners + 2)) return -EBADFD;
+    if (announced != NULL && (!text_number(announced, 0, MAX_SOCKETS + 2, &count) || count != sockets + 2)) return -EBADFD;
     if (fcntl(FILTER_FD, F_SETFD, FD_CLOEXEC) < 0) return -errno;
-    for (int i = 0; i < (int)listeners; i++) {
+    for (int i = 0; i < (int)sockets; i++) {
         struct stat status;
         if (fstat(FIRST_LISTENER_FD + i, &status) < 0) return -errno;
         if (!S_ISSOCK(status.st_mode)) return -ENOTSOCK;
         if (fcntl(FIRST_LISTENER_FD + i, F_SETFD, FD_CLOEXEC) < 0) return -errno;
     }
-    unsigned int first = FIRST_LISTENER_FD + (unsigned int)listeners;
+    unsigned int first = FIRST_LISTENER_FD + (unsigned int)sockets;
     return syscall(SYS_close_range, first, ~0U, 0) < 0 ? -errno : 0;
 }
 
@@ -60,7 +62,9 @@ static int run(char **argv) {
     struct options options;
     char wrong[160];
     if (!options_parse(&options, argv, wrong, sizeof(wrong))) return fail("options", EINVAL, wrong);
-    if ((error = check_descriptors(options.listeners)) < 0) return fail("descriptors", -error, NULL);
+    size_t listeners = options.listeners + options.to_count;
+    struct helpers helpers = {.egress = options.egress_count > 0 ? FIRST_LISTENER_FD + (int)listeners : -1, .adapter = -1};
+    if ((error = check_descriptors(listeners + (helpers.egress >= 0))) < 0) return fail("descriptors", -error, NULL);
 
     struct filter filter;
     if ((error = filter_read(&filter)) < 0) return fail("filter", -error, NULL);
@@ -69,13 +73,16 @@ static int run(char **argv) {
     int notify = -1;
     if (options.ready_by_notify && (notify = notify_open()) < 0) return fail("notify", -notify, NULL);
 
+    if ((error = network_open(&options, helpers.egress)) < 0) return fail("network", -error, NULL);
     struct payload payload;
     if ((error = payload_fork(&payload, &options, &filter)) < 0) return fail("fork", -error, NULL);
+    /* After the payload, so that this is its parent's first child. */
+    if (options.to_count > 0 && (helpers.adapter = adapter_fork(&options)) < 0) return fail("adapter", -helpers.adapter, NULL);
     /* The listeners stay open here, too: a supervisor that lost its own can get them back with pidfd_getfd(2). */
     (void)close(FILTER_FD);
     /* The child is still at the gate: when this fails, nothing runs. */
     if ((error = supervise_give_up_privileges()) < 0) return fail("init-privileges", -error, NULL);
-    return supervise(&payload, &options, &filter, signals, notify, getenv("NOTIFY_SOCKET"));
+    return supervise(&payload, &options, &filter, helpers, signals, notify, getenv("NOTIFY_SOCKET"));
 }
 
 int main(int argc, char **argv) {

@@ -11,6 +11,8 @@
 
 /* (uid_t) -1 means "unchanged" to setresuid(2). */
 #define MAX_ID 4294967294UL
+/* A day. */
+#define MAX_START_TIMEOUT_MS 86400000UL
 /* fs.nr_open's default. */
 #define MAX_OPEN_FILES 1048576UL
 
@@ -25,9 +27,23 @@ static bool id(const char *value, unsigned int *out) {
 static bool listen_name(struct options *options, const char *value) {
     size_t length = strlen(value);
     if (length == 0 || length > 255 || strchr(value, ':') != NULL || !text_is_printable(value, length)) return false;
-    if (options->listeners == MAX_LISTENERS) return false;
+    if (options->listeners == MAX_SOCKETS) return false;
     options->listen_names[options->listeners++] = value;
     return true;
+}
+
+static bool to_port(struct options *options, const char *value) {
+    unsigned long port;
+    if (options->to_count == MAX_TO || !text_number(value, 1, 65535, &port)) return false;
+    options->to[options->to_count++] = (unsigned int)port;
+    return true;
+}
+
+static bool egress(struct options *options, const char *value) {
+    char host[HOST_SIZE];
+    unsigned int port;
+    if (options->egress_count == MAX_EGRESS || !address_split(value, host, &port)) return false;
+    return address_parse(host, port, &options->egress[options->egress_count++]);
 }
 
 /* Names that this program sets, names without a value, and a name given twice are refused. */
@@ -81,6 +97,9 @@ static bool apply(struct options *options, const char *name, size_t length, cons
     if (IS("--uid")) return id(value, &options->uid);
     if (IS("--gid")) return id(value, &options->gid);
     if (IS("--listen")) return listen_name(options, value);
+    if (IS("--to")) return to_port(options, value);
+    if (IS("--egress")) return egress(options, value);
+    if (IS("--start-timeout")) return text_number(value, 1, MAX_START_TIMEOUT_MS, &options->start_timeout_ms);
     if (IS("--env")) return environment(options, value);
     if (IS("--ready")) return ready(options, value);
     if (IS("--stop-signal")) return stop_signal(options, value);
@@ -123,6 +142,7 @@ bool options_parse(struct options *options, char **argv, char *error, size_t siz
     const char *missing = options->uid == 0   ? "--uid"
                           : options->gid == 0 ? "--gid"
                           : !ready_given      ? "--ready"
+                          : options->to_count > 0 && options->start_timeout_ms == 0 ? "--start-timeout"
                           : at + 1 >= count   ? "a program after --"
                                               : NULL;
     if (missing != NULL) {

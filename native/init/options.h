@@ -5,11 +5,14 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "forward/address.h"
+
 /* Descriptors as the launcher numbers them. */
 enum { REPORT_FD = 3, FILTER_FD = 4, FIRST_LISTENER_FD = 5, FIRST_PAYLOAD_FD = 3 };
 
-/* As many as one SCM_RIGHTS message takes, less report and filter. */
-enum { MAX_LISTENERS = 251 };
+/* Listeners of both kinds, and the forwarder's socket: what one SCM_RIGHTS message takes, less report and filter. */
+enum { MAX_SOCKETS = 251 };
+enum { MAX_TO = 64, MAX_EGRESS = 64 };
 
 /* A limit that may be 0; `infinity` is RLIM_INFINITY. */
 struct resource {
@@ -22,6 +25,14 @@ struct options {
     gid_t gid;
     const char **listen_names;
     size_t listeners;
+    /* Ports of the program to which listeners are forwarded that it does not get; they follow the others. */
+    unsigned int to[MAX_TO];
+    size_t to_count;
+    /* How long a connection waits for such a port. */
+    unsigned long start_timeout_ms;
+    /* Where the program finds what it may connect to; then the forwarder's socket follows the listeners. */
+    struct address egress[MAX_EGRESS];
+    size_t egress_count;
     const char **environment;
     size_t environment_size;
     const char *directory;

@@ -216,3 +216,12 @@ int payload_fork(struct payload *payload, const struct options *options, const s
     if (write(errors[1], &failure, sizeof(failure)) != sizeof(failure)) _exit(EXIT_SETUP_FAILED);
     _exit(EXIT_SETUP_FAILED);
 }
+
+void payload_kill(pid_t payload) {
+    if (getpid() == 1) {
+        (void)kill(-1, SIGKILL);
+        return;
+    }
+    (void)kill(-payload, SIGKILL);
+    (void)kill(payload, SIGKILL);
+}

@@ -25,6 +25,12 @@ struct payload {
 /* Forks the child, which waits at the gate. Returns 0 or -errno. */
 int payload_fork(struct payload *payload, const struct options *options, const struct filter *filter);
 
+/*
+ * Kills all of the payload. kill(2) takes the list of processes as a whole, and a fork by somebody whom it has met fails:
+ * nobody gets away. Only where this is PID 1 are "all" the payload.
+ */
+void payload_kill(pid_t payload);
+
 /* Where the payload tells that it is ready (--ready=notify). */
 #define NOTIFY_PATH "/run/notify"
 /* Exit status when nothing was executed, as EX_SOFTWARE of sysexits.h. */

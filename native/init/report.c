@@ -58,6 +58,8 @@ void report_call(const struct learned *call) {
          call->argument, (unsigned long long)call->value, call->more ? "true" : "false", answers[call->answer], call->error);
 }
 
+void report_helper_lost(const char *name) { line("{\"event\":\"helper-lost\",\"helper\":\"%s\"}\n", name); }
+
 void report_setup_failed(const char *step, int error_number, const char *error) {
     char clean[200], quoted[2 * sizeof(clean) + 1];
     if (error == NULL) error = strerror(error_number);

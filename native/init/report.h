@@ -18,6 +18,8 @@ void report_status(const char *text);
 void report_stopping(int signal_number);
 void report_forbidden(const struct forbidden *call);
 void report_call(const struct learned *call);
+/* Of what the sandbox cannot do without, `name` has ended. */
+void report_helper_lost(const char *name);
 /* `error` is NULL for the errno's own text. */
 void report_setup_failed(const char *step, int error_number, const char *error);
 /* `status` as wait4(2) gives it. */

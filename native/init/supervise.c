@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -37,6 +38,7 @@ enum { REAP_TURN = 64 };
 struct state {
     const struct options *options;
     struct payload *payload;
+    struct helpers helpers;
     int signals, notify, forbidden;
     /* NOTIFY_SOCKET as nspawn set it, or NULL. */
     const char *systemd;
@@ -45,6 +47,8 @@ struct state {
     unsigned int early;
     bool stopping;
     bool ready_wanted, ready_told;
+    /* All ports accept to which the adapter forwards. */
+    bool ports_open;
     int64_t ready_tried;
     struct notify_news news;
     char last_status[STATUS_SIZE];
@@ -126,6 +130,8 @@ static void forward(struct state *state, int which) {
     bool stop = forwarded[which] == SIGTERM || forwarded[which] == SIGCONT;
     if (stop && !state->stopping) {
         state->stopping = true;
+        /* What comes from now on is for another sandbox. */
+        if (state->helpers.adapter >= 0) (void)shutdown(state->helpers.adapter, SHUT_WR);
         report_stopping(forwarded[which]);
     }
     /* It may have died just now; then its end is found by the next reaping. */
@@ -175,6 +181,22 @@ static int status_of(const siginfo_t *info) {
     return W_EXITCODE(0, info->si_status) | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
 }
 
+/* The adapter says one word, and may end when the payload is asked to; the forwarder of --egress said its word before. */
+static void learn_of_helper(struct state *state, int epoll, int fd) {
+    char word[16];
+    ssize_t got = recv(fd, word, sizeof(word), MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    bool is_adapter = fd == state->helpers.adapter;
+    if (got > 0 && is_adapter) {
+        state->ports_open = true;
+        return;
+    }
+    (void)epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+    if (is_adapter && state->stopping) return;
+    report_helper_lost(is_adapter ? "adapter" : "egress");
+    payload_kill(state->payload->pid);
+}
+
 /* The main process is only looked at, and stays a zombie for as long as we live: see streams_drain(). */
 static void reap(struct state *state) {
     state->more_to_reap = true;
@@ -215,7 +237,7 @@ static void read_signals(struct state *state) {
 static int due_in(const struct state *state) {
     if (state->more_to_reap) return 0;
     int64_t due = INT64_MAX, now = now_ms();
-    if (state->ready_wanted && !state->ready_told) due = state->ready_tried + READY_RETRY_MS;
+    if (state->ready_wanted && state->ports_open && !state->ready_told) due = state->ready_tried + READY_RETRY_MS;
     if (state->news.status && state->status_told + STATUS_INTERVAL_MS < due) due = state->status_told + STATUS_INTERVAL_MS;
     if (due == INT64_MAX) return -1;
     return due <= now ? 0 : (int)(due - now);
@@ -233,9 +255,10 @@ static int watch(int epoll, int fd) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-int supervise(struct payload *payload, const struct options *options, const struct filter *filter, int signals, int notify,
-              const char *systemd) {
-    struct state state = {.options = options, .payload = payload, .signals = signals, .notify = notify, .systemd = systemd};
+int supervise(struct payload *payload, const struct options *options, const struct filter *filter,
+              struct helpers helpers, int signals, int notify, const char *systemd) {
+    struct state state = {.options = options, .payload = payload, .helpers = helpers, .signals = signals,
+                          .notify = notify, .systemd = systemd, .ports_open = helpers.adapter < 0};
     state.forbidden = options->learn ? learn_watch(payload->handover, filter) : forbidden_watch(payload->handover, payload->pid);
     state.ready_tried = state.status_told = now_ms() - STATUS_INTERVAL_MS;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -244,6 +267,8 @@ int supervise(struct payload *payload, const struct options *options, const stru
     if (error == 0) error = watch(epoll, payload->errors);
     if (error == 0) error = watch(epoll, state.forbidden);
     if (error == 0 && notify >= 0) error = watch(epoll, notify);
+    if (error == 0 && helpers.egress >= 0) error = watch(epoll, helpers.egress);
+    if (error == 0 && helpers.adapter >= 0) error = watch(epoll, helpers.adapter);
     if (error == 0 && write(payload->gate, "", 1) != 1) error = -errno;
     (void)close(payload->gate);
     if (error < 0) {
@@ -252,17 +277,18 @@ int supervise(struct payload *payload, const struct options *options, const stru
     }
 
     while (!state.ended) {
-        struct epoll_event events[5];
-        int count = epoll_wait(epoll, events, 5, due_in(&state));
+        struct epoll_event events[7];
+        int count = epoll_wait(epoll, events, 7, due_in(&state));
         for (int i = 0; i < count && !state.ended; i++) {
             int fd = events[i].data.fd;
             if (fd == payload->errors && !learn_of_exec(&state)) return EXIT_SETUP_FAILED;
             if (fd == signals) read_signals(&state);
             if (fd == state.forbidden) learn_of_forbidden(&state);
             if (fd == notify) notify_read(notify, &state.news);
+            if (fd == helpers.egress || fd == helpers.adapter) learn_of_helper(&state, epoll, fd);
         }
         state.ready_wanted |= state.news.ready;
-        if (state.ready_wanted && !state.ready_told && state.ready_tried + READY_RETRY_MS <= now_ms()) tell_ready(&state);
+        if (state.ready_wanted && state.ports_open && !state.ready_told && state.ready_tried + READY_RETRY_MS <= now_ms()) tell_ready(&state);
         if (state.news.status && state.status_told + STATUS_INTERVAL_MS <= now_ms()) tell_status(&state);
         if (state.more_to_reap) reap(&state);
     }

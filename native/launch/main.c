@@ -1,9 +1,10 @@
 /*
- * plugin-launch UNIT -- PROGRAM ARGUMENTS...
+ * plugin-launch UNIT [FORWARDER ARGUMENTS...] -- PROGRAM ARGUMENTS...
  *
  * The main process of a sandbox's unit until it becomes systemd-nspawn: fetches the unit's descriptors from
- * the supervisor, puts them where LISTEN_FDS says they are, and executes PROGRAM. docs/internals.md has the
- * protocol. Whatever it does not understand ends it with status 1, and nothing is executed.
+ * the supervisor, puts them where LISTEN_FDS says they are, and executes PROGRAM. With a FORWARDER it starts that
+ * first, and hands one end of a socket between the two on, behind the others. docs/internals.md has the protocol.
+ * Whatever it does not understand ends it with status 1, and nothing is executed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 
 #include "base/connection.h"
 #include "base/text.h"
+#include "launch/forwarder.h"
 
 #define SOCKET_PATH "/run/bulkhead/launch.sock"
 
@@ -33,7 +35,7 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...) {
+void die(const char *format, ...) {
     va_list values;
     va_start(values, format);
     (void)fputs("plugin-launch: ", stderr);
@@ -112,6 +114,13 @@ static size_t announced_fds(const struct connection *connection, const char *lin
     return count;
 }
 
+/* The words between the unit's name and "--": where they begin and how many they are, or the end. */
+static char **forwarder_words(char **argv, int *count) {
+    *count = 0;
+    while (argv[2 + *count] != NULL && strcmp(argv[2 + *count], "--") != 0) ++*count;
+    return argv + 2;
+}
+
 /* Descriptors 3, 4, 5... in their order, without close-on-exec; everything above is closed. */
 static void place(struct connection *connection, size_t count) {
     /* First out of the way: a target may be taken by one that still has to be moved. */
@@ -133,8 +142,12 @@ static void set_number(const char *name, long number) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4 || strcmp(argv[2], "--") != 0 || !text_is_unit_name(argv[1]) || argv[3][0] != '/')
-        die("usage: plugin-launch UNIT -- /PATH/OF/PROGRAM [ARGUMENT...]");
+    int words = 0;
+    char **forwarder = argc < 4 ? NULL : forwarder_words(argv, &words);
+    char **program = forwarder == NULL || argc < words + 4 ? NULL : forwarder + words + 1;
+    if (program == NULL || !text_is_unit_name(argv[1]) || program[0][0] != '/' || (words > 0 && forwarder[0][0] != '/'))
+        die("usage: plugin-launch UNIT [/PATH/OF/FORWARDER [ARGUMENT...]] -- /PATH/OF/PROGRAM [ARGUMENT...]");
+    forwarder[words] = NULL;
     /* Whatever is 0, 1 or 2 now stays so: a closed one would be taken by the socket. */
     for (int fd = 0; fd < FIRST_FD; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) die("cannot open /dev/null");
@@ -144,10 +157,14 @@ int main(int argc, char **argv) {
     size_t length;
     ask(&connection, argv[1], &line, &length);
     size_t count = announced_fds(&connection, line, length);
+    if (words > 0) {
+        if (count == CONNECTION_MAX_FDS) die("too many descriptors to add another one");
+        connection.fds[count++] = forwarder_start(forwarder);
+    }
     place(&connection, count);
     set_number("LISTEN_FDS", (long)count);
     set_number("LISTEN_PID", getpid());
     if (unsetenv("LISTEN_FDNAMES") < 0) die("out of memory");
-    (void)execv(argv[3], argv + 3);
-    die("cannot execute '%s': %s", argv[3], strerror(errno));
+    (void)execv(program[0], program);
+    die("cannot execute '%s': %s", program[0], strerror(errno));
 }

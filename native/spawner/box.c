@@ -92,14 +92,21 @@ static bool capability(struct box *box, const char *value) {
     return true;
 }
 
+static bool forwarder(struct box *box, char *word) {
+    if (box->forwarder_count == MAX_FORWARDER || (box->forwarder_count == 0 && !is_plain_path(word))) return false;
+    box->forwarder[box->forwarder_count++] = word;
+    return true;
+}
+
 static const struct option {
     const char *name;
     size_t values;
 } options[] = {{"--machine", 1}, {"--plugin", 1},  {"--uid-base", 1}, {"--root", 1},   {"--network", 1}, {"--nofile", 1},
-               {"--cap", 1},     {"--bind-ro", 2}, {"--bind", 2},     {"--device", 2}, {"--tmpfs", 3}};
+               {"--cap", 1},     {"--bind-ro", 2}, {"--bind", 2},     {"--device", 2}, {"--tmpfs", 3},
+               {"--forwarder", 1}};
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
 /* Those before --cap are mandatory, and given once. */
-enum { MACHINE, PLUGIN, UID_BASE, ROOT, NETWORK, NOFILE, CAP, BIND_RO, BIND, DEVICE, TMPFS_OPTION };
+enum { MACHINE, PLUGIN, UID_BASE, ROOT, NETWORK, NOFILE, CAP, BIND_RO, BIND, DEVICE, TMPFS_OPTION, FORWARDER };
 
 static bool apply(struct box *box, int which, char **values) {
     unsigned long number;
@@ -131,6 +138,8 @@ static bool apply(struct box *box, int which, char **values) {
             return mount_option(box, BIND_DEVICE, values);
         case TMPFS_OPTION:
             return mount_option(box, TMPFS, values);
+        case FORWARDER:
+            return forwarder(box, values[0]);
         default:
             return false;
     }

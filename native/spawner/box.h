@@ -8,6 +8,8 @@
 enum { ID_RANGE = 65536 };
 /* More than any plan has; each takes a descriptor. */
 enum { MAX_MOUNTS = 256 };
+/* The forwarder's path, its options, and as many endpoints as a declaration has. */
+enum { MAX_FORWARDER = 80 };
 
 enum mount_kind { BIND_READ_ONLY, BIND_WRITABLE, BIND_DEVICE, TMPFS };
 
@@ -35,6 +37,9 @@ struct box {
     uint64_t capabilities;
     struct box_mount mounts[MAX_MOUNTS];
     size_t mount_count;
+    /* The process outside that serves the box's network, and its arguments, ends with NULL; empty for none. */
+    char *forwarder[MAX_FORWARDER + 1];
+    size_t forwarder_count;
     /* Init and its arguments, ends with NULL. */
     char **command;
 };

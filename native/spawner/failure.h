@@ -10,6 +10,7 @@
     X(STEP_DEVICES, "devices")                     \
     X(STEP_JOURNAL, "journal")                     \
     X(STEP_OOM_SCORE, "oom-score")                 \
+    X(STEP_FORWARDER, "forwarder")                 \
     X(STEP_CLONE, "clone")                         \
     X(STEP_ID_MAP, "id-map")                       \
     X(STEP_ID_MAPPED_MOUNT, "id-mapped-mount")     \

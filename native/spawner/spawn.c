@@ -21,6 +21,7 @@
 #include "base/connection.h"
 #include "base/text.h"
 #include "spawner/child.h"
+#include "spawner/helper.h"
 #include "spawner/request.h"
 #include "spawner/scope.h"
 
@@ -43,6 +44,9 @@ static struct {
     /* The child's: what failed, or its end. */
     int status;
     bool reports;
+    /* The forwarder beside the child, if there is one, and its gate. */
+    pid_t helper;
+    int helper_gate;
 } spawn;
 
 static void answer(const char *text, size_t length) {
@@ -105,6 +109,16 @@ static void raise_oom_score(void) {
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0 || write(fd, "1000", 4) != 4) fail(STEP_OOM_SCORE, errno, NULL);
     (void)close(fd);
+}
+
+/* Init gets its end of the socket behind all other descriptors. */
+static void start_helper(void) {
+    if (spawn.box.forwarder_count == 0) return;
+    if (spawn.connection.fd_count == CONNECTION_MAX_FDS) fail(STEP_FORWARDER, E2BIG, NULL);
+    int control;
+    spawn.helper = helper_start(&spawn.box, spawn.sources.journal, &control, &spawn.helper_gate);
+    if (spawn.helper < 0) fail(STEP_FORWARDER, -spawn.helper, NULL);
+    spawn.connection.fds[spawn.connection.fd_count++] = control;
 }
 
 static void clone_child(void) {
@@ -206,11 +220,18 @@ static void await_go(void) {
     }
 }
 
-static void check_scope(void) {
+static void check_scope(pid_t pid) {
     char seen[512];
-    int error = scope_of(spawn.pid, seen, sizeof(seen));
+    int error = scope_of(pid, seen, sizeof(seen));
     if (error < 0) fail(STEP_SCOPE, -error, NULL);
     if (strcmp(seen, spawn.request.unit) != 0) fail(STEP_SCOPE, EXDEV, seen);
+}
+
+/* It is our own child and not waited for, so the pid is still its own. */
+static void let_helper_go(void) {
+    if (spawn.helper == 0) return;
+    check_scope(spawn.helper);
+    if (write(spawn.helper_gate, "", 1) != 1) fail(STEP_FORWARDER, errno, NULL);
 }
 
 static void await_start(void) {
@@ -232,16 +253,19 @@ void spawn_serve(int fd) {
     char text[128];
     if (!box_parse(&spawn.box, spawn.request.words, text, sizeof(text))) fail(STEP_OPTIONS, EINVAL, text);
     check(sources_open(&spawn.sources, &spawn.box));
+    start_helper();
     raise_oom_score();
     clone_child();
     map_ids();
     open_gate();
-    char line[32];
-    int length = snprintf(line, sizeof(line), "cloned %d\n", spawn.pid);
+    char line[48];
+    int length = spawn.helper == 0 ? snprintf(line, sizeof(line), "cloned %d\n", spawn.pid)
+                                   : snprintf(line, sizeof(line), "cloned %d %d\n", spawn.pid, spawn.helper);
     answer(line, (size_t)length);
 
     await_go();
-    check_scope();
+    check_scope(spawn.pid);
+    let_helper_go();
     open_gate();
     await_start();
     answer("started\n", 8);

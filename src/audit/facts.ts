@@ -78,7 +78,7 @@ export interface SandboxFacts {
   readonly initParentUnit: string | undefined;
   /** Main process of the payload: the oldest child of init. */
   readonly mainPid: number;
-  /** All but init: what is in its cgroup, and what shares a namespace with init. */
+  /** All but init and the adapter: what is in its cgroup, and what shares a namespace with init. */
   readonly processes: readonly ProcessFacts[];
   /** What was too much to be read; empty when all was. */
   readonly unread: readonly string[];
@@ -95,6 +95,11 @@ export interface SandboxFacts {
   readonly stateRoom: number | null;
   /** `DEVICE:INODE` of the planned root directory. */
   readonly plannedRoot: string;
+  /** The forwarder outside and its reader, by their ids; and the adapter inside, where one is planned. */
+  readonly forwarders: readonly ProcessFacts[];
+  readonly adapter: ProcessFacts | undefined;
+  /** Inode numbers of sockets that listen in the sandbox's network, by `HOST:PORT`, IPv6 in brackets. */
+  readonly listening: ReadonlyMap<string, string>;
   /** Network interfaces; `idle`: not one byte went through. */
   readonly interfaces: readonly { readonly name: string; readonly idle: boolean }[];
   /** By inode number. */

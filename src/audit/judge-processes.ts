@@ -27,7 +27,7 @@ export function judgeProcesses(plan: SandboxPlan, declaration: Declaration, seen
     );
   const range = `0 ${plan.uidBase} ${UID_RANGE_SIZE}`;
   return [
-    ...wallOf('namespaces', `${NAMESPACES.join(', ')} of its own`, holds, namespaceDeviations(seen)),
+    ...wallOf('namespaces', `${ownNamespaces(plan).join(', ')} of its own`, holds, namespaceDeviations(plan, seen)),
     ...wallOf(
       'id-range',
       `uid and gid map ${range}`,
@@ -83,8 +83,13 @@ function deviations(processes: readonly ProcessFacts[], look: (credentials: Cred
   });
 }
 
-function namespaceDeviations({ init, processes, hostNamespaces }: SandboxFacts): string[] {
-  const shared = NAMESPACES.filter((kind) => init.namespaces[kind] === hostNamespaces[kind]);
+/** All, but for the network's where the host's was asked for. */
+function ownNamespaces({ network }: SandboxPlan): (typeof NAMESPACES)[number][] {
+  return NAMESPACES.filter((kind) => kind !== 'net' || network.mode !== 'host');
+}
+
+function namespaceDeviations(plan: SandboxPlan, { init, processes, hostNamespaces }: SandboxFacts): string[] {
+  const shared = ownNamespaces(plan).filter((kind) => init.namespaces[kind] === hostNamespaces[kind]);
   const ofHost = shared.length === 0 ? [] : [`${nameOf(init)}: shares ${shared.join(', ')} with the host`];
   return [
     ...ofHost,
@@ -218,13 +223,13 @@ function parentDeviations({ init, processes }: SandboxFacts): string[] {
   });
 }
 
-function cgroupDeviations(plan: SandboxPlan, { init, processes, besidePayload }: SandboxFacts): string[] {
+function cgroupDeviations(plan: SandboxPlan, seen: SandboxFacts): string[] {
+  const { init, processes, besidePayload, forwarders } = seen;
+  const known = new Set([init.parent, ...forwarders.map(({ pid }) => pid)]);
   return [
     ...[init, ...processes]
       .filter(({ cgroup }) => cgroup !== plan.payloadCgroup)
       .map((member) => `${nameOf(member)}: is in '${member.cgroup}'`),
-    ...besidePayload
-      .filter((pid) => pid !== init.parent)
-      .map((pid) => `process ${pid}: is in the unit beside its payload`),
+    ...besidePayload.filter((pid) => !known.has(pid)).map((pid) => `process ${pid}: is in the unit beside its payload`),
   ];
 }

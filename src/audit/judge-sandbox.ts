@@ -2,18 +2,13 @@ import type { Declaration } from '../declare/declaration.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { transientUnit } from '../unit/transient-unit.ts';
 import type { SandboxFacts, UnitFacts } from './facts.ts';
-import { type Finding, finding, WALLS, wallOf } from './finding.ts';
+import { type Finding, finding, WALLS } from './finding.ts';
 import { judgeDescriptors } from './judge-descriptors.ts';
 import { judgeMounts, judgeRoot, judgeState } from './judge-mounts.ts';
+import { judgeNetwork } from './judge-network.ts';
 import { judgeProcesses } from './judge-processes.ts';
 import { judgeFilter, judgeLimits, judgeProperties } from './judge-unit.ts';
 import { KINDS } from './kinds.ts';
-
-/**
- * Devices that the kernel puts into every network namespace when their module is loaded
- * (net.core.fb_tunnels_only_for_init_net): down, and no payload may bring one up.
- */
-const FALLBACK_DEVICES = ['tunl0', 'sit0', 'ip6tnl0', 'gre0', 'gretap0', 'erspan0', 'ip_vti0', 'ip6_vti0', 'ip6gre0'];
 
 /** All walls of one living sandbox, compared with its plan; in the order of WALLS, each at least once. */
 export function judgeSandbox(
@@ -33,7 +28,7 @@ export function judgeSandbox(
     ...judgeMounts(plan, seen),
     judgeState(plan, seen),
     ...judgeDescriptors(seen, declaration.allow),
-    ...judgeNetwork(seen),
+    ...judgeNetwork(plan, seen),
     judgeCompleteness(seen),
   ];
   return WALLS.flatMap((wall) => findings.filter((each) => each.wall === wall));
@@ -48,13 +43,6 @@ function judgeParent(plan: SandboxPlan, seen: SandboxFacts, unit: UnitFacts): Fi
   const { maker, parent } = KINDS[plan.isolation];
   const deviation = parent(seen, unit);
   return deviation === '' ? [] : [finding('parents', 'broken', `init is a child of ${maker}`, deviation)];
-}
-
-function judgeNetwork({ interfaces }: SandboxFacts): Finding[] {
-  const strange = interfaces.filter(({ name, idle }) => name !== 'lo' && !(idle && FALLBACK_DEVICES.includes(name)));
-  const names = interfaces.map(({ name }) => name).join(', ');
-  const wrong = strange.map(({ name }) => `interface ${name}`);
-  return wallOf('network', 'no interface but lo', names === '' ? 'none' : names, wrong);
 }
 
 function judgeCompleteness({ unread, processes }: SandboxFacts): Finding {

@@ -1,3 +1,4 @@
+import { helperNeeds } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { unitLimits } from '../unit/overhead.ts';
 import type { BusProperty } from '../unit/properties.ts';
@@ -44,7 +45,7 @@ export function judgeLimits(
   files: Readonly<Record<string, string | null>>,
   disks: ReadonlyMap<string, string | undefined>,
 ): Finding[] {
-  const limits = unitLimits(plan.limits, plan.isolation);
+  const limits = unitLimits(plan.limits, plan.isolation, helperNeeds(plan));
   return [...limitRows(limits), ...diskRows(limits, disks)].map(({ name, asked, byDefault, file, parse }) => {
     const text = files[file] ?? null;
     const wanted = `${name} ${asked}`;

@@ -1,3 +1,5 @@
+import { endpointText } from '../declare/endpoint.ts';
+import { shortestIpv6 } from '../declare/tcp-address.ts';
 import type { Credentials, MountFacts } from './facts.ts';
 
 const CAPABILITY_SETS = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'] as const;
@@ -79,6 +81,30 @@ export function parseInterfaces(text: string): { name: string; idle: boolean }[]
     if (name === undefined || counters === undefined) return [];
     return [{ name, idle: counters.split(/\s+/).every((value) => value === '' || value === '0') }];
   });
+}
+
+/** State of a listening socket in /proc/PID/net/tcp (TCP_LISTEN of the kernel's tcp_states.h). */
+const LISTENING = '0A';
+
+/** /proc/PID/net/tcp and tcp6: `HOST:PORT` of what listens, IPv6 in brackets, with its inode number. */
+export function parseListening(text: string): (readonly [address: string, inode: string])[] {
+  return text.split('\n').flatMap((line) => {
+    const [, local = '', , state, ...rest] = line.trim().split(/\s+/);
+    const inode = rest[5];
+    const [, hex = '', port = ''] = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local) ?? [];
+    if (state !== LISTENING || inode === undefined || hex === '') return [];
+    return [[endpointText({ host: hostOf(hex), port: Number.parseInt(port, 16) }), inode] as const];
+  });
+}
+
+/** Words of four bytes, each as the machine has them in memory: little-endian, on all that run this. */
+function hostOf(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
+  if (bytes.length === 4) return bytes.map((byte) => Number.parseInt(byte, 16)).join('.');
+  const groups = Array.from({ length: 8 }, (_, index) =>
+    Number.parseInt(`${bytes[2 * index]}${bytes[2 * index + 1]}`, 16),
+  );
+  return shortestIpv6(groups);
 }
 
 /** One socket of a table below /proc/PID/net. */

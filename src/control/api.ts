@@ -37,6 +37,7 @@ export interface PluginStatus extends PluginSummary {
   /** The plugin's lasting directory on the host; null when it has none. */
   readonly stateDirectory: StateStatus | null;
   readonly listeners: readonly ListenerStatus[];
+  readonly network: NetworkStatus;
   readonly sandboxes: readonly SandboxStatus[];
   /** Limits of the plugin as a whole, which its slice has; empty while nothing runs. */
   readonly limits: readonly LimitInForce[];
@@ -58,9 +59,18 @@ export interface StateStatus {
   readonly quotaHolds: boolean | null;
 }
 
+/** What a plugin can reach beside its sockets. */
+export interface NetworkStatus {
+  readonly mode: 'none' | 'egress' | 'host';
+  /** `HOST:PORT`, as declared. */
+  readonly egress: readonly string[];
+}
+
 export interface ListenerStatus {
   readonly address: string;
   readonly name: string;
+  /** Port of the program that connections are forwarded to; null for a socket that it is handed. */
+  readonly to: number | null;
   readonly kept: boolean;
 }
 

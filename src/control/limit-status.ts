@@ -4,6 +4,7 @@ import type { PluginState } from '../decide/plugin-state.ts';
 import { diskOf } from '../kernel/disk.ts';
 import { limitFiles } from '../kernel/sandbox-facts.ts';
 import { anchorUnitName, parseSandboxUnit } from '../plan/identity.ts';
+import { helperNeeds } from '../plan/network.ts';
 import type { PluginPlan } from '../plan/plan.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Manager } from '../systemd/manager.ts';
@@ -39,14 +40,18 @@ export async function limitsOfPlugin(
       const type = isolation === 'scope' ? 'Scope' : 'Service';
       const properties = await manager.unitProperties(unit, ['Unit', type]);
       if (properties.LoadState !== 'loaded') return undefined;
-      const own = { unit, limits: unitLimits(limits, isolation), administrator: { unit: '', limits: [] } };
+      const own = {
+        unit,
+        limits: unitLimits(limits, isolation, helperNeeds(plan)),
+        administrator: { unit: '', limits: [] },
+      };
       return [unit, limitsInForce({ ...own, properties, files: limitFiles(record.cgroup), disks })] as const;
     }),
   );
   const properties = await manager.unitProperties(sliceUnit, ['Unit', 'Slice']);
   const slice = {
     unit: sliceUnit,
-    limits: sliceLimits(limits, size, declaration.isolation),
+    limits: sliceLimits(limits, size, declaration.isolation, helperNeeds(plan)),
     administrator,
     properties,
     files: limitFiles(`/plugin.slice/${sliceUnit}`),

@@ -3,6 +3,7 @@ import { formatDuration } from '../base/duration.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
 import { BUILT_IN } from '../declare/place.ts';
 import { mountUnitName } from '../plan/host-mounts.ts';
+import { listenerKey } from '../plan/listener-key.ts';
 import type { HostPaths, PlannedListener, PlannedMount, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { hostMountSettings } from '../unit/host-mount.ts';
@@ -49,7 +50,8 @@ export function planReport(plan: PluginPlan, paths: HostPaths, comparison: Compa
         rows: unitRows(hostMountSettings(mount), 'Mount', plan.origins),
       })),
       { title: 'mounts', rows: mountRows(sandbox, plan.origins) },
-      { title: 'sockets', rows: plan.listeners.map((listener, index) => socketRow(listener, index, plan.origins)) },
+      { title: 'network', rows: networkRows(sandbox, plan.origins) },
+      { title: 'sockets', rows: plan.listeners.map((listener, index) => socketRow(plan, listener, index)) },
       { title: 'filter', rows: [row('profile', plan.seccomp, originOf('seccomp', plan.origins))] },
       { title: 'command', rows: commandRows(sandbox) },
     ],
@@ -148,9 +150,30 @@ function mountText(mount: PlannedMount): string {
   }
 }
 
-function socketRow({ key, listen }: PlannedListener, index: number, origins: Origins): Row {
-  const origin = originOf(`listen[${index}]`, origins);
-  const common = `LISTEN_FDNAMES ${listen.name}, descriptor ${index + 3}, backlog ${listen.backlog}`;
+/** What is reachable beside the sockets; loud where that is everything. */
+function networkRows({ network }: SandboxPlan, origins: Origins): Row[] {
+  const origin = originOf('network', origins);
+  switch (network.mode) {
+    case 'none':
+      return [row('none', 'a loopback of its own', origin)];
+    case 'host':
+      return [row('HOST', 'the network of the host: all that it reaches, its loopback and abstract sockets', origin)];
+    case 'egress':
+      return network.endpoints.map(({ outside, inside }, index) =>
+        row(outside, `at ${inside}`, originOf(`network.egress[${index}]`, origins)),
+      );
+  }
+}
+
+/** Of a socket that the program is handed the descriptor, of another one where it is forwarded to. */
+function socketRow(plan: PluginPlan, { key, listen }: PlannedListener, index: number): Row {
+  const declared = plan.declaration.listen.findIndex((each) => listenerKey(plan.plugin, each) === key);
+  const origin = originOf(`listen[${declared}]`, plan.origins);
+  const taker =
+    listen.to === undefined
+      ? `LISTEN_FDNAMES ${listen.name}, descriptor ${index + 3}`
+      : `${listen.name}, forwarded to 127.0.0.1:${listen.to} inside`;
+  const common = `${taker}, backlog ${listen.backlog}`;
   if (listen.kind === 'unix') {
     const mode = listen.mode.toString(8).padStart(4, '0');
     return row(key, `${listen.path} ${mode} ${listen.user}:${listen.group}, ${common}`, origin);

@@ -104,8 +104,13 @@ export class SupervisorView implements Supervisor {
       listeners: (plan?.listeners ?? []).map((listener) => ({
         address: addressOf(listener),
         name: listener.listen.name,
+        to: listener.listen.to ?? null,
         kept: listeners.has(listener.key),
       })),
+      network: {
+        mode: plan?.network.mode ?? 'none',
+        egress: (plan?.network.endpoints ?? []).map(({ outside }) => outside),
+      },
       limits: limits?.slice ?? [],
       sandboxes: [...(state?.sandboxes.values() ?? [])].map((entry) => this.#sandbox(entry, now, limits)),
       restarts: {

@@ -23,6 +23,8 @@ export interface Exit {
   readonly status: number;
   /** What it was killed for. */
   readonly forbidden?: ForbiddenCall | undefined;
+  /** The process of ours whose end it was killed for. */
+  readonly lostHelper?: 'egress' | 'adapter' | undefined;
 }
 
 /** What was seen about one plugin. Observations come from watches, from systemd, and from orders carried out. */
@@ -86,9 +88,11 @@ const SIGNALS: Readonly<Record<number, string>> = {
 
 /** "exit status 3", "killed by SIGSEGV (core dumped)", "forbidden system call 'ptrace' (134)". */
 export function describeExit(exit: Exit): string {
-  const { forbidden } = exit;
+  const { forbidden, lostHelper } = exit;
   if (forbidden !== undefined && forbidden.call !== 'unknown') return `forbidden system call '${forbidden.call}' (134)`;
   if (forbidden !== undefined) return 'forbidden system call (134)';
+  if (lostHelper === 'egress') return 'killed because the forwarder of its connections ended';
+  if (lostHelper === 'adapter') return 'killed because the adapter to its ports ended';
   if (exit.how === 'unknown') return 'ended without a report';
   if (exit.how === 'exited') return `exit status ${exit.status}`;
   const name = SIGNALS[exit.status];

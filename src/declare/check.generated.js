@@ -2,14 +2,15 @@
 // @ts-nocheck
 
 export const check = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern4 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern5 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
 const pattern6 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,127}$", "u");
 const pattern7 = new RegExp("^[A-Za-z0-9._-]{1,64}$", "u");
-const pattern8 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", "u");
-const pattern9 = new RegExp("^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$", "u");
+const pattern8 = new RegExp("^(?:none|host)$", "u");
+const pattern9 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", "u");
+const pattern10 = new RegExp("^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$", "u");
 
 function validate20(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:bulkhead:plugin:1" */;
@@ -340,7 +341,7 @@ vErrors = null;
 }
 if(data9 && typeof data9 == "object" && !Array.isArray(data9)){
 for(const key3 in data9){
-if(!(((((((key3 === "tcp") || (key3 === "unix")) || (key3 === "name")) || (key3 === "backlog")) || (key3 === "mode")) || (key3 === "user")) || (key3 === "group"))){
+if(!((((((((key3 === "tcp") || (key3 === "unix")) || (key3 === "name")) || (key3 === "to")) || (key3 === "backlog")) || (key3 === "mode")) || (key3 === "user")) || (key3 === "group"))){
 const err23 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err23];
@@ -400,10 +401,10 @@ vErrors.push(err27);
 errors++;
 }
 }
-if(data9.backlog !== undefined){
-let data13 = data9.backlog;
+if(data9.to !== undefined){
+let data13 = data9.to;
 if(!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))){
-const err28 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+const err28 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -414,7 +415,7 @@ errors++;
 }
 if((typeof data13 == "number") && (isFinite(data13))){
 if(data13 > 65535 || isNaN(data13)){
-const err29 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+const err29 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -424,7 +425,7 @@ vErrors.push(err29);
 errors++;
 }
 if(data13 < 1 || isNaN(data13)){
-const err30 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+const err30 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -435,10 +436,10 @@ errors++;
 }
 }
 }
-if(data9.mode !== undefined){
-let data14 = data9.mode;
-if((typeof data14 !== "string") && (!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14))))){
-const err31 = {instancePath:instancePath+"/listen/" + i2+"/mode",schemaPath:"#/properties/listen/items/properties/mode/type",keyword:"type",params:{type: schema31.properties.listen.items.properties.mode.type},message:"must be string,integer"};
+if(data9.backlog !== undefined){
+let data14 = data9.backlog;
+if(!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))){
+const err31 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -447,11 +448,9 @@ vErrors.push(err31);
 }
 errors++;
 }
-}
-if(data9.user !== undefined){
-let data15 = data9.user;
-if((typeof data15 !== "string") && (!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15))))){
-const err32 = {instancePath:instancePath+"/listen/" + i2+"/user",schemaPath:"#/properties/listen/items/properties/user/type",keyword:"type",params:{type: schema31.properties.listen.items.properties.user.type},message:"must be string,integer"};
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 > 65535 || isNaN(data14)){
+const err32 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -460,11 +459,8 @@ vErrors.push(err32);
 }
 errors++;
 }
-}
-if(data9.group !== undefined){
-let data16 = data9.group;
-if((typeof data16 !== "string") && (!(((typeof data16 == "number") && (!(data16 % 1) && !isNaN(data16))) && (isFinite(data16))))){
-const err33 = {instancePath:instancePath+"/listen/" + i2+"/group",schemaPath:"#/properties/listen/items/properties/group/type",keyword:"type",params:{type: schema31.properties.listen.items.properties.group.type},message:"must be string,integer"};
+if(data14 < 1 || isNaN(data14)){
+const err33 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -474,12 +470,11 @@ vErrors.push(err33);
 errors++;
 }
 }
+}
 if(data9.mode !== undefined){
-if(data9.unix === undefined){
-const err34 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "mode",
-    missingProperty: "unix",
-    depsCount: 1,
-    deps: "unix"},message:"must have property unix when property mode is present"};
+let data15 = data9.mode;
+if((typeof data15 !== "string") && (!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15))))){
+const err34 = {instancePath:instancePath+"/listen/" + i2+"/mode",schemaPath:"#/properties/listen/items/properties/mode/type",keyword:"type",params:{type: schema31.properties.listen.items.properties.mode.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -490,11 +485,9 @@ errors++;
 }
 }
 if(data9.user !== undefined){
-if(data9.unix === undefined){
-const err35 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "user",
-    missingProperty: "unix",
-    depsCount: 1,
-    deps: "unix"},message:"must have property unix when property user is present"};
+let data16 = data9.user;
+if((typeof data16 !== "string") && (!(((typeof data16 == "number") && (!(data16 % 1) && !isNaN(data16))) && (isFinite(data16))))){
+const err35 = {instancePath:instancePath+"/listen/" + i2+"/user",schemaPath:"#/properties/listen/items/properties/user/type",keyword:"type",params:{type: schema31.properties.listen.items.properties.user.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -505,11 +498,9 @@ errors++;
 }
 }
 if(data9.group !== undefined){
-if(data9.unix === undefined){
-const err36 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "group",
-    missingProperty: "unix",
-    depsCount: 1,
-    deps: "unix"},message:"must have property unix when property group is present"};
+let data17 = data9.group;
+if((typeof data17 !== "string") && (!(((typeof data17 == "number") && (!(data17 % 1) && !isNaN(data17))) && (isFinite(data17))))){
+const err36 = {instancePath:instancePath+"/listen/" + i2+"/group",schemaPath:"#/properties/listen/items/properties/group/type",keyword:"type",params:{type: schema31.properties.listen.items.properties.group.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -519,9 +510,12 @@ vErrors.push(err36);
 errors++;
 }
 }
-}
-else {
-const err37 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data9.mode !== undefined){
+if(data9.unix === undefined){
+const err37 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "mode",
+    missingProperty: "unix",
+    depsCount: 1,
+    deps: "unix"},message:"must have property unix when property mode is present"};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -531,12 +525,12 @@ vErrors.push(err37);
 errors++;
 }
 }
-}
-}
-if(data.pool !== undefined){
-let data17 = data.pool;
-if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-const err38 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/type",keyword:"type",params:{type: schema31.properties.pool.type},message:"must be object,null"};
+if(data9.user !== undefined){
+if(data9.unix === undefined){
+const err38 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "user",
+    missingProperty: "unix",
+    depsCount: 1,
+    deps: "unix"},message:"must have property unix when property user is present"};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -545,10 +539,13 @@ vErrors.push(err38);
 }
 errors++;
 }
-if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
-for(const key4 in data17){
-if(!(key4 === "size")){
-const err39 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"};
+}
+if(data9.group !== undefined){
+if(data9.unix === undefined){
+const err39 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "group",
+    missingProperty: "unix",
+    depsCount: 1,
+    deps: "unix"},message:"must have property unix when property group is present"};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -558,10 +555,9 @@ vErrors.push(err39);
 errors++;
 }
 }
-if(data17.size !== undefined){
-let data18 = data17.size;
-if((!(((typeof data18 == "number") && (!(data18 % 1) && !isNaN(data18))) && (isFinite(data18)))) && (data18 !== null)){
-const err40 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/type",keyword:"type",params:{type: schema31.properties.pool.properties.size.type},message:"must be integer,null"};
+}
+else {
+const err40 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -570,9 +566,13 @@ vErrors.push(err40);
 }
 errors++;
 }
-if((typeof data18 == "number") && (isFinite(data18))){
-if(data18 > 64 || isNaN(data18)){
-const err41 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 64},message:"must be <= 64"};
+}
+}
+}
+if(data.network !== undefined){
+let data18 = data.network;
+if(((typeof data18 !== "string") && (!(data18 && typeof data18 == "object" && !Array.isArray(data18)))) && (data18 !== null)){
+const err41 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/type",keyword:"type",params:{type: schema31.properties.network.type},message:"must be string,object,null"};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -581,8 +581,9 @@ vErrors.push(err41);
 }
 errors++;
 }
-if(data18 < 1 || isNaN(data18)){
-const err42 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(typeof data18 === "string"){
+if(!pattern8.test(data18)){
+const err42 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/pattern",keyword:"pattern",params:{pattern: "^(?:none|host)$"},message:"must match pattern \""+"^(?:none|host)$"+"\""};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -592,13 +593,10 @@ vErrors.push(err42);
 errors++;
 }
 }
-}
-}
-}
-if(data.view !== undefined){
-let data19 = data.view;
-if((!(data19 && typeof data19 == "object" && !Array.isArray(data19))) && (data19 !== null)){
-const err43 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/type",keyword:"type",params:{type: schema31.properties.view.type},message:"must be object,null"};
+if(data18 && typeof data18 == "object" && !Array.isArray(data18)){
+for(const key4 in data18){
+if(!(key4 === "egress")){
+const err43 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -607,10 +605,11 @@ vErrors.push(err43);
 }
 errors++;
 }
-if(data19 && typeof data19 == "object" && !Array.isArray(data19)){
-for(const key5 in data19){
-if(!(((key5 === "root") || (key5 === "tmp")) || (key5 === "tmpfs"))){
-const err44 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"};
+}
+if(data18.egress !== undefined){
+let data19 = data18.egress;
+if((!(Array.isArray(data19))) && (data19 !== null)){
+const err44 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/type",keyword:"type",params:{type: schema31.properties.network.properties.egress.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -619,11 +618,9 @@ vErrors.push(err44);
 }
 errors++;
 }
-}
-if(data19.root !== undefined){
-let data20 = data19.root;
-if((typeof data20 !== "string") && (data20 !== null)){
-const err45 = {instancePath:instancePath+"/view/root",schemaPath:"#/properties/view/properties/root/type",keyword:"type",params:{type: schema31.properties.view.properties.root.type},message:"must be string,null"};
+if(Array.isArray(data19)){
+if(data19.length > 64){
+const err45 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -632,11 +629,8 @@ vErrors.push(err45);
 }
 errors++;
 }
-}
-if(data19.tmp !== undefined){
-let data21 = data19.tmp;
-if(((typeof data21 !== "string") && (!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21))))) && (data21 !== null)){
-const err46 = {instancePath:instancePath+"/view/tmp",schemaPath:"#/properties/view/properties/tmp/type",keyword:"type",params:{type: schema31.properties.view.properties.tmp.type},message:"must be string,integer,null"};
+if(data19.length < 1){
+const err46 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -645,11 +639,10 @@ vErrors.push(err46);
 }
 errors++;
 }
-}
-if(data19.tmpfs !== undefined){
-let data22 = data19.tmpfs;
-if((!(Array.isArray(data22))) && (data22 !== null)){
-const err47 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/type",keyword:"type",params:{type: schema31.properties.view.properties.tmpfs.type},message:"must be array,null"};
+const len3 = data19.length;
+for(let i3=0; i3<len3; i3++){
+if(typeof data19[i3] !== "string"){
+const err47 = {instancePath:instancePath+"/network/egress/" + i3,schemaPath:"#/properties/network/properties/egress/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -658,9 +651,15 @@ vErrors.push(err47);
 }
 errors++;
 }
-if(Array.isArray(data22)){
-if(data22.length > 16){
-const err48 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+}
+}
+}
+}
+}
+if(data.pool !== undefined){
+let data21 = data.pool;
+if((!(data21 && typeof data21 == "object" && !Array.isArray(data21))) && (data21 !== null)){
+const err48 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/type",keyword:"type",params:{type: schema31.properties.pool.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -669,12 +668,10 @@ vErrors.push(err48);
 }
 errors++;
 }
-const len3 = data22.length;
-for(let i3=0; i3<len3; i3++){
-let data23 = data22[i3];
-if(data23 && typeof data23 == "object" && !Array.isArray(data23)){
-if(data23.path === undefined){
-const err49 = {instancePath:instancePath+"/view/tmpfs/" + i3,schemaPath:"#/properties/view/properties/tmpfs/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+if(data21 && typeof data21 == "object" && !Array.isArray(data21)){
+for(const key5 in data21){
+if(!(key5 === "size")){
+const err49 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -683,9 +680,11 @@ vErrors.push(err49);
 }
 errors++;
 }
-for(const key6 in data23){
-if(!((key6 === "path") || (key6 === "size"))){
-const err50 = {instancePath:instancePath+"/view/tmpfs/" + i3,schemaPath:"#/properties/view/properties/tmpfs/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
+}
+if(data21.size !== undefined){
+let data22 = data21.size;
+if((!(((typeof data22 == "number") && (!(data22 % 1) && !isNaN(data22))) && (isFinite(data22)))) && (data22 !== null)){
+const err50 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/type",keyword:"type",params:{type: schema31.properties.pool.properties.size.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -694,10 +693,9 @@ vErrors.push(err50);
 }
 errors++;
 }
-}
-if(data23.path !== undefined){
-if(typeof data23.path !== "string"){
-const err51 = {instancePath:instancePath+"/view/tmpfs/" + i3+"/path",schemaPath:"#/properties/view/properties/tmpfs/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if((typeof data22 == "number") && (isFinite(data22))){
+if(data22 > 64 || isNaN(data22)){
+const err51 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 64},message:"must be <= 64"};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -706,11 +704,8 @@ vErrors.push(err51);
 }
 errors++;
 }
-}
-if(data23.size !== undefined){
-let data25 = data23.size;
-if((typeof data25 !== "string") && (!(((typeof data25 == "number") && (!(data25 % 1) && !isNaN(data25))) && (isFinite(data25))))){
-const err52 = {instancePath:instancePath+"/view/tmpfs/" + i3+"/size",schemaPath:"#/properties/view/properties/tmpfs/items/properties/size/type",keyword:"type",params:{type: schema31.properties.view.properties.tmpfs.items.properties.size.type},message:"must be string,integer"};
+if(data22 < 1 || isNaN(data22)){
+const err52 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -721,8 +716,12 @@ errors++;
 }
 }
 }
-else {
-const err53 = {instancePath:instancePath+"/view/tmpfs/" + i3,schemaPath:"#/properties/view/properties/tmpfs/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+}
+}
+if(data.view !== undefined){
+let data23 = data.view;
+if((!(data23 && typeof data23 == "object" && !Array.isArray(data23))) && (data23 !== null)){
+const err53 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/type",keyword:"type",params:{type: schema31.properties.view.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -731,15 +730,10 @@ vErrors.push(err53);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-if(data.isolation !== undefined){
-let data26 = data.isolation;
-if((typeof data26 !== "string") && (data26 !== null)){
-const err54 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema31.properties.isolation.type},message:"must be string,null"};
+if(data23 && typeof data23 == "object" && !Array.isArray(data23)){
+for(const key6 in data23){
+if(!(((key6 === "root") || (key6 === "tmp")) || (key6 === "tmpfs"))){
+const err54 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -748,8 +742,11 @@ vErrors.push(err54);
 }
 errors++;
 }
-if(!(((data26 === "nspawn") || (data26 === "scope")) || (data26 === null))){
-const err55 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema31.properties.isolation.enum},message:"must be equal to one of the allowed values"};
+}
+if(data23.root !== undefined){
+let data24 = data23.root;
+if((typeof data24 !== "string") && (data24 !== null)){
+const err55 = {instancePath:instancePath+"/view/root",schemaPath:"#/properties/view/properties/root/type",keyword:"type",params:{type: schema31.properties.view.properties.root.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -759,10 +756,10 @@ vErrors.push(err55);
 errors++;
 }
 }
-if(data.state !== undefined){
-let data27 = data.state;
-if((!(data27 && typeof data27 == "object" && !Array.isArray(data27))) && (data27 !== null)){
-const err56 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/type",keyword:"type",params:{type: schema31.properties.state.type},message:"must be object,null"};
+if(data23.tmp !== undefined){
+let data25 = data23.tmp;
+if(((typeof data25 !== "string") && (!(((typeof data25 == "number") && (!(data25 % 1) && !isNaN(data25))) && (isFinite(data25))))) && (data25 !== null)){
+const err56 = {instancePath:instancePath+"/view/tmp",schemaPath:"#/properties/view/properties/tmp/type",keyword:"type",params:{type: schema31.properties.view.properties.tmp.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -771,10 +768,11 @@ vErrors.push(err56);
 }
 errors++;
 }
-if(data27 && typeof data27 == "object" && !Array.isArray(data27)){
-for(const key7 in data27){
-if(!((key7 === "path") || (key7 === "quota"))){
-const err57 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
+}
+if(data23.tmpfs !== undefined){
+let data26 = data23.tmpfs;
+if((!(Array.isArray(data26))) && (data26 !== null)){
+const err57 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/type",keyword:"type",params:{type: schema31.properties.view.properties.tmpfs.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -783,11 +781,9 @@ vErrors.push(err57);
 }
 errors++;
 }
-}
-if(data27.path !== undefined){
-let data28 = data27.path;
-if((typeof data28 !== "string") && (data28 !== null)){
-const err58 = {instancePath:instancePath+"/state/path",schemaPath:"#/properties/state/properties/path/type",keyword:"type",params:{type: schema31.properties.state.properties.path.type},message:"must be string,null"};
+if(Array.isArray(data26)){
+if(data26.length > 16){
+const err58 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -796,11 +792,12 @@ vErrors.push(err58);
 }
 errors++;
 }
-}
-if(data27.quota !== undefined){
-let data29 = data27.quota;
-if(((typeof data29 !== "string") && (!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29))))) && (data29 !== null)){
-const err59 = {instancePath:instancePath+"/state/quota",schemaPath:"#/properties/state/properties/quota/type",keyword:"type",params:{type: schema31.properties.state.properties.quota.type},message:"must be string,integer,null"};
+const len4 = data26.length;
+for(let i4=0; i4<len4; i4++){
+let data27 = data26[i4];
+if(data27 && typeof data27 == "object" && !Array.isArray(data27)){
+if(data27.path === undefined){
+const err59 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -809,13 +806,9 @@ vErrors.push(err59);
 }
 errors++;
 }
-}
-}
-}
-if(data.credentials !== undefined){
-let data30 = data.credentials;
-if((!(data30 && typeof data30 == "object" && !Array.isArray(data30))) && (data30 !== null)){
-const err60 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/type",keyword:"type",params:{type: schema31.properties.credentials.type},message:"must be object,null"};
+for(const key7 in data27){
+if(!((key7 === "path") || (key7 === "size"))){
+const err60 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -824,9 +817,10 @@ vErrors.push(err60);
 }
 errors++;
 }
-if(data30 && typeof data30 == "object" && !Array.isArray(data30)){
-if(Object.keys(data30).length > 64){
-const err61 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
+}
+if(data27.path !== undefined){
+if(typeof data27.path !== "string"){
+const err61 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/path",schemaPath:"#/properties/view/properties/tmpfs/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -835,11 +829,11 @@ vErrors.push(err61);
 }
 errors++;
 }
-for(const key8 in data30){
-const _errs74 = errors;
-if(typeof key8 === "string"){
-if(!pattern8.test(key8)){
-const err62 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\"",propertyName:key8};
+}
+if(data27.size !== undefined){
+let data29 = data27.size;
+if((typeof data29 !== "string") && (!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29))))){
+const err62 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/size",schemaPath:"#/properties/view/properties/tmpfs/items/properties/size/type",keyword:"type",params:{type: schema31.properties.view.properties.tmpfs.items.properties.size.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -849,9 +843,9 @@ vErrors.push(err62);
 errors++;
 }
 }
-var valid17 = _errs74 === errors;
-if(!valid17){
-const err63 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames",keyword:"propertyNames",params:{propertyName: key8},message:"property name must be valid"};
+}
+else {
+const err63 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -861,10 +855,14 @@ vErrors.push(err63);
 errors++;
 }
 }
-for(const key9 in data30){
-let data31 = data30[key9];
-if((!(data31 && typeof data31 == "object" && !Array.isArray(data31))) && (data31 !== null)){
-const err64 = {instancePath:instancePath+"/credentials/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.type},message:"must be object,null"};
+}
+}
+}
+}
+if(data.isolation !== undefined){
+let data30 = data.isolation;
+if((typeof data30 !== "string") && (data30 !== null)){
+const err64 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema31.properties.isolation.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -873,10 +871,8 @@ vErrors.push(err64);
 }
 errors++;
 }
-if(data31 && typeof data31 == "object" && !Array.isArray(data31)){
-for(const key10 in data31){
-if(!((key10 === "path") || (key10 === "encrypted"))){
-const err65 = {instancePath:instancePath+"/credentials/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
+if(!(((data30 === "nspawn") || (data30 === "scope")) || (data30 === null))){
+const err65 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema31.properties.isolation.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -886,10 +882,10 @@ vErrors.push(err65);
 errors++;
 }
 }
-if(data31.path !== undefined){
-let data32 = data31.path;
-if((typeof data32 !== "string") && (data32 !== null)){
-const err66 = {instancePath:instancePath+"/credentials/" + key9.replace(/~/g, "~0").replace(/\//g, "~1")+"/path",schemaPath:"#/properties/credentials/additionalProperties/properties/path/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.properties.path.type},message:"must be string,null"};
+if(data.state !== undefined){
+let data31 = data.state;
+if((!(data31 && typeof data31 == "object" && !Array.isArray(data31))) && (data31 !== null)){
+const err66 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/type",keyword:"type",params:{type: schema31.properties.state.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -898,11 +894,10 @@ vErrors.push(err66);
 }
 errors++;
 }
-}
-if(data31.encrypted !== undefined){
-let data33 = data31.encrypted;
-if((typeof data33 !== "boolean") && (data33 !== null)){
-const err67 = {instancePath:instancePath+"/credentials/" + key9.replace(/~/g, "~0").replace(/\//g, "~1")+"/encrypted",schemaPath:"#/properties/credentials/additionalProperties/properties/encrypted/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.properties.encrypted.type},message:"must be boolean,null"};
+if(data31 && typeof data31 == "object" && !Array.isArray(data31)){
+for(const key8 in data31){
+if(!((key8 === "path") || (key8 === "quota"))){
+const err67 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -912,14 +907,10 @@ vErrors.push(err67);
 errors++;
 }
 }
-}
-}
-}
-}
-if(data.devices !== undefined){
-let data34 = data.devices;
-if((!(Array.isArray(data34))) && (data34 !== null)){
-const err68 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/type",keyword:"type",params:{type: schema31.properties.devices.type},message:"must be array,null"};
+if(data31.path !== undefined){
+let data32 = data31.path;
+if((typeof data32 !== "string") && (data32 !== null)){
+const err68 = {instancePath:instancePath+"/state/path",schemaPath:"#/properties/state/properties/path/type",keyword:"type",params:{type: schema31.properties.state.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -928,9 +919,11 @@ vErrors.push(err68);
 }
 errors++;
 }
-if(Array.isArray(data34)){
-if(data34.length > 32){
-const err69 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+}
+if(data31.quota !== undefined){
+let data33 = data31.quota;
+if(((typeof data33 !== "string") && (!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33))))) && (data33 !== null)){
+const err69 = {instancePath:instancePath+"/state/quota",schemaPath:"#/properties/state/properties/quota/type",keyword:"type",params:{type: schema31.properties.state.properties.quota.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -939,12 +932,13 @@ vErrors.push(err69);
 }
 errors++;
 }
-const len4 = data34.length;
-for(let i4=0; i4<len4; i4++){
-let data35 = data34[i4];
-if(data35 && typeof data35 == "object" && !Array.isArray(data35)){
-if(data35.path === undefined){
-const err70 = {instancePath:instancePath+"/devices/" + i4,schemaPath:"#/properties/devices/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+}
+}
+}
+if(data.credentials !== undefined){
+let data34 = data.credentials;
+if((!(data34 && typeof data34 == "object" && !Array.isArray(data34))) && (data34 !== null)){
+const err70 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/type",keyword:"type",params:{type: schema31.properties.credentials.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -953,9 +947,9 @@ vErrors.push(err70);
 }
 errors++;
 }
-for(const key11 in data35){
-if(!((key11 === "path") || (key11 === "access"))){
-const err71 = {instancePath:instancePath+"/devices/" + i4,schemaPath:"#/properties/devices/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
+if(data34 && typeof data34 == "object" && !Array.isArray(data34)){
+if(Object.keys(data34).length > 64){
+const err71 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -964,10 +958,11 @@ vErrors.push(err71);
 }
 errors++;
 }
-}
-if(data35.path !== undefined){
-if(typeof data35.path !== "string"){
-const err72 = {instancePath:instancePath+"/devices/" + i4+"/path",schemaPath:"#/properties/devices/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+for(const key9 in data34){
+const _errs83 = errors;
+if(typeof key9 === "string"){
+if(!pattern9.test(key9)){
+const err72 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\"",propertyName:key9};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -977,10 +972,9 @@ vErrors.push(err72);
 errors++;
 }
 }
-if(data35.access !== undefined){
-let data37 = data35.access;
-if(typeof data37 !== "string"){
-const err73 = {instancePath:instancePath+"/devices/" + i4+"/access",schemaPath:"#/properties/devices/items/properties/access/type",keyword:"type",params:{type: "string"},message:"must be string"};
+var valid20 = _errs83 === errors;
+if(!valid20){
+const err73 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames",keyword:"propertyNames",params:{propertyName: key9},message:"property name must be valid"};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -989,8 +983,11 @@ vErrors.push(err73);
 }
 errors++;
 }
-if(!(((data37 === "r") || (data37 === "w")) || (data37 === "rw"))){
-const err74 = {instancePath:instancePath+"/devices/" + i4+"/access",schemaPath:"#/properties/devices/items/properties/access/enum",keyword:"enum",params:{allowedValues: schema31.properties.devices.items.properties.access.enum},message:"must be equal to one of the allowed values"};
+}
+for(const key10 in data34){
+let data35 = data34[key10];
+if((!(data35 && typeof data35 == "object" && !Array.isArray(data35))) && (data35 !== null)){
+const err74 = {instancePath:instancePath+"/credentials/" + key10.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -999,10 +996,10 @@ vErrors.push(err74);
 }
 errors++;
 }
-}
-}
-else {
-const err75 = {instancePath:instancePath+"/devices/" + i4,schemaPath:"#/properties/devices/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data35 && typeof data35 == "object" && !Array.isArray(data35)){
+for(const key11 in data35){
+if(!((key11 === "path") || (key11 === "encrypted"))){
+const err75 = {instancePath:instancePath+"/credentials/" + key10.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1012,12 +1009,10 @@ vErrors.push(err75);
 errors++;
 }
 }
-}
-}
-if(data.seccomp !== undefined){
-let data38 = data.seccomp;
-if((typeof data38 !== "string") && (data38 !== null)){
-const err76 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema31.properties.seccomp.type},message:"must be string,null"};
+if(data35.path !== undefined){
+let data36 = data35.path;
+if((typeof data36 !== "string") && (data36 !== null)){
+const err76 = {instancePath:instancePath+"/credentials/" + key10.replace(/~/g, "~0").replace(/\//g, "~1")+"/path",schemaPath:"#/properties/credentials/additionalProperties/properties/path/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1026,9 +1021,11 @@ vErrors.push(err76);
 }
 errors++;
 }
-if(typeof data38 === "string"){
-if(!pattern9.test(data38)){
-const err77 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
+}
+if(data35.encrypted !== undefined){
+let data37 = data35.encrypted;
+if((typeof data37 !== "boolean") && (data37 !== null)){
+const err77 = {instancePath:instancePath+"/credentials/" + key10.replace(/~/g, "~0").replace(/\//g, "~1")+"/encrypted",schemaPath:"#/properties/credentials/additionalProperties/properties/encrypted/type",keyword:"type",params:{type: schema31.properties.credentials.additionalProperties.properties.encrypted.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1039,10 +1036,13 @@ errors++;
 }
 }
 }
-if(data.allow !== undefined){
-let data39 = data.allow;
-if((!(Array.isArray(data39))) && (data39 !== null)){
-const err78 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema31.properties.allow.type},message:"must be array,null"};
+}
+}
+}
+if(data.devices !== undefined){
+let data38 = data.devices;
+if((!(Array.isArray(data38))) && (data38 !== null)){
+const err78 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/type",keyword:"type",params:{type: schema31.properties.devices.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1051,9 +1051,9 @@ vErrors.push(err78);
 }
 errors++;
 }
-if(Array.isArray(data39)){
-if(data39.length > 8){
-const err79 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
+if(Array.isArray(data38)){
+if(data38.length > 32){
+const err79 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1062,11 +1062,12 @@ vErrors.push(err79);
 }
 errors++;
 }
-const len5 = data39.length;
+const len5 = data38.length;
 for(let i5=0; i5<len5; i5++){
-let data40 = data39[i5];
-if(typeof data40 !== "string"){
-const err80 = {instancePath:instancePath+"/allow/" + i5,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+let data39 = data38[i5];
+if(data39 && typeof data39 == "object" && !Array.isArray(data39)){
+if(data39.path === undefined){
+const err80 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1075,8 +1076,9 @@ vErrors.push(err80);
 }
 errors++;
 }
-if(!((((data40 === "io_uring") || (data40 === "keyring")) || (data40 === "perf")) || (data40 === "ptrace"))){
-const err81 = {instancePath:instancePath+"/allow/" + i5,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
+for(const key12 in data39){
+if(!((key12 === "path") || (key12 === "access"))){
+const err81 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1086,12 +1088,9 @@ vErrors.push(err81);
 errors++;
 }
 }
-}
-}
-if(data.programs !== undefined){
-let data41 = data.programs;
-if((typeof data41 !== "string") && (data41 !== null)){
-const err82 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema31.properties.programs.type},message:"must be string,null"};
+if(data39.path !== undefined){
+if(typeof data39.path !== "string"){
+const err82 = {instancePath:instancePath+"/devices/" + i5+"/path",schemaPath:"#/properties/devices/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1100,8 +1099,11 @@ vErrors.push(err82);
 }
 errors++;
 }
-if(!(((data41 === "any") || (data41 === "own")) || (data41 === null))){
-const err83 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema31.properties.programs.enum},message:"must be equal to one of the allowed values"};
+}
+if(data39.access !== undefined){
+let data41 = data39.access;
+if(typeof data41 !== "string"){
+const err83 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1110,11 +1112,8 @@ vErrors.push(err83);
 }
 errors++;
 }
-}
-if(data.capabilities !== undefined){
-let data42 = data.capabilities;
-if((!(Array.isArray(data42))) && (data42 !== null)){
-const err84 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema31.properties.capabilities.type},message:"must be array,null"};
+if(!(((data41 === "r") || (data41 === "w")) || (data41 === "rw"))){
+const err84 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/enum",keyword:"enum",params:{allowedValues: schema31.properties.devices.items.properties.access.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1123,9 +1122,10 @@ vErrors.push(err84);
 }
 errors++;
 }
-if(Array.isArray(data42)){
-if(data42.length > 32){
-const err85 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+}
+}
+else {
+const err85 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1134,11 +1134,13 @@ vErrors.push(err85);
 }
 errors++;
 }
-const len6 = data42.length;
-for(let i6=0; i6<len6; i6++){
-let data43 = data42[i6];
-if(typeof data43 !== "string"){
-const err86 = {instancePath:instancePath+"/capabilities/" + i6,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+}
+if(data.seccomp !== undefined){
+let data42 = data.seccomp;
+if((typeof data42 !== "string") && (data42 !== null)){
+const err86 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema31.properties.seccomp.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1147,8 +1149,9 @@ vErrors.push(err86);
 }
 errors++;
 }
-if(!((((((((((((((data43 === "CAP_CHOWN") || (data43 === "CAP_DAC_OVERRIDE")) || (data43 === "CAP_DAC_READ_SEARCH")) || (data43 === "CAP_FOWNER")) || (data43 === "CAP_FSETID")) || (data43 === "CAP_IPC_OWNER")) || (data43 === "CAP_KILL")) || (data43 === "CAP_NET_ADMIN")) || (data43 === "CAP_NET_BIND_SERVICE")) || (data43 === "CAP_NET_BROADCAST")) || (data43 === "CAP_NET_RAW")) || (data43 === "CAP_SETGID")) || (data43 === "CAP_SETUID")) || (data43 === "CAP_SYS_CHROOT"))){
-const err87 = {instancePath:instancePath+"/capabilities/" + i6,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
+if(typeof data42 === "string"){
+if(!pattern10.test(data42)){
+const err87 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1159,11 +1162,10 @@ errors++;
 }
 }
 }
-}
-if(data.limits !== undefined){
-let data44 = data.limits;
-if((!(data44 && typeof data44 == "object" && !Array.isArray(data44))) && (data44 !== null)){
-const err88 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema31.properties.limits.type},message:"must be object,null"};
+if(data.allow !== undefined){
+let data43 = data.allow;
+if((!(Array.isArray(data43))) && (data43 !== null)){
+const err88 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema31.properties.allow.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1172,10 +1174,9 @@ vErrors.push(err88);
 }
 errors++;
 }
-if(data44 && typeof data44 == "object" && !Array.isArray(data44)){
-for(const key12 in data44){
-if(!(func1.call(schema31.properties.limits.properties, key12))){
-const err89 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
+if(Array.isArray(data43)){
+if(data43.length > 8){
+const err89 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1184,11 +1185,11 @@ vErrors.push(err89);
 }
 errors++;
 }
-}
-if(data44.memory !== undefined){
-let data45 = data44.memory;
-if(((typeof data45 !== "string") && (!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45))))) && (data45 !== null)){
-const err90 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema31.properties.limits.properties.memory.type},message:"must be string,integer,null"};
+const len6 = data43.length;
+for(let i6=0; i6<len6; i6++){
+let data44 = data43[i6];
+if(typeof data44 !== "string"){
+const err90 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1197,11 +1198,8 @@ vErrors.push(err90);
 }
 errors++;
 }
-}
-if(data44["memory-high"] !== undefined){
-let data46 = data44["memory-high"];
-if(((typeof data46 !== "string") && (!(((typeof data46 == "number") && (!(data46 % 1) && !isNaN(data46))) && (isFinite(data46))))) && (data46 !== null)){
-const err91 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
+if(!((((data44 === "io_uring") || (data44 === "keyring")) || (data44 === "perf")) || (data44 === "ptrace"))){
+const err91 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1211,10 +1209,12 @@ vErrors.push(err91);
 errors++;
 }
 }
-if(data44.swap !== undefined){
-let data47 = data44.swap;
-if(((typeof data47 !== "string") && (!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47))))) && (data47 !== null)){
-const err92 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema31.properties.limits.properties.swap.type},message:"must be string,integer,null"};
+}
+}
+if(data.programs !== undefined){
+let data45 = data.programs;
+if((typeof data45 !== "string") && (data45 !== null)){
+const err92 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema31.properties.programs.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1223,11 +1223,8 @@ vErrors.push(err92);
 }
 errors++;
 }
-}
-if(data44.cpu !== undefined){
-let data48 = data44.cpu;
-if((typeof data48 !== "string") && (data48 !== null)){
-const err93 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema31.properties.limits.properties.cpu.type},message:"must be string,null"};
+if(!(((data45 === "any") || (data45 === "own")) || (data45 === null))){
+const err93 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema31.properties.programs.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1237,10 +1234,10 @@ vErrors.push(err93);
 errors++;
 }
 }
-if(data44["cpu-weight"] !== undefined){
-let data49 = data44["cpu-weight"];
-if((!(((typeof data49 == "number") && (!(data49 % 1) && !isNaN(data49))) && (isFinite(data49)))) && (data49 !== null)){
-const err94 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
+if(data.capabilities !== undefined){
+let data46 = data.capabilities;
+if((!(Array.isArray(data46))) && (data46 !== null)){
+const err94 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema31.properties.capabilities.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1249,9 +1246,9 @@ vErrors.push(err94);
 }
 errors++;
 }
-if((typeof data49 == "number") && (isFinite(data49))){
-if(data49 > 10000 || isNaN(data49)){
-const err95 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(Array.isArray(data46)){
+if(data46.length > 32){
+const err95 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1260,8 +1257,11 @@ vErrors.push(err95);
 }
 errors++;
 }
-if(data49 < 1 || isNaN(data49)){
-const err96 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+const len7 = data46.length;
+for(let i7=0; i7<len7; i7++){
+let data47 = data46[i7];
+if(typeof data47 !== "string"){
+const err96 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1270,12 +1270,8 @@ vErrors.push(err96);
 }
 errors++;
 }
-}
-}
-if(data44.tasks !== undefined){
-let data50 = data44.tasks;
-if(((typeof data50 !== "string") && (!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50))))) && (data50 !== null)){
-const err97 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema31.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
+if(!((((((((((((((data47 === "CAP_CHOWN") || (data47 === "CAP_DAC_OVERRIDE")) || (data47 === "CAP_DAC_READ_SEARCH")) || (data47 === "CAP_FOWNER")) || (data47 === "CAP_FSETID")) || (data47 === "CAP_IPC_OWNER")) || (data47 === "CAP_KILL")) || (data47 === "CAP_NET_ADMIN")) || (data47 === "CAP_NET_BIND_SERVICE")) || (data47 === "CAP_NET_BROADCAST")) || (data47 === "CAP_NET_RAW")) || (data47 === "CAP_SETGID")) || (data47 === "CAP_SETUID")) || (data47 === "CAP_SYS_CHROOT"))){
+const err97 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1285,10 +1281,12 @@ vErrors.push(err97);
 errors++;
 }
 }
-if(data44.files !== undefined){
-let data51 = data44.files;
-if((!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51)))) && (data51 !== null)){
-const err98 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema31.properties.limits.properties.files.type},message:"must be integer,null"};
+}
+}
+if(data.limits !== undefined){
+let data48 = data.limits;
+if((!(data48 && typeof data48 == "object" && !Array.isArray(data48))) && (data48 !== null)){
+const err98 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema31.properties.limits.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1297,9 +1295,10 @@ vErrors.push(err98);
 }
 errors++;
 }
-if((typeof data51 == "number") && (isFinite(data51))){
-if(data51 > 1048576 || isNaN(data51)){
-const err99 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
+if(data48 && typeof data48 == "object" && !Array.isArray(data48)){
+for(const key13 in data48){
+if(!(func1.call(schema31.properties.limits.properties, key13))){
+const err99 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1308,8 +1307,11 @@ vErrors.push(err99);
 }
 errors++;
 }
-if(data51 < 64 || isNaN(data51)){
-const err100 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
+}
+if(data48.memory !== undefined){
+let data49 = data48.memory;
+if(((typeof data49 !== "string") && (!(((typeof data49 == "number") && (!(data49 % 1) && !isNaN(data49))) && (isFinite(data49))))) && (data49 !== null)){
+const err100 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema31.properties.limits.properties.memory.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1319,11 +1321,10 @@ vErrors.push(err100);
 errors++;
 }
 }
-}
-if(data44["io-weight"] !== undefined){
-let data52 = data44["io-weight"];
-if((!(((typeof data52 == "number") && (!(data52 % 1) && !isNaN(data52))) && (isFinite(data52)))) && (data52 !== null)){
-const err101 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
+if(data48["memory-high"] !== undefined){
+let data50 = data48["memory-high"];
+if(((typeof data50 !== "string") && (!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50))))) && (data50 !== null)){
+const err101 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1332,9 +1333,11 @@ vErrors.push(err101);
 }
 errors++;
 }
-if((typeof data52 == "number") && (isFinite(data52))){
-if(data52 > 10000 || isNaN(data52)){
-const err102 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+}
+if(data48.swap !== undefined){
+let data51 = data48.swap;
+if(((typeof data51 !== "string") && (!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51))))) && (data51 !== null)){
+const err102 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema31.properties.limits.properties.swap.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1343,8 +1346,11 @@ vErrors.push(err102);
 }
 errors++;
 }
-if(data52 < 1 || isNaN(data52)){
-const err103 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data48.cpu !== undefined){
+let data52 = data48.cpu;
+if((typeof data52 !== "string") && (data52 !== null)){
+const err103 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema31.properties.limits.properties.cpu.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1354,11 +1360,10 @@ vErrors.push(err103);
 errors++;
 }
 }
-}
-if(data44.io !== undefined){
-let data53 = data44.io;
-if((!(Array.isArray(data53))) && (data53 !== null)){
-const err104 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
+if(data48["cpu-weight"] !== undefined){
+let data53 = data48["cpu-weight"];
+if((!(((typeof data53 == "number") && (!(data53 % 1) && !isNaN(data53))) && (isFinite(data53)))) && (data53 !== null)){
+const err104 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1367,9 +1372,9 @@ vErrors.push(err104);
 }
 errors++;
 }
-if(Array.isArray(data53)){
-if(data53.length > 16){
-const err105 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if((typeof data53 == "number") && (isFinite(data53))){
+if(data53 > 10000 || isNaN(data53)){
+const err105 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1378,12 +1383,8 @@ vErrors.push(err105);
 }
 errors++;
 }
-const len7 = data53.length;
-for(let i7=0; i7<len7; i7++){
-let data54 = data53[i7];
-if(data54 && typeof data54 == "object" && !Array.isArray(data54)){
-if(data54.path === undefined){
-const err106 = {instancePath:instancePath+"/limits/io/" + i7,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+if(data53 < 1 || isNaN(data53)){
+const err106 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1392,9 +1393,12 @@ vErrors.push(err106);
 }
 errors++;
 }
-for(const key13 in data54){
-if(!(((((key13 === "path") || (key13 === "read")) || (key13 === "write")) || (key13 === "read-iops")) || (key13 === "write-iops"))){
-const err107 = {instancePath:instancePath+"/limits/io/" + i7,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
+}
+}
+if(data48.tasks !== undefined){
+let data54 = data48.tasks;
+if(((typeof data54 !== "string") && (!(((typeof data54 == "number") && (!(data54 % 1) && !isNaN(data54))) && (isFinite(data54))))) && (data54 !== null)){
+const err107 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema31.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1404,9 +1408,10 @@ vErrors.push(err107);
 errors++;
 }
 }
-if(data54.path !== undefined){
-if(typeof data54.path !== "string"){
-const err108 = {instancePath:instancePath+"/limits/io/" + i7+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data48.files !== undefined){
+let data55 = data48.files;
+if((!(((typeof data55 == "number") && (!(data55 % 1) && !isNaN(data55))) && (isFinite(data55)))) && (data55 !== null)){
+const err108 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema31.properties.limits.properties.files.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -1415,11 +1420,9 @@ vErrors.push(err108);
 }
 errors++;
 }
-}
-if(data54.read !== undefined){
-let data56 = data54.read;
-if((typeof data56 !== "string") && (!(((typeof data56 == "number") && (!(data56 % 1) && !isNaN(data56))) && (isFinite(data56))))){
-const err109 = {instancePath:instancePath+"/limits/io/" + i7+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
+if((typeof data55 == "number") && (isFinite(data55))){
+if(data55 > 1048576 || isNaN(data55)){
+const err109 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -1428,11 +1431,8 @@ vErrors.push(err109);
 }
 errors++;
 }
-}
-if(data54.write !== undefined){
-let data57 = data54.write;
-if((typeof data57 !== "string") && (!(((typeof data57 == "number") && (!(data57 % 1) && !isNaN(data57))) && (isFinite(data57))))){
-const err110 = {instancePath:instancePath+"/limits/io/" + i7+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
+if(data55 < 64 || isNaN(data55)){
+const err110 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -1442,10 +1442,11 @@ vErrors.push(err110);
 errors++;
 }
 }
-if(data54["read-iops"] !== undefined){
-let data58 = data54["read-iops"];
-if(!(((typeof data58 == "number") && (!(data58 % 1) && !isNaN(data58))) && (isFinite(data58)))){
-const err111 = {instancePath:instancePath+"/limits/io/" + i7+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+}
+if(data48["io-weight"] !== undefined){
+let data56 = data48["io-weight"];
+if((!(((typeof data56 == "number") && (!(data56 % 1) && !isNaN(data56))) && (isFinite(data56)))) && (data56 !== null)){
+const err111 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema31.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -1454,9 +1455,9 @@ vErrors.push(err111);
 }
 errors++;
 }
-if((typeof data58 == "number") && (isFinite(data58))){
-if(data58 > 10000000 || isNaN(data58)){
-const err112 = {instancePath:instancePath+"/limits/io/" + i7+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+if((typeof data56 == "number") && (isFinite(data56))){
+if(data56 > 10000 || isNaN(data56)){
+const err112 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -1465,8 +1466,8 @@ vErrors.push(err112);
 }
 errors++;
 }
-if(data58 < 1 || isNaN(data58)){
-const err113 = {instancePath:instancePath+"/limits/io/" + i7+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data56 < 1 || isNaN(data56)){
+const err113 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -1477,10 +1478,10 @@ errors++;
 }
 }
 }
-if(data54["write-iops"] !== undefined){
-let data59 = data54["write-iops"];
-if(!(((typeof data59 == "number") && (!(data59 % 1) && !isNaN(data59))) && (isFinite(data59)))){
-const err114 = {instancePath:instancePath+"/limits/io/" + i7+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data48.io !== undefined){
+let data57 = data48.io;
+if((!(Array.isArray(data57))) && (data57 !== null)){
+const err114 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -1489,9 +1490,9 @@ vErrors.push(err114);
 }
 errors++;
 }
-if((typeof data59 == "number") && (isFinite(data59))){
-if(data59 > 10000000 || isNaN(data59)){
-const err115 = {instancePath:instancePath+"/limits/io/" + i7+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+if(Array.isArray(data57)){
+if(data57.length > 16){
+const err115 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -1500,8 +1501,12 @@ vErrors.push(err115);
 }
 errors++;
 }
-if(data59 < 1 || isNaN(data59)){
-const err116 = {instancePath:instancePath+"/limits/io/" + i7+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+const len8 = data57.length;
+for(let i8=0; i8<len8; i8++){
+let data58 = data57[i8];
+if(data58 && typeof data58 == "object" && !Array.isArray(data58)){
+if(data58.path === undefined){
+const err116 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -1510,11 +1515,9 @@ vErrors.push(err116);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err117 = {instancePath:instancePath+"/limits/io/" + i7,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+for(const key14 in data58){
+if(!(((((key14 === "path") || (key14 === "read")) || (key14 === "write")) || (key14 === "read-iops")) || (key14 === "write-iops"))){
+const err117 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -1524,12 +1527,9 @@ vErrors.push(err117);
 errors++;
 }
 }
-}
-}
-if(data44["memory-lock"] !== undefined){
-let data60 = data44["memory-lock"];
-if(((typeof data60 !== "string") && (!(((typeof data60 == "number") && (!(data60 % 1) && !isNaN(data60))) && (isFinite(data60))))) && (data60 !== null)){
-const err118 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
+if(data58.path !== undefined){
+if(typeof data58.path !== "string"){
+const err118 = {instancePath:instancePath+"/limits/io/" + i8+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -1539,10 +1539,10 @@ vErrors.push(err118);
 errors++;
 }
 }
-if(data44.core !== undefined){
-let data61 = data44.core;
-if(((typeof data61 !== "string") && (!(((typeof data61 == "number") && (!(data61 % 1) && !isNaN(data61))) && (isFinite(data61))))) && (data61 !== null)){
-const err119 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
+if(data58.read !== undefined){
+let data60 = data58.read;
+if((typeof data60 !== "string") && (!(((typeof data60 == "number") && (!(data60 % 1) && !isNaN(data60))) && (isFinite(data60))))){
+const err119 = {instancePath:instancePath+"/limits/io/" + i8+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -1552,10 +1552,10 @@ vErrors.push(err119);
 errors++;
 }
 }
-if(data44.log !== undefined){
-let data62 = data44.log;
-if((!(data62 && typeof data62 == "object" && !Array.isArray(data62))) && (data62 !== null)){
-const err120 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
+if(data58.write !== undefined){
+let data61 = data58.write;
+if((typeof data61 !== "string") && (!(((typeof data61 == "number") && (!(data61 % 1) && !isNaN(data61))) && (isFinite(data61))))){
+const err120 = {instancePath:instancePath+"/limits/io/" + i8+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema31.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -1564,10 +1564,11 @@ vErrors.push(err120);
 }
 errors++;
 }
-if(data62 && typeof data62 == "object" && !Array.isArray(data62)){
-for(const key14 in data62){
-if(!((key14 === "messages") || (key14 === "within"))){
-const err121 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14},message:"must NOT have additional properties"};
+}
+if(data58["read-iops"] !== undefined){
+let data62 = data58["read-iops"];
+if(!(((typeof data62 == "number") && (!(data62 % 1) && !isNaN(data62))) && (isFinite(data62)))){
+const err121 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -1576,11 +1577,9 @@ vErrors.push(err121);
 }
 errors++;
 }
-}
-if(data62.messages !== undefined){
-let data63 = data62.messages;
-if((!(((typeof data63 == "number") && (!(data63 % 1) && !isNaN(data63))) && (isFinite(data63)))) && (data63 !== null)){
-const err122 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
+if((typeof data62 == "number") && (isFinite(data62))){
+if(data62 > 10000000 || isNaN(data62)){
+const err122 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -1589,9 +1588,8 @@ vErrors.push(err122);
 }
 errors++;
 }
-if((typeof data63 == "number") && (isFinite(data63))){
-if(data63 > 1000000 || isNaN(data63)){
-const err123 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+if(data62 < 1 || isNaN(data62)){
+const err123 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -1600,8 +1598,12 @@ vErrors.push(err123);
 }
 errors++;
 }
-if(data63 < 1 || isNaN(data63)){
-const err124 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data58["write-iops"] !== undefined){
+let data63 = data58["write-iops"];
+if(!(((typeof data63 == "number") && (!(data63 % 1) && !isNaN(data63))) && (isFinite(data63)))){
+const err124 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -1610,12 +1612,9 @@ vErrors.push(err124);
 }
 errors++;
 }
-}
-}
-if(data62.within !== undefined){
-let data64 = data62.within;
-if(((typeof data64 !== "string") && (!((typeof data64 == "number") && (isFinite(data64))))) && (data64 !== null)){
-const err125 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
+if((typeof data63 == "number") && (isFinite(data63))){
+if(data63 > 10000000 || isNaN(data63)){
+const err125 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err125];
 }
@@ -1624,15 +1623,8 @@ vErrors.push(err125);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-if(data.health !== undefined){
-let data65 = data.health;
-if((!(data65 && typeof data65 == "object" && !Array.isArray(data65))) && (data65 !== null)){
-const err126 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
+if(data63 < 1 || isNaN(data63)){
+const err126 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -1641,10 +1633,11 @@ vErrors.push(err126);
 }
 errors++;
 }
-if(data65 && typeof data65 == "object" && !Array.isArray(data65)){
-for(const key15 in data65){
-if(!((key15 === "ready") || (key15 === "start-timeout"))){
-const err127 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key15},message:"must NOT have additional properties"};
+}
+}
+}
+else {
+const err127 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err127];
 }
@@ -1654,10 +1647,12 @@ vErrors.push(err127);
 errors++;
 }
 }
-if(data65.ready !== undefined){
-let data66 = data65.ready;
-if((typeof data66 !== "string") && (data66 !== null)){
-const err128 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
+}
+}
+if(data48["memory-lock"] !== undefined){
+let data64 = data48["memory-lock"];
+if(((typeof data64 !== "string") && (!(((typeof data64 == "number") && (!(data64 % 1) && !isNaN(data64))) && (isFinite(data64))))) && (data64 !== null)){
+const err128 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema31.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err128];
 }
@@ -1666,8 +1661,11 @@ vErrors.push(err128);
 }
 errors++;
 }
-if(!(((data66 === "exec") || (data66 === "notify")) || (data66 === null))){
-const err129 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+}
+if(data48.core !== undefined){
+let data65 = data48.core;
+if(((typeof data65 !== "string") && (!(((typeof data65 == "number") && (!(data65 % 1) && !isNaN(data65))) && (isFinite(data65))))) && (data65 !== null)){
+const err129 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema31.properties.limits.properties.core.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err129];
 }
@@ -1677,10 +1675,10 @@ vErrors.push(err129);
 errors++;
 }
 }
-if(data65["start-timeout"] !== undefined){
-let data67 = data65["start-timeout"];
-if(((typeof data67 !== "string") && (!((typeof data67 == "number") && (isFinite(data67))))) && (data67 !== null)){
-const err130 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+if(data48.log !== undefined){
+let data66 = data48.log;
+if((!(data66 && typeof data66 == "object" && !Array.isArray(data66))) && (data66 !== null)){
+const err130 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err130];
 }
@@ -1689,13 +1687,10 @@ vErrors.push(err130);
 }
 errors++;
 }
-}
-}
-}
-if(data.stop !== undefined){
-let data68 = data.stop;
-if((!(data68 && typeof data68 == "object" && !Array.isArray(data68))) && (data68 !== null)){
-const err131 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
+if(data66 && typeof data66 == "object" && !Array.isArray(data66)){
+for(const key15 in data66){
+if(!((key15 === "messages") || (key15 === "within"))){
+const err131 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key15},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err131];
 }
@@ -1704,10 +1699,11 @@ vErrors.push(err131);
 }
 errors++;
 }
-if(data68 && typeof data68 == "object" && !Array.isArray(data68)){
-for(const key16 in data68){
-if(!((key16 === "signal") || (key16 === "timeout"))){
-const err132 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key16},message:"must NOT have additional properties"};
+}
+if(data66.messages !== undefined){
+let data67 = data66.messages;
+if((!(((typeof data67 == "number") && (!(data67 % 1) && !isNaN(data67))) && (isFinite(data67)))) && (data67 !== null)){
+const err132 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err132];
 }
@@ -1716,11 +1712,9 @@ vErrors.push(err132);
 }
 errors++;
 }
-}
-if(data68.signal !== undefined){
-let data69 = data68.signal;
-if((typeof data69 !== "string") && (data69 !== null)){
-const err133 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
+if((typeof data67 == "number") && (isFinite(data67))){
+if(data67 > 1000000 || isNaN(data67)){
+const err133 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err133];
 }
@@ -1729,8 +1723,8 @@ vErrors.push(err133);
 }
 errors++;
 }
-if(!((((((((data69 === "SIGTERM") || (data69 === "SIGINT")) || (data69 === "SIGQUIT")) || (data69 === "SIGHUP")) || (data69 === "SIGUSR1")) || (data69 === "SIGUSR2")) || (data69 === "SIGWINCH")) || (data69 === null))){
-const err134 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+if(data67 < 1 || isNaN(data67)){
+const err134 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err134];
 }
@@ -1740,10 +1734,11 @@ vErrors.push(err134);
 errors++;
 }
 }
-if(data68.timeout !== undefined){
-let data70 = data68.timeout;
-if(((typeof data70 !== "string") && (!((typeof data70 == "number") && (isFinite(data70))))) && (data70 !== null)){
-const err135 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+}
+if(data66.within !== undefined){
+let data68 = data66.within;
+if(((typeof data68 !== "string") && (!((typeof data68 == "number") && (isFinite(data68))))) && (data68 !== null)){
+const err135 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema31.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err135];
 }
@@ -1755,10 +1750,12 @@ errors++;
 }
 }
 }
-if(data.recovery !== undefined){
-let data71 = data.recovery;
-if((!(data71 && typeof data71 == "object" && !Array.isArray(data71))) && (data71 !== null)){
-const err136 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
+}
+}
+if(data.health !== undefined){
+let data69 = data.health;
+if((!(data69 && typeof data69 == "object" && !Array.isArray(data69))) && (data69 !== null)){
+const err136 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema31.properties.health.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err136];
 }
@@ -1767,10 +1764,10 @@ vErrors.push(err136);
 }
 errors++;
 }
-if(data71 && typeof data71 == "object" && !Array.isArray(data71)){
-for(const key17 in data71){
-if(!((key17 === "backoff") || (key17 === "budget"))){
-const err137 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key17},message:"must NOT have additional properties"};
+if(data69 && typeof data69 == "object" && !Array.isArray(data69)){
+for(const key16 in data69){
+if(!((key16 === "ready") || (key16 === "start-timeout"))){
+const err137 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key16},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err137];
 }
@@ -1780,10 +1777,10 @@ vErrors.push(err137);
 errors++;
 }
 }
-if(data71.backoff !== undefined){
-let data72 = data71.backoff;
-if((!(data72 && typeof data72 == "object" && !Array.isArray(data72))) && (data72 !== null)){
-const err138 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(data69.ready !== undefined){
+let data70 = data69.ready;
+if((typeof data70 !== "string") && (data70 !== null)){
+const err138 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema31.properties.health.properties.ready.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err138];
 }
@@ -1792,10 +1789,8 @@ vErrors.push(err138);
 }
 errors++;
 }
-if(data72 && typeof data72 == "object" && !Array.isArray(data72)){
-for(const key18 in data72){
-if(!(((((key18 === "initial") || (key18 === "max")) || (key18 === "factor")) || (key18 === "jitter")) || (key18 === "reset"))){
-const err139 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
+if(!(((data70 === "exec") || (data70 === "notify")) || (data70 === null))){
+const err139 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema31.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err139];
 }
@@ -1805,10 +1800,10 @@ vErrors.push(err139);
 errors++;
 }
 }
-if(data72.initial !== undefined){
-let data73 = data72.initial;
-if(((typeof data73 !== "string") && (!((typeof data73 == "number") && (isFinite(data73))))) && (data73 !== null)){
-const err140 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if(data69["start-timeout"] !== undefined){
+let data71 = data69["start-timeout"];
+if(((typeof data71 !== "string") && (!((typeof data71 == "number") && (isFinite(data71))))) && (data71 !== null)){
+const err140 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema31.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err140];
 }
@@ -1818,10 +1813,12 @@ vErrors.push(err140);
 errors++;
 }
 }
-if(data72.max !== undefined){
-let data74 = data72.max;
-if(((typeof data74 !== "string") && (!((typeof data74 == "number") && (isFinite(data74))))) && (data74 !== null)){
-const err141 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+}
+}
+if(data.stop !== undefined){
+let data72 = data.stop;
+if((!(data72 && typeof data72 == "object" && !Array.isArray(data72))) && (data72 !== null)){
+const err141 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema31.properties.stop.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err141];
 }
@@ -1830,11 +1827,10 @@ vErrors.push(err141);
 }
 errors++;
 }
-}
-if(data72.factor !== undefined){
-let data75 = data72.factor;
-if((!((typeof data75 == "number") && (isFinite(data75)))) && (data75 !== null)){
-const err142 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+if(data72 && typeof data72 == "object" && !Array.isArray(data72)){
+for(const key17 in data72){
+if(!((key17 === "signal") || (key17 === "timeout"))){
+const err142 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key17},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err142];
 }
@@ -1843,9 +1839,11 @@ vErrors.push(err142);
 }
 errors++;
 }
-if((typeof data75 == "number") && (isFinite(data75))){
-if(data75 > 10 || isNaN(data75)){
-const err143 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+}
+if(data72.signal !== undefined){
+let data73 = data72.signal;
+if((typeof data73 !== "string") && (data73 !== null)){
+const err143 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema31.properties.stop.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err143];
 }
@@ -1854,8 +1852,8 @@ vErrors.push(err143);
 }
 errors++;
 }
-if(data75 < 1 || isNaN(data75)){
-const err144 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(!((((((((data73 === "SIGTERM") || (data73 === "SIGINT")) || (data73 === "SIGQUIT")) || (data73 === "SIGHUP")) || (data73 === "SIGUSR1")) || (data73 === "SIGUSR2")) || (data73 === "SIGWINCH")) || (data73 === null))){
+const err144 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema31.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err144];
 }
@@ -1865,11 +1863,10 @@ vErrors.push(err144);
 errors++;
 }
 }
-}
-if(data72.jitter !== undefined){
-let data76 = data72.jitter;
-if((typeof data76 !== "string") && (data76 !== null)){
-const err145 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if(data72.timeout !== undefined){
+let data74 = data72.timeout;
+if(((typeof data74 !== "string") && (!((typeof data74 == "number") && (isFinite(data74))))) && (data74 !== null)){
+const err145 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema31.properties.stop.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err145];
 }
@@ -1879,10 +1876,12 @@ vErrors.push(err145);
 errors++;
 }
 }
-if(data72.reset !== undefined){
-let data77 = data72.reset;
-if(((typeof data77 !== "string") && (!((typeof data77 == "number") && (isFinite(data77))))) && (data77 !== null)){
-const err146 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+}
+}
+if(data.recovery !== undefined){
+let data75 = data.recovery;
+if((!(data75 && typeof data75 == "object" && !Array.isArray(data75))) && (data75 !== null)){
+const err146 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema31.properties.recovery.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err146];
 }
@@ -1891,13 +1890,10 @@ vErrors.push(err146);
 }
 errors++;
 }
-}
-}
-}
-if(data71.budget !== undefined){
-let data78 = data71.budget;
-if((!(data78 && typeof data78 == "object" && !Array.isArray(data78))) && (data78 !== null)){
-const err147 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(data75 && typeof data75 == "object" && !Array.isArray(data75)){
+for(const key18 in data75){
+if(!((key18 === "backoff") || (key18 === "budget"))){
+const err147 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err147];
 }
@@ -1906,10 +1902,11 @@ vErrors.push(err147);
 }
 errors++;
 }
-if(data78 && typeof data78 == "object" && !Array.isArray(data78)){
-for(const key19 in data78){
-if(!((key19 === "restarts") || (key19 === "within"))){
-const err148 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
+}
+if(data75.backoff !== undefined){
+let data76 = data75.backoff;
+if((!(data76 && typeof data76 == "object" && !Array.isArray(data76))) && (data76 !== null)){
+const err148 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err148];
 }
@@ -1918,11 +1915,10 @@ vErrors.push(err148);
 }
 errors++;
 }
-}
-if(data78.restarts !== undefined){
-let data79 = data78.restarts;
-if((!(((typeof data79 == "number") && (!(data79 % 1) && !isNaN(data79))) && (isFinite(data79)))) && (data79 !== null)){
-const err149 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(data76 && typeof data76 == "object" && !Array.isArray(data76)){
+for(const key19 in data76){
+if(!(((((key19 === "initial") || (key19 === "max")) || (key19 === "factor")) || (key19 === "jitter")) || (key19 === "reset"))){
+const err149 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err149];
 }
@@ -1931,9 +1927,11 @@ vErrors.push(err149);
 }
 errors++;
 }
-if((typeof data79 == "number") && (isFinite(data79))){
-if(data79 > 1000 || isNaN(data79)){
-const err150 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+if(data76.initial !== undefined){
+let data77 = data76.initial;
+if(((typeof data77 !== "string") && (!((typeof data77 == "number") && (isFinite(data77))))) && (data77 !== null)){
+const err150 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err150];
 }
@@ -1942,8 +1940,11 @@ vErrors.push(err150);
 }
 errors++;
 }
-if(data79 < 0 || isNaN(data79)){
-const err151 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data76.max !== undefined){
+let data78 = data76.max;
+if(((typeof data78 !== "string") && (!((typeof data78 == "number") && (isFinite(data78))))) && (data78 !== null)){
+const err151 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err151];
 }
@@ -1953,16 +1954,138 @@ vErrors.push(err151);
 errors++;
 }
 }
-}
-if(data78.within !== undefined){
-let data80 = data78.within;
-if(((typeof data80 !== "string") && (!((typeof data80 == "number") && (isFinite(data80))))) && (data80 !== null)){
-const err152 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(data76.factor !== undefined){
+let data79 = data76.factor;
+if((!((typeof data79 == "number") && (isFinite(data79)))) && (data79 !== null)){
+const err152 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
 if(vErrors === null){
 vErrors = [err152];
 }
 else {
 vErrors.push(err152);
+}
+errors++;
+}
+if((typeof data79 == "number") && (isFinite(data79))){
+if(data79 > 10 || isNaN(data79)){
+const err153 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+if(vErrors === null){
+vErrors = [err153];
+}
+else {
+vErrors.push(err153);
+}
+errors++;
+}
+if(data79 < 1 || isNaN(data79)){
+const err154 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err154];
+}
+else {
+vErrors.push(err154);
+}
+errors++;
+}
+}
+}
+if(data76.jitter !== undefined){
+let data80 = data76.jitter;
+if((typeof data80 !== "string") && (data80 !== null)){
+const err155 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err155];
+}
+else {
+vErrors.push(err155);
+}
+errors++;
+}
+}
+if(data76.reset !== undefined){
+let data81 = data76.reset;
+if(((typeof data81 !== "string") && (!((typeof data81 == "number") && (isFinite(data81))))) && (data81 !== null)){
+const err156 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema31.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err156];
+}
+else {
+vErrors.push(err156);
+}
+errors++;
+}
+}
+}
+}
+if(data75.budget !== undefined){
+let data82 = data75.budget;
+if((!(data82 && typeof data82 == "object" && !Array.isArray(data82))) && (data82 !== null)){
+const err157 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err157];
+}
+else {
+vErrors.push(err157);
+}
+errors++;
+}
+if(data82 && typeof data82 == "object" && !Array.isArray(data82)){
+for(const key20 in data82){
+if(!((key20 === "restarts") || (key20 === "within"))){
+const err158 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key20},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err158];
+}
+else {
+vErrors.push(err158);
+}
+errors++;
+}
+}
+if(data82.restarts !== undefined){
+let data83 = data82.restarts;
+if((!(((typeof data83 == "number") && (!(data83 % 1) && !isNaN(data83))) && (isFinite(data83)))) && (data83 !== null)){
+const err159 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err159];
+}
+else {
+vErrors.push(err159);
+}
+errors++;
+}
+if((typeof data83 == "number") && (isFinite(data83))){
+if(data83 > 1000 || isNaN(data83)){
+const err160 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err160];
+}
+else {
+vErrors.push(err160);
+}
+errors++;
+}
+if(data83 < 0 || isNaN(data83)){
+const err161 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err161];
+}
+else {
+vErrors.push(err161);
+}
+errors++;
+}
+}
+}
+if(data82.within !== undefined){
+let data84 = data82.within;
+if(((typeof data84 !== "string") && (!((typeof data84 == "number") && (isFinite(data84))))) && (data84 !== null)){
+const err162 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema31.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err162];
+}
+else {
+vErrors.push(err162);
 }
 errors++;
 }
@@ -2100,7 +2223,7 @@ export const keys = [
   ],
   "expected": "a list of sockets, each with 'tcp' or 'unix'",
   "title": "Listening sockets",
-  "description": "Sockets that bulkhead makes and keeps, and that all sandboxes of the plugin share. The program gets them in this order from descriptor 3 on, as sd_listen_fds(3) describes, with their names in LISTEN_FDNAMES. It has no other network.",
+  "description": "Sockets that bulkhead makes and keeps, and that all sandboxes of the plugin share. The program gets them in this order from descriptor 3 on, as sd_listen_fds(3) describes, with their names in LISTEN_FDNAMES. What else it reaches is up to 'network'.",
   "default": [],
   "examples": [
    [
@@ -2161,6 +2284,18 @@ export const keys = [
   ]
  },
  {
+  "key": "listen[].to",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 65535",
+  "title": "Port of the program",
+  "description": "For a program that can only bind a port of its own. It does not get this socket: whoever connects to it is forwarded to 127.0.0.1 in the sandbox, at this port. The sandbox is ready when the program accepts there, too, and no connection is taken before. The program sees 127.0.0.1 as its client. Not with 'network: host'.",
+  "examples": [
+   6379
+  ]
+ },
+ {
   "key": "listen[].backlog",
   "types": [
    "integer"
@@ -2202,6 +2337,51 @@ export const keys = [
   "title": "Group of the socket file",
   "description": "Name or number of a group of the host.",
   "default": "root"
+ },
+ {
+  "key": "network",
+  "types": [
+   "string",
+   "object"
+  ],
+  "expected": "'none', 'host', or a map with 'egress'",
+  "title": "Network",
+  "description": "What the program can reach beside the sockets that are handed to it, which work in every case. none: nothing but a loopback of its own. host: everything that the host reaches, its loopback services and abstract Unix sockets included; that wall is then gone. Or a map with 'egress', a list of what is allowed.",
+  "default": "none",
+  "examples": [
+   "none",
+   "host",
+   {
+    "egress": [
+     "10.1.2.3:5432",
+     "api.example.com:443"
+    ]
+   }
+  ]
+ },
+ {
+  "key": "network.egress",
+  "types": [
+   "array"
+  ],
+  "expected": "a list of at least one endpoint",
+  "title": "What the program may connect to",
+  "description": "TCP endpoints, ADDRESS:PORT or NAME:PORT (an IPv6 address in brackets, and quoted: brackets mean a list in YAML). Each is there in the sandbox under its own address and port, or its name; nothing else is, no DNS either. A name is looked up outside, in the host's /etc/hosts and at its DNS servers, again and again; it leads neither to the host itself nor to link-local addresses: for those, write the address.",
+  "default": [],
+  "examples": [
+   [
+    "10.1.2.3:5432",
+    "[2001:db8::1]:443",
+    "api.example.com:443"
+   ]
+  ]
+ },
+ {
+  "key": "network.egress[]",
+  "types": [
+   "string"
+  ],
+  "expected": "an endpoint such as 10.1.2.3:5432, '[2001:db8::1]:443' or api.example.com:443"
  },
  {
   "key": "pool",

@@ -3,6 +3,7 @@ import { formatDuration } from '../base/duration.ts';
 import type { FailureCode } from '../base/failure.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import type { Declaration, Isolation, Listen, Origins } from './declaration.ts';
+import { endpointText } from './endpoint.ts';
 import { BUILT_IN, otherPlace } from './place.ts';
 import { quoteValue } from './tree.ts';
 
@@ -14,6 +15,7 @@ export function findContradictions(declaration: Declaration, origins: Origins, b
   const finder = new Finder(origins, broken);
   finder.checkExec(declaration);
   finder.checkListen(declaration.listen);
+  finder.checkNetwork(declaration);
   finder.checkTwice('capabilities', declaration.capabilities);
   finder.checkTwice('allow', declaration.allow);
   finder.checkLimits(declaration.limits);
@@ -69,6 +71,32 @@ class Finder {
           this.#isWritten(`listen[${at}].name`) ? `listen[${at}].name` : `listen[${at}].${listen[at]?.kind}`;
         this.#conflict(where(index), `two sockets have the name '${socket.name}'`, where(named));
       }
+    });
+  }
+
+  checkNetwork({ network, listen }: Declaration): void {
+    const { mode, egress } = network;
+    egress.forEach((endpoint, index) => {
+      const first = egress.findIndex(({ host, port }) => host === endpoint.host && port === endpoint.port);
+      if (first < index)
+        this.#conflict(
+          `network.egress[${index}]`,
+          `'${endpointText(endpoint)}' is allowed twice`,
+          `network.egress[${first}]`,
+        );
+    });
+    listen.forEach(({ to }, index) => {
+      if (to === undefined) return;
+      const key = `listen[${index}].to`;
+      if (mode === 'host')
+        this.#conflict(key, `'${key}' forwards into a network of the sandbox's own, and there is none`, 'network');
+      const taken = egress.findIndex(({ host, port }) => host === '127.0.0.1' && port === to);
+      if (taken >= 0)
+        this.#conflict(
+          key,
+          `the program cannot bind port ${to}: '127.0.0.1:${to}' leads out`,
+          `network.egress[${taken}]`,
+        );
     });
   }
 

@@ -1,4 +1,13 @@
-import type { Declaration, DeclaredCredential, DeviceAccess, IoLimit, Listen, Origin, Origins } from './declaration.ts';
+import type {
+  Declaration,
+  DeclaredCredential,
+  DeviceAccess,
+  IoLimit,
+  Listen,
+  Network,
+  Origin,
+  Origins,
+} from './declaration.ts';
 import { keyFacts } from './keys.ts';
 import { BUILT_IN } from './place.ts';
 import type { MapNode, ScalarNode, TreeNode } from './tree.ts';
@@ -6,6 +15,7 @@ import {
   type Reading,
   readBackoff,
   readCpu,
+  readEndpoint,
   readIoPath,
   readJitter,
   readLogTime,
@@ -44,6 +54,7 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
     exec: source.list('exec').map(sourceOf),
     environment: Object.fromEntries(source.map('environment')),
     listen: source.list('listen').map((item, index) => toListen(source, item, index)),
+    network: toNetwork(source),
     pool: { size: number('pool.size') },
     view: { root: text('view.root'), tmp: read('view.tmp', readTmp), tmpfs: source.list('view.tmpfs').map(toTmpfs) },
     state: {
@@ -161,6 +172,16 @@ function toCredentials(source: Source): DeclaredCredential[] {
   });
 }
 
+/** A map without 'egress', which null may have taken out of it, asks for nothing. */
+function toNetwork(source: Source): Network {
+  const mode = source.text('network');
+  const egress = source.list('network.egress').map((item, index) => {
+    source.note(`network.egress[${index}]`, item);
+    return must('network.egress[]', readEndpoint(sourceOf(item)));
+  });
+  return { mode: mode === 'host' ? 'host' : egress.length > 0 ? 'egress' : 'none', egress };
+}
+
 function toListen(source: Source, item: TreeNode, index: number): Listen {
   const field = (name: string): ScalarNode | undefined => {
     const node = item.kind === 'map' ? item.entries.get(name)?.value : undefined;
@@ -174,14 +195,16 @@ function toListen(source: Source, item: TreeNode, index: number): Listen {
     source.note(`listen[${index}].name`, field('name'));
     return field('name')?.source ?? otherwise;
   };
-  const backlog = Number(text('backlog'));
+  const to = text('to');
+  const common = { backlog: Number(text('backlog')), ...(to === '' ? {} : { to: Number(to) }) };
   if (field('tcp') !== undefined) {
     const { host, port } = must('listen[].tcp', readTcp(text('tcp')));
-    return { kind: 'tcp', host, port, name: named(`tcp-${port}`), backlog };
+    return { kind: 'tcp', host, port, name: named(`tcp-${port}`), ...common };
   }
   const path = must('listen[].unix', readSocketPath(text('unix')));
   const mode = must('listen[].mode', readMode(text('mode')));
-  return { kind: 'unix', path, name: named(socketName(path)), backlog, mode, user: text('user'), group: text('group') };
+  const name = named(socketName(path));
+  return { kind: 'unix', path, name, ...common, mode, user: text('user'), group: text('group') };
 }
 
 function toIoLimit(source: Source, item: TreeNode, index: number): IoLimit {

@@ -1,3 +1,5 @@
+import type { Endpoint } from './endpoint.ts';
+
 /** A declaration after templates, drop-ins and defaults: every field has its value. Sizes in bytes, times in ms. */
 export interface Declaration {
   readonly name: string;
@@ -10,6 +12,7 @@ export interface Declaration {
   readonly exec: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly listen: readonly Listen[];
+  readonly network: Network;
   readonly pool: { readonly size: number };
   readonly view: {
     /** `host`: a generated skeleton with the host's /usr read-only; else the path of a directory or an image file. */
@@ -100,12 +103,20 @@ export interface IoLimit {
   readonly writeIops: number | 'infinity';
 }
 
+/** `egress`: the endpoints alone can be reached; there is at least one then, and none otherwise. */
+export interface Network {
+  readonly mode: 'none' | 'egress' | 'host';
+  readonly egress: readonly Endpoint[];
+}
+
 export type Listen = TcpListen | UnixListen;
 
 interface ListenCommon {
   /** What the payload sees in LISTEN_FDNAMES; defaults to `tcp-PORT` or the socket file's base name. */
   readonly name: string;
   readonly backlog: number;
+  /** Port that the program binds itself, to which connections are forwarded; absent for a socket that it is handed. */
+  readonly to?: number;
 }
 
 export interface TcpListen extends ListenCommon {

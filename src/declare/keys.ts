@@ -33,7 +33,8 @@ export function isFreeMap(key: string): boolean {
 /** Keys that take a value themselves (not groups such as `limits`), outside lists. */
 export function isSetting(facts: KeyFacts): boolean {
   const inner = facts.key.includes('[]') || facts.key.includes('*');
-  return !inner && (isFreeMap(facts.key) || !facts.types.includes('object'));
+  const isGroup = facts.types.includes('object') && !facts.types.includes('string');
+  return !inner && (isFreeMap(facts.key) || !isGroup);
 }
 
 /** Names of the keys directly below a key; below the whole declaration for ''. */

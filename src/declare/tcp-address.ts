@@ -27,8 +27,8 @@ export function parseTcpAddress(text: string): TcpAddress | Refusal {
     return { refused: 'it has no port', ...(colons === 0 ? { hint: `write '${text.slice(0, 64)}:PORT'` } : {}) };
   }
   const [, six, four, digits = ''] = match;
-  const port = /^[1-9]\d{0,4}$/.test(digits) ? Number(digits) : 0;
-  if (port < 1 || port > 65535) return { refused: `'${digits.slice(0, 20)}' is not a port from 1 to 65535` };
+  const port = readPort(digits);
+  if (typeof port !== 'number') return port;
   if (six !== undefined) {
     const host = parseIpv6(six);
     return typeof host === 'string' ? { host, port } : host;
@@ -40,6 +40,11 @@ export function parseTcpAddress(text: string): TcpAddress | Refusal {
     return { refused: 'host names are refused', hint: `write '127.0.0.1:${port}' or '[::1]:${port}'` };
   if (/[a-z]/i.test(host)) return { refused: 'host names are refused', hint: 'write the IP address' };
   return { refused: `'${host.slice(0, 64)}' is not an IPv4 address` };
+}
+
+export function readPort(digits: string): number | Refusal {
+  const port = /^[1-9]\d{0,4}$/.test(digits) ? Number(digits) : 0;
+  return port >= 1 && port <= 65535 ? port : { refused: `'${digits.slice(0, 20)}' is not a port from 1 to 65535` };
 }
 
 function isIpv4(text: string): boolean {
@@ -68,7 +73,7 @@ function parseIpv6(text: string): string | Refusal {
 }
 
 /** RFC 5952: lower case, no leading zeros, '::' for the first longest run of two or more zeros. */
-function shortestIpv6(groups: readonly number[]): string {
+export function shortestIpv6(groups: readonly number[]): string {
   let bestStart = 0;
   let bestLength = 1;
   for (let start = 0; start < groups.length; start++) {

@@ -1,6 +1,7 @@
 import { formatBytes, parseBytes } from '../base/bytes.ts';
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import type { Limit } from './declaration.ts';
+import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { whyNotPluginName } from './plugin-name.ts';
 import { parseTcpAddress, type Refusal } from './tcp-address.ts';
 
@@ -121,6 +122,17 @@ export function readTcp(text: string): Reading<{ readonly host: string; readonly
   return 'refused' in address ? address : { value: address };
 }
 
+export function readEndpoint(text: string): Reading<Endpoint> {
+  const endpoint = parseEndpoint(text);
+  return 'refused' in endpoint ? endpoint : { value: endpoint };
+}
+
+export function readNetwork(text: string): Reading<'none' | 'host'> {
+  if (text === 'none' || text === 'host') return { value: text };
+  const endpoint = parseEndpoint(text);
+  return 'refused' in endpoint ? WRONG : { ...WRONG, hint: `write { egress: ['${text}'] }` };
+}
+
 export function readSocketPath(text: string): Reading<string> {
   const path = readPath(text);
   if ('refused' in path) return path;
@@ -218,6 +230,8 @@ export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['listen[].user', readUserName],
   ['listen[].group', readUserName],
   ['allow[]', readGrant],
+  ['network', readNetwork],
+  ['network.egress[]', readEndpoint],
   ['view.root', readRoot],
   ['view.tmp', readTmp],
   ['view.tmpfs[].path', readMountPath],

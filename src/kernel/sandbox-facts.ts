@@ -2,7 +2,8 @@ import { type Dirent, readdirSync, readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { ProcessFacts, SandboxFacts } from '../audit/facts.ts';
 import { LIMIT_FILES } from '../audit/limit-rows.ts';
-import { parseInterfaces, parseMounts } from '../audit/proc-text.ts';
+import { parseInterfaces, parseListening, parseMounts } from '../audit/proc-text.ts';
+import { FORWARDER_UID } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { CGROUP_ROOT, processesIn, readProc, unitOfProcess } from './cgroup.ts';
 import { diskOf } from './disk.ts';
@@ -42,7 +43,11 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
   const initPid = inside.find((pid) => /^NSpid:.*\s1$/m.test(readProc(pid, 'status') ?? ''));
   const init = initPid === undefined ? undefined : processFacts(initPid, budgets);
   if (init === undefined) return undefined;
-  const members = [...new Set([...inside, ...sharing(host, hostFree(init))])].filter((pid) => pid !== init.pid);
+  const unit = [...new Set(groupsBelow(cgroup).flatMap(processesIn))];
+  const outside = new Set(unit.filter((pid) => isForwarder(pid, plan)));
+  const members = [...new Set([...inside, ...sharing(host, hostFree(init))])].filter(
+    (pid) => pid !== init.pid && !outside.has(pid),
+  );
   const processes: ProcessFacts[] = [];
   for (const pid of members.slice(0, MOST_PROCESSES)) {
     const facts = processFacts(pid, budgets);
@@ -50,9 +55,14 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     await setImmediate();
   }
   const parent = processFacts(init.parent, budgets);
-  const mainPid = processes
+  const [main, second] = processes
     .filter(({ parent }) => parent === init.pid)
-    .sort((one, other) => one.innerPid - other.innerPid)[0]?.pid;
+    .sort((one, other) => one.innerPid - other.innerPid);
+  const mainPid = main?.pid;
+  // Init forks it right after the payload.
+  const adapts = plan.listeners.some(({ listen }) => listen.to !== undefined);
+  const adapter = adapts && second?.innerPid === (main?.innerPid ?? 0) + 1 ? second : undefined;
+  const payload = processes.filter((each) => each !== adapter);
   const mountinfo = readProc(init.pid, 'mountinfo');
   const interfaces = readProc(init.pid, 'net/dev');
   const hostMounts = readProc(1, 'mountinfo');
@@ -63,7 +73,10 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     init,
     initParentUnit: unitOfProcess(init.parent),
     mainPid,
-    processes,
+    processes: payload,
+    forwarders: [...outside].map((pid) => processFacts(pid, budgets)).filter((facts) => facts !== undefined),
+    adapter,
+    listening: listeningSockets(init.pid),
     unread: [
       ...budgets.tasks.complaint,
       ...budgets.descriptors.complaint,
@@ -81,7 +94,7 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     stateRoom: plan.state === undefined ? null : roomIn(plan.state.directory),
     plannedRoot: fileIdentity(plan.rootDirectory),
     interfaces: parseInterfaces(interfaces),
-    sockets: await socketOrigins(processes, init, journalSockets(init), target.listeners),
+    sockets: await socketOrigins(payload, init, journalSockets(init), target.listeners),
     guardedPipes: new Set(
       [init, parent].flatMap(({ descriptors }) => descriptors.map((each) => each.target)).filter(isPipe),
     ),
@@ -97,6 +110,16 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
       kinds.map(([kind, own]) => [kind, own === theirs[kind] ? '' : own]),
     ) as ProcessFacts['namespaces'];
   }
+}
+
+/** By ids that nobody else has, in the host's pid namespace, where no payload is. */
+function isForwarder(pid: number, { uidBase }: SandboxPlan): boolean {
+  const status = readProc(pid, 'status') ?? '';
+  return new RegExp(`^Uid:\\s${uidBase + FORWARDER_UID}\\s`, 'm').test(status) && /^NSpid:\s\d+$/m.test(status);
+}
+
+function listeningSockets(initPid: number): Map<string, string> {
+  return new Map(['tcp', 'tcp6'].flatMap((table) => parseListening(readProc(initPid, `net/${table}`) ?? '')));
 }
 
 /** The files of a cgroup that say which limits are in force, trimmed; null for one that is not there. */

@@ -1,16 +1,21 @@
-import type { PlannedMount, SandboxPlan } from './plan.ts';
+import { initFiles } from './init-command.ts';
+import { EGRESS_CAPABILITIES, forwarderCommand } from './network.ts';
+import type { HostPaths, PlannedMount, SandboxPlan } from './plan.ts';
 
 /** What the spawner is asked for: the box with its options (docs/internals.md), then init with its own. */
-export function boxCommand(plan: Omit<SandboxPlan, 'command'>): readonly string[] {
+export function boxCommand(plan: Omit<SandboxPlan, 'command'>, paths: HostPaths): readonly string[] {
+  const { mode } = plan.network;
+  const capabilities = [...(mode === 'egress' ? EGRESS_CAPABILITIES : []), ...plan.capabilities];
   return [
     ...['--machine', plan.machine],
     ...['--plugin', plan.plugin],
     ...['--uid-base', String(plan.uidBase)],
     ...['--root', plan.rootDirectory],
     ...plan.mounts.flatMap(mountWords),
-    ...['--network', 'own'],
-    ...['--nofile', String(plan.limits.files)],
-    ...plan.capabilities.flatMap((name) => ['--cap', name]),
+    ...['--network', mode === 'host' ? 'host' : 'own'],
+    ...forwarderCommand(plan, paths).flatMap((word) => ['--forwarder', word]),
+    ...['--nofile', String(initFiles(plan))],
+    ...capabilities.flatMap((name) => ['--cap', name]),
     '--',
     ...plan.init,
   ];

@@ -1,4 +1,5 @@
 import type { Declaration, DeviceAccess } from '../declare/declaration.ts';
+import { HOSTS, hostsText, planNetwork } from './network.ts';
 import type { DeviceFacts, HostFacts } from './plan.ts';
 import type { PlanProblems } from './plan-problems.ts';
 import { mountPoints, ROOT_DIRECTORIES } from './sandbox-view.ts';
@@ -15,6 +16,10 @@ export function checkRoot(declaration: Declaration, host: HostFacts, problems: P
     if (host.images.has(root) && host.stamps.has(root)) return;
     problems.add('BH204', 'view.root', `'${root}' is neither a directory nor a squashfs or erofs image`);
     return;
+  }
+  if (hostsText(planNetwork(declaration.network)) !== undefined && host.files.get(`${root}${HOSTS}`) !== 'file') {
+    const what = `'${root}' has no file '${HOSTS}', where the names of 'network.egress' go`;
+    problems.add('BH204', 'view.root', what, `touch ${root}${HOSTS}`);
   }
   const missing = rootDirectories(declaration).filter(
     (directory) => host.files.get(`${root}${directory}`) !== 'directory',

@@ -1,6 +1,7 @@
 import type { Declaration } from '../declare/declaration.ts';
 import { PAYLOAD_GID, PAYLOAD_UID } from './identity.ts';
-import type { PlannedListener } from './plan.ts';
+import { networkOptions } from './network.ts';
+import type { PlannedListener, PlannedNetwork, SandboxPlan } from './plan.ts';
 import { INIT_PATH, programInside, viewEnvironment, workingDirectory } from './sandbox-view.ts';
 
 /** Numbers of the signals that a declaration may name; the same on all architectures that systemd supports. */
@@ -25,6 +26,7 @@ export function signalNumber(name: string): number {
 export function initCommand(
   declaration: Declaration,
   machine: string,
+  network: PlannedNetwork,
   listeners: readonly PlannedListener[],
   learning: boolean,
 ): readonly string[] {
@@ -32,7 +34,8 @@ export function initCommand(
     INIT_PATH,
     `--uid=${PAYLOAD_UID}`,
     `--gid=${PAYLOAD_GID}`,
-    ...listeners.map(({ listen }) => `--listen=${listen.name}`),
+    ...handedOver(listeners).map(({ listen }) => `--listen=${listen.name}`),
+    ...networkOptions(declaration, network, listeners),
     ...Object.entries(payloadEnvironment(declaration, machine)).map(([name, value]) => `--env=${name}=${value}`),
     `--chdir=${workingDirectory(declaration)}`,
     `--ready=${declaration.health.ready}`,
@@ -46,6 +49,19 @@ export function initCommand(
     programInside(declaration),
     ...declaration.exec.slice(1),
   ];
+}
+
+/** The listeners that the payload gets itself, from descriptor 3 on. */
+export function handedOver(listeners: readonly PlannedListener[]): readonly PlannedListener[] {
+  return listeners.filter(({ listen }) => listen.to === undefined);
+}
+
+/** Beside connections: standard streams, listeners and the adapter's own; native/init/adapter.c. */
+const OTHER_DESCRIPTORS = 64;
+
+/** Descriptors that init's processes may have: its adapter takes two for each connection. */
+export function initFiles({ limits, listeners }: Pick<SandboxPlan, 'limits' | 'listeners'>): number {
+  return handedOver(listeners).length === listeners.length ? limits.files : 2 * limits.files + OTHER_DESCRIPTORS;
 }
 
 /** The payload's whole environment but for the LISTEN_* and NOTIFY_SOCKET that init adds. */

@@ -1,4 +1,6 @@
 import { UID_RANGE_SIZE } from './identity.ts';
+import { initFiles } from './init-command.ts';
+import { EGRESS_CAPABILITIES, forwarderCommand } from './network.ts';
 import type { HostPaths, PlannedMount, SandboxPlan } from './plan.ts';
 
 /**
@@ -40,12 +42,16 @@ const INIT_CAPABILITIES: readonly string[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_S
 
 /** The command of a sandbox's service: the launcher, which becomes nspawn, which executes init. */
 export function nspawnCommand(plan: Omit<SandboxPlan, 'command'>, paths: HostPaths): readonly string[] {
-  return [`${paths.lib}/plugin-launch`, plan.unit, '--', paths.nspawn, ...nspawnOptions(plan), ...plan.init];
+  const launcher = [`${paths.lib}/plugin-launch`, plan.unit, ...forwarderCommand(plan, paths)];
+  return [...launcher, '--', paths.nspawn, ...nspawnOptions(plan), ...plan.init];
 }
 
 function nspawnOptions(plan: Omit<SandboxPlan, 'command'>): string[] {
-  const kept = new Set([...INIT_CAPABILITIES, ...plan.capabilities]);
-  const { files, memoryLock, core } = plan.limits;
+  const { mode } = plan.network;
+  const egress = mode === 'egress' ? EGRESS_CAPABILITIES : [];
+  const kept = new Set([...INIT_CAPABILITIES, ...egress, ...plan.capabilities]);
+  const { memoryLock, core } = plan.limits;
+  const files = initFiles(plan);
   return [
     '--quiet',
     '--settings=no',
@@ -58,7 +64,7 @@ function nspawnOptions(plan: Omit<SandboxPlan, 'command'>): string[] {
     '--read-only',
     ...plan.mounts.map(mountOption),
     `--private-users=${plan.uidBase}:${UID_RANGE_SIZE}`,
-    '--private-network',
+    ...(mode === 'host' ? [] : ['--private-network']),
     '--no-new-privileges=yes',
     `--drop-capability=${NSPAWN_CAPABILITIES.filter((name) => !kept.has(name)).join(',')}`,
     // nspawn resets the limits to the kernel's defaults, and init could not raise the hard one again.

@@ -7,7 +7,8 @@ import { filterName } from './filter-name.ts';
 import { anchorUnitName, pluginSliceName } from './identity.ts';
 import { listenerKey } from './listener-key.ts';
 import { fixedLimits, liveLimitsDigest } from './live-limits.ts';
-import type { HostFacts, HostPaths, PlannedImage, PluginPlan } from './plan.ts';
+import { HOSTS, hostsText, planNetwork } from './network.ts';
+import type { HostFacts, HostPaths, PlannedImage, PlannedListener, PluginPlan } from './plan.ts';
 import { planLimits } from './plan-limits.ts';
 import { PlanProblems } from './plan-problems.ts';
 import { planSandbox } from './plan-sandbox.ts';
@@ -33,6 +34,7 @@ export function requiredPaths(declaration: Declaration, paths: HostPaths): strin
   if (view.root !== 'host') {
     wanted.add(view.root);
     for (const directory of rootDirectories(declaration)) wanted.add(`${view.root}${directory}`);
+    if (hostsText(planNetwork(declaration.network)) !== undefined) wanted.add(`${view.root}${HOSTS}`);
   }
   return [...wanted];
 }
@@ -69,7 +71,8 @@ export function planPlugin(declaration: Declaration, origins: Origins, host: Hos
     anchorUnit: anchorUnitName(name),
     sliceUnit: pluginSliceName(name),
     size: declaration.pool.size,
-    listeners: declaration.listen.map((listen) => ({ key: listenerKey(name, listen), listen })),
+    listeners: planListeners(declaration),
+    network: planNetwork(declaration.network),
     seccomp: filterName(declaration),
     limits,
     image: plannedImage(declaration.view.root, host),
@@ -85,6 +88,15 @@ function plannedImage(file: string, { files, images, stamps }: HostFacts): Plann
   return files.get(file) === 'directory' || format === undefined || stamp === undefined
     ? undefined
     : { file, format, stamp };
+}
+
+/** In the order in which init wants them: first what the payload gets. */
+function planListeners({ name, listen }: Declaration): PlannedListener[] {
+  const all = listen.map((each) => ({ key: listenerKey(name, each), listen: each }));
+  return [
+    ...all.filter(({ listen: { to } }) => to === undefined),
+    ...all.filter(({ listen: { to } }) => to !== undefined),
+  ];
 }
 
 /**

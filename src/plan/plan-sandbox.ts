@@ -3,6 +3,7 @@ import { learningFilterName } from './filter-name.ts';
 import { planHostMounts, planState } from './host-mounts.ts';
 import { machineName, sandboxUnitName } from './identity.ts';
 import { initCommand } from './init-command.ts';
+import { hostsMount } from './network.ts';
 import { nspawnCommand } from './nspawn-command.ts';
 import type { HostPaths, PluginPlan, SandboxIdentity, SandboxPlan } from './plan.ts';
 import { planMounts, rootDirectory } from './sandbox-view.ts';
@@ -40,7 +41,8 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     machine,
     description: describe(plan, machine),
     rootDirectory: rootDirectory(plan, paths),
-    mounts: planMounts(plan, unit, paths),
+    mounts: [...planMounts(plan, unit, paths), ...hostsMount(plan.network, unit, paths)],
+    network: plan.network,
     hostMounts: planHostMounts(plan, paths),
     state: planState(declaration, paths),
     credentials: plan.credentials,
@@ -49,7 +51,7 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     stopTimeoutMs: declaration.stop.timeoutMs,
     stopSignal: declaration.stop.signal,
     capabilities: declaration.capabilities,
-    init: initCommand(declaration, machine, plan.listeners, learning),
+    init: initCommand(declaration, machine, plan.network, plan.listeners, learning),
     listeners: plan.listeners,
     seccomp: learning ? learningFilterName(declaration) : plan.seccomp,
     digest: plan.digest,

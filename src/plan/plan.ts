@@ -5,6 +5,7 @@ import type {
   IoLimit,
   Isolation,
   Listen,
+  Network,
   Origins,
 } from '../declare/declaration.ts';
 
@@ -68,7 +69,9 @@ export interface PluginPlan {
   readonly anchorUnit: string;
   readonly sliceUnit: string;
   readonly size: number;
+  /** Those that the payload gets, in the order of the declaration, then those that are forwarded to its own ports. */
   readonly listeners: readonly PlannedListener[];
+  readonly network: PlannedNetwork;
   /** What the filter is compiled from, as `filterName` makes it. */
   readonly seccomp: string;
   readonly limits: PlannedLimits;
@@ -137,6 +140,23 @@ export interface SandboxIdentity {
   readonly uidBase: number;
   /** What the payload calls is noted, under a ceiling, instead of being held to the plugin's own filter. */
   readonly learning?: boolean | undefined;
+}
+
+/** What a sandbox can reach beside its listeners. */
+export interface PlannedNetwork {
+  readonly mode: Network['mode'];
+  readonly endpoints: readonly PlannedEndpoint[];
+}
+
+/** A place that the payload may connect to, as `HOST:PORT`, with brackets around an IPv6 address. */
+export interface PlannedEndpoint {
+  /** As declared, and what the forwarder connects to. */
+  readonly outside: string;
+  /** Where the payload finds it; the same for an address. */
+  readonly inside: string;
+  /** Of a name: itself, and the address that it has in the sandbox. */
+  readonly name?: string;
+  readonly address?: string;
 }
 
 /** One mount that the sandbox sees, apart from what every sandbox has. */
@@ -226,6 +246,7 @@ export interface SandboxPlan extends SandboxIdentity {
   readonly stopSignal: string;
   /** Capabilities the payload keeps, by full name. */
   readonly capabilities: readonly string[];
+  readonly network: PlannedNetwork;
   /** Init's path inside and its arguments, then the payload's. */
   readonly init: readonly string[];
   /** What makes the sandbox: the words of its kind for all of this, with `init` at the end. */

@@ -3,6 +3,7 @@ import type { RememberedState } from '../decide/restore.ts';
 import { completeDeclaration } from '../declare/complete.ts';
 import type { Origin } from '../declare/declaration.ts';
 import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
+import { planNetwork } from '../plan/network.ts';
 import { planLimits } from '../plan/plan-limits.ts';
 
 /** The form on disk: JSON has no maps and no undefined. */
@@ -92,6 +93,7 @@ function revive(stored: StoredState): RememberedState {
             limits: { ...planLimits(declaration.limits, totalmem()), ...plan.limits },
             image: plan.image,
             credentials: plan.credentials ?? [],
+            network: planNetwork(declaration.network),
             origins: new Map(plan.origins),
           },
   };

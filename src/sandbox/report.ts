@@ -8,8 +8,12 @@ export type Report =
   | { readonly event: 'stopping'; readonly signal: number }
   | ({ readonly event: 'forbidden' } & ForbiddenCall)
   | { readonly event: 'call'; readonly seen: SeenCall }
+  | { readonly event: 'helper-lost'; readonly helper: Helper }
   | { readonly event: 'setup-failed'; readonly step: string; readonly error: string }
   | { readonly event: 'exit'; readonly how: 'exited' | 'killed' | 'dumped'; readonly status: number };
+
+/** A process of ours that a sandbox cannot do without: the forwarder outside, or the adapter inside. */
+export type Helper = 'egress' | 'adapter';
 
 /** A system call that the payload's list does not allow; the payload ends with it. */
 export interface ForbiddenCall {
@@ -36,7 +40,7 @@ export function parseReport(line: string): Report | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { event, pid, text, signal, step, error, how, status, call, tid } = value as Record<string, unknown>;
+  const { event, pid, text, signal, step, error, how, status, call, tid, helper } = value as Record<string, unknown>;
   switch (event) {
     case 'started':
       return isCount(pid, MOST_PID) ? { event, pid } : undefined;
@@ -51,6 +55,8 @@ export function parseReport(line: string): Report | undefined {
       return isCount(pid, MOST_PID) && isCount(tid, MOST_PID) ? { event, call, pid, tid } : undefined;
     case 'call':
       return parseCall(value as Record<string, unknown>);
+    case 'helper-lost':
+      return helper === 'egress' || helper === 'adapter' ? { event, helper } : undefined;
     case 'setup-failed':
       if (typeof step !== 'string' || typeof error !== 'string') return undefined;
       return { event, step: printable(step), error: printable(error) };

@@ -2,6 +2,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { Failure } from '../base/failure.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { planHostMounts } from '../plan/host-mounts.ts';
+import { HOSTS } from '../plan/network.ts';
 import type { HostPaths, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { credentialsOf, ROOT_DIRECTORIES } from '../plan/sandbox-view.ts';
 import { stepUnit } from '../unit/step-unit.ts';
@@ -89,9 +90,9 @@ function places(mounts: readonly { readonly where: string }[]): string[] {
   return mounts.map(({ where }) => where);
 }
 
-/** Where the sandbox has mounts that nothing but the root can have places for. */
+/** Directories where the sandbox has mounts that nothing but the root can have places for. */
 function mountPointsOf({ mounts }: SandboxPlan): string[] {
-  return mounts.map(({ target }) => target).filter((target) => !/^\/(dev|run)\//.test(target));
+  return mounts.map(({ target }) => target).filter((target) => !/^\/(dev|run)\//.test(target) && target !== HOSTS);
 }
 
 /** In the skeleton, which sandboxes share: what one plugin needs is an empty directory for the others. */
@@ -103,6 +104,9 @@ function checkMountPoints(plan: SandboxPlan, image: string): void {
   const missing = [...new Set([...ROOT_DIRECTORIES, ...mountPointsOf(plan)])].filter(
     (target) => lstatSync(`${plan.rootDirectory}${target}`, { throwIfNoEntry: false })?.isDirectory() !== true,
   );
+  const needsHosts = plan.mounts.some(({ target }) => target === HOSTS);
+  if (needsHosts && lstatSync(`${plan.rootDirectory}${HOSTS}`, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new Failure('BH311', `'${image}' has no file '${HOSTS}'`);
   if (missing.length > 0) throw new Failure('BH311', `'${image}' has no directory '${missing.join("', '")}'`);
 }
 

@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs';
 import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import type { SlotName } from '../plan/plan.ts';
@@ -62,8 +63,20 @@ export class SandboxRecords {
     writeFileAtomically(this.#path(record.unit), `${JSON.stringify(record)}\n`);
   }
 
+  /** The sandbox's own hosts(5), which goes with the record; readable for whoever sees it inside. */
+  writeHosts(unit: string, text: string): void {
+    writeFileAtomically(this.#hostsPath(unit), text);
+    chmodSync(this.#hostsPath(unit), 0o644);
+  }
+
+  /** The record goes last. */
   remove(unit: string): void {
+    removeFile(this.#hostsPath(unit));
     removeFile(this.#path(unit));
+  }
+
+  #hostsPath(unit: string): string {
+    return `${this.#directory}/${unit}.hosts`;
   }
 
   #path(unit: string): string {

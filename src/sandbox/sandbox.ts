@@ -3,7 +3,7 @@ import { Owner } from '../base/owner.ts';
 import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
 import type { SeenCall } from '../learn/rule.ts';
-import type { ForbiddenCall, Report } from './report.ts';
+import type { ForbiddenCall, Helper, Report } from './report.ts';
 import { readReports } from './report-pipe.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
 
@@ -44,6 +44,8 @@ export class Sandbox implements Owned {
   forbidden: ForbiddenCall | undefined;
   /** What the payload called, in a run that learns. */
   readonly learned: SeenCall[] = [];
+  /** Whose end the payload was killed for. */
+  lostHelper: Helper | undefined;
   /** The start limit was reached, and the payload killed for it. */
   tookTooLong = false;
   readonly #owner: Owner;
@@ -205,6 +207,7 @@ export class Sandbox implements Owned {
       this.forbidden ??= { call, pid, tid };
     }
     if (report.event === 'call' && this.learned.length < MOST_LEARNED) this.learned.push(report.seen);
+    if (report.event === 'helper-lost') this.lostHelper ??= report.helper;
     if (report.event === 'setup-failed') this.setupFailure = report;
     this.#voice.report(report);
   }

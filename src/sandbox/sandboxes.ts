@@ -4,12 +4,13 @@ import { formatDuration } from '../base/duration.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { Isolation } from '../declare/declaration.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
+import { hostsText } from '../plan/network.ts';
 import type { HostPaths, PluginPlan, StartOrder } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { liveProperties } from '../unit/live-properties.ts';
 import type { FilterCache } from './filter-cache.ts';
 import { NspawnStarter } from './nspawn-starter.ts';
-import type { ForbiddenCall, Report } from './report.ts';
+import type { ForbiddenCall, Helper, Report } from './report.ts';
 import { type DescriptorStore, ReportPipes } from './report-pipes.ts';
 import { Sandbox } from './sandbox.ts';
 import type { SandboxParts } from './sandbox-parts.ts';
@@ -25,6 +26,7 @@ export interface SandboxExit {
   readonly how: 'exited' | 'killed' | 'dumped' | 'unknown';
   readonly status: number;
   readonly forbidden?: ForbiddenCall | undefined;
+  readonly lostHelper?: Helper | undefined;
 }
 
 /** What happens to a sandbox, told as it is seen. */
@@ -127,6 +129,8 @@ export class Sandboxes {
     try {
       await filters.prepare(sandboxPlan.seccomp);
       await hostParts.prepare(sandboxPlan);
+      const hosts = hostsText(plan.network);
+      if (hosts !== undefined) records.writeHosts(record.unit, hosts);
       // Somebody may have stopped it while it waited: then there is nothing to start.
       if (this.#sandboxes.get(record.unit) !== sandbox || this.#stoppedInStart.has(record.unit)) return;
       this.#openPipe(sandbox);
@@ -192,7 +196,7 @@ export class Sandboxes {
    */
   async limit(unit: string, plan: PluginPlan): Promise<void> {
     const sandbox = this.#known(unit);
-    await this.#parts.units.setLimits(unit, liveProperties(plan.limits, plan.declaration.isolation));
+    await this.#parts.units.setLimits(unit, liveProperties(plan));
     if (this.#sandboxes.get(unit) === sandbox) this.#parts.records.write(sandbox.noteLimits(plan.limitsDigest));
   }
 
@@ -289,6 +293,7 @@ export class Sandboxes {
             how: killed ? 'killed' : 'unknown',
             status: killed ? SIGKILL : 0,
             forbidden: sandbox.forbidden,
+            lostHelper: sandbox.lostHelper,
           }),
         ),
       overdue: () => {
@@ -319,7 +324,7 @@ export class Sandboxes {
     if (report.event === 'stopping') events.stopSeen(record);
     if (report.event === 'exit') {
       const { how, status } = report;
-      events.exited(record, { how, status, forbidden: sandbox.forbidden });
+      events.exited(record, { how, status, forbidden: sandbox.forbidden, lostHelper: sandbox.lostHelper });
     }
   }
 

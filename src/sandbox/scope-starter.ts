@@ -30,7 +30,7 @@ export class ScopeStarter implements Starter {
   async start(plan: SandboxPlan): Promise<boolean> {
     const cloned = await this.#clone(plan);
     try {
-      await this.#units.startTransient(scopeAround(cloned.pid, plan), JOB_MS);
+      await this.#units.startTransient(scopeAround(cloned.pids, plan), JOB_MS);
       await cloned.go();
     } finally {
       cloned.release();

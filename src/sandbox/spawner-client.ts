@@ -29,8 +29,8 @@ export interface CloneOrder {
 
 /** A process in namespaces of its own that waits to be let go. Releasing it before that ends it. */
 export interface ClonedProcess extends Owned {
-  /** Of the host. */
-  readonly pid: number;
+  /** Of the host: the process, and its forwarder outside if it has one. */
+  readonly pids: readonly number[];
   /** Lets it execute init; it must be in its unit by now. Throws BH302 and BH308. */
   go(): Promise<void>;
 }
@@ -50,9 +50,9 @@ export class Spawner {
     const { unit } = order;
     const connection = await this.#ask(order);
     try {
-      const pid = clonedPid(unit, await connection.answer());
+      const pids = clonedPids(unit, await connection.answer());
       return {
-        pid,
+        pids,
         go: async () => {
           connection.say(`go ${unit}\n`);
           const answer = await connection.answer();
@@ -186,9 +186,10 @@ function errorOf(error: NodeJS.ErrnoException): Error {
   return new Failure('BH308', error.message, { cause: error });
 }
 
-function clonedPid(unit: string, answer: string): number {
-  const pid = Number(/^cloned (\d{1,7})$/.exec(answer)?.[1]);
-  if (pid > 1 && pid <= MOST_PID) return pid;
+function clonedPids(unit: string, answer: string): number[] {
+  const [, own, forwarder] = /^cloned (\d{1,7})(?: (\d{1,7}))?$/.exec(answer) ?? [];
+  const pids = [own, forwarder].filter((digits) => digits !== undefined).map(Number);
+  if (pids.length > 0 && pids.every((pid) => pid > 1 && pid <= MOST_PID)) return pids;
   throw refusal(unit, answer);
 }
 

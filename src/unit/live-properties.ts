@@ -1,11 +1,11 @@
-import type { Isolation } from '../declare/declaration.ts';
-import type { PlannedLimits } from '../plan/plan.ts';
+import { helperNeeds } from '../plan/network.ts';
+import type { PluginPlan } from '../plan/plan.ts';
 import { limitSettings, unitLimits } from './overhead.ts';
 import { type BusProperty, busProperties } from './properties.ts';
 
 /** The limits of a living sandbox's unit, for SetUnitProperties. */
-export function liveProperties(limits: PlannedLimits, isolation: Isolation): BusProperty[] {
-  return anew(busProperties(limitSettings(unitLimits(limits, isolation))));
+export function liveProperties(plan: PluginPlan): BusProperty[] {
+  return anew(busProperties(limitSettings(unitLimits(plan.limits, plan.declaration.isolation, helperNeeds(plan)))));
 }
 
 /**

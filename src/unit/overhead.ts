@@ -1,4 +1,5 @@
 import type { IoLimit, Isolation } from '../declare/declaration.ts';
+import type { HelperNeeds } from '../plan/network.ts';
 import type { PlannedLimits } from '../plan/plan.ts';
 import type { DiskRate } from './encoding.ts';
 import type { Settings } from './properties.ts';
@@ -18,13 +19,13 @@ export const OVERHEAD = {
 const UPGRADE_ROOM = 2;
 
 /** The limits of a sandbox's unit. */
-export function unitLimits(limits: PlannedLimits, isolation: Isolation): PlannedLimits {
+export function unitLimits(limits: PlannedLimits, isolation: Isolation, helpers: HelperNeeds): PlannedLimits {
   const { tasks, memory } = OVERHEAD[isolation];
   return {
     ...limits,
-    memoryMax: plus(limits.memoryMax, memory),
-    memoryHigh: plus(limits.memoryHigh, memory),
-    tasksMax: plus(limits.tasksMax, tasks),
+    memoryMax: plus(limits.memoryMax, memory + helpers.memory),
+    memoryHigh: plus(limits.memoryHigh, memory + helpers.memory),
+    tasksMax: plus(limits.tasksMax, tasks + helpers.tasks),
   };
 }
 
@@ -53,8 +54,13 @@ function diskRates(io: readonly IoLimit[], kind: Exclude<keyof IoLimit, 'path'>)
  * The limits of a plugin's slice: those of its units, twice the pool's size. The slice has no memory.high of its own:
  * it would slow all sandboxes down for one that is greedy.
  */
-export function sliceLimits(limits: PlannedLimits, size: number, isolation: Isolation): PlannedLimits {
-  const unit = unitLimits(limits, isolation);
+export function sliceLimits(
+  limits: PlannedLimits,
+  size: number,
+  isolation: Isolation,
+  helpers: HelperNeeds,
+): PlannedLimits {
+  const unit = unitLimits(limits, isolation, helpers);
   const count = size * UPGRADE_ROOM;
   return {
     ...unit,

@@ -1,3 +1,4 @@
+import { helperNeeds } from '../plan/network.ts';
 import type { PluginPlan } from '../plan/plan.ts';
 import { limitSettings, sliceLimits } from './overhead.ts';
 import { busProperties, type Settings } from './properties.ts';
@@ -5,7 +6,7 @@ import type { TransientUnit } from './transient-unit.ts';
 
 /** What is set on the plugin's slice, by plan field: its totals, and its weight against other plugins. */
 export function sliceSettings(plan: PluginPlan): Settings {
-  const limits = sliceLimits(plan.limits, plan.size, plan.declaration.isolation);
+  const limits = sliceLimits(plan.limits, plan.size, plan.declaration.isolation, helperNeeds(plan));
   return {
     description: `Plugin ${plan.plugin}`,
     collectMode: 'inactive-or-failed',

@@ -1,4 +1,5 @@
-import { signalNumber } from '../plan/init-command.ts';
+import { initFiles, signalNumber } from '../plan/init-command.ts';
+import { forwarderFiles, helperNeeds } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { limitSettings, unitLimits } from './overhead.ts';
 import { type BusProperty, busProperties, type Settings } from './properties.ts';
@@ -37,6 +38,9 @@ const NSPAWN_CAPABILITIES = [
   'CAP_SYS_CHROOT',
 ];
 
+/** What the forwarder needs beside that, to give up its bounding set. */
+const FORWARDER_CAPABILITIES = ['CAP_SETPCAP'];
+
 /** Status of init for a payload that ended by SIGTERM or the declared stop signal: 128 + signal. */
 function stopStatuses(stopSignal: string): number[] {
   const term = 128 + signalNumber('SIGTERM');
@@ -59,10 +63,10 @@ export function transientUnit(plan: SandboxPlan): TransientUnit {
   return { name: plan.unit, properties: busProperties(sandboxSettings(plan)) };
 }
 
-/** The scope around a process that exists already. */
-export function scopeAround(pid: number, plan: SandboxPlan): TransientUnit {
+/** The scope around processes that exist already. */
+export function scopeAround(pids: readonly number[], plan: SandboxPlan): TransientUnit {
   const { name, properties } = transientUnit(plan);
-  return { name, properties: [...properties, ['PIDs', 'au', [pid]]] };
+  return { name, properties: [...properties, ['PIDs', 'au', pids]] };
 }
 
 /** What both kinds of units have. */
@@ -77,7 +81,7 @@ function commonSettings(plan: SandboxPlan): Settings {
     slice: plan.sliceUnit,
     devicePolicy: 'closed',
     ...deviceSettings(plan),
-    ...limitSettings(unitLimits(plan.limits, plan.isolation)),
+    ...limitSettings(unitLimits(plan.limits, plan.isolation, helperNeeds(plan))),
   };
 }
 
@@ -104,10 +108,11 @@ function serviceSettings(plan: SandboxPlan): Settings {
     oomPolicy: 'continue',
     // For nspawn; in the sandbox's own user namespace they begin anew. What else could be taken from nspawn and is not,
     // and why: docs/security.md.
-    capabilities: NSPAWN_CAPABILITIES,
+    capabilities: [...NSPAWN_CAPABILITIES, ...(plan.network.mode === 'egress' ? FORWARDER_CAPABILITIES : [])],
     noNewPrivileges: true,
     umask: 0o077,
-    files: plan.limits.files,
+    // The payload's own limit is lower where something in the unit needs more.
+    files: Math.max(initFiles(plan), forwarderFiles(plan)),
     memoryLock: plan.limits.memoryLock,
     core: plan.limits.core,
     logInterval: plan.limits.log.withinMs,

@@ -101,6 +101,9 @@ export function healthySandbox(isolation: Isolation = 'nspawn'): Healthy {
       same: new Map(plan.mounts.filter(({ kind }) => kind !== 'tmpfs').map(({ target }) => [target, true])),
       stateRoom: null,
       plannedRoot: '44:7',
+      forwarders: [],
+      adapter: undefined,
+      listening: new Map(),
       interfaces: [{ name: 'lo', idle: true }],
       sockets: new Map([
         ['11', 'journal'],

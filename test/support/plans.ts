@@ -23,6 +23,7 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
     exec: ['./main'],
     environment: {},
     listen: [],
+    network: { mode: 'none', egress: [] },
     pool: { size: wishes.size ?? 2 },
     view: { root: 'host', tmp: 64 << 20, tmpfs: [] },
     isolation: wishes.isolation ?? 'nspawn',
@@ -63,6 +64,7 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
     sliceUnit: 'plugin-hello.slice',
     size: declaration.pool.size,
     listeners: [],
+    network: { mode: 'none', endpoints: [] },
     seccomp: 'native',
     limits: {
       memoryMax: 1,

@@ -39,9 +39,13 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
     ['Slice', [status.sliceUnit]],
     [
       'Listen',
-      status.listeners.map((each) => `${each.address} (${each.name}${each.kept ? '' : ', not kept over a restart'})`),
+      status.listeners.map((each) => {
+        const to = each.to === null ? '' : `, to port ${each.to} inside`;
+        return `${each.address} (${each.name}${to}${each.kept ? '' : ', not kept over a restart'})`;
+      }),
     ],
     ['Isolation', status.isolation === '' ? [] : [status.isolation]],
+    ['Network', networkLines(status.network)],
     ['Filter', [status.seccomp]],
     ['State dir', status.stateDirectory === null ? [] : [stateText(status.stateDirectory)]],
     ['Limits', limitLines(status)],
@@ -60,6 +64,11 @@ function stateText({ path, quotaBytes, quotaHolds }: StateStatus): string {
 /** Limits that the sandbox was at, one a line. */
 function reached({ machine, limitsReached }: SandboxStatus): string[] {
   return limitsReached.map(({ text, agoMs }) => `${text}, ${formatSpan(agoMs)} ago by ${machine}`);
+}
+
+function networkLines({ mode, egress }: PluginStatus['network']): readonly string[] {
+  if (mode === 'host') return ['HOST: no network of its own, all that the host reaches is open to it'];
+  return mode === 'egress' ? egress : [];
 }
 
 const SANDBOX_COLUMNS: readonly Column[] = [

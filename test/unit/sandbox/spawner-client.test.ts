@@ -70,7 +70,7 @@ describe('the client of the spawner', () => {
       if (heard === `${order}go ${UNIT}\n`) socket.end('started\n');
     });
     const cloned = await clone();
-    assert.equal(cloned.pid, 4242);
+    assert.deepEqual(cloned.pids, [4242]);
     await cloned.go();
     cloned.release();
     assert.equal(all, `${order}go ${UNIT}\n`);

@@ -16,6 +16,7 @@ const LIMITS: PlannedLimits = {
   core: 0,
   log: { messages: 100, withinMs: 1000 },
 };
+const HELPERS = { tasks: 2, memory: 100 };
 const NONE: PlannedLimits = {
   ...LIMITS,
   memoryMax: 'infinity',
@@ -31,17 +32,17 @@ for (const isolation of ['nspawn', 'scope'] as const) {
 
   describe(`overhead of ${isolation}`, () => {
     it('leaves the payload what was declared', () => {
-      const unit = unitLimits(LIMITS, isolation);
-      assert.equal(unit.memoryMax, 1000 + memory);
-      assert.equal(unit.memoryHigh, 750 + memory);
-      assert.equal(unit.tasksMax, 8 + tasks);
+      const unit = unitLimits(LIMITS, isolation, HELPERS);
+      assert.equal(unit.memoryMax, 1000 + memory + HELPERS.memory);
+      assert.equal(unit.memoryHigh, 750 + memory + HELPERS.memory);
+      assert.equal(unit.tasksMax, 8 + tasks + HELPERS.tasks);
       assert.equal(unit.swapMax, 10);
     });
 
     it('gives the slice room for two pools', () => {
-      const slice = sliceLimits(LIMITS, 3, isolation);
-      assert.equal(slice.memoryMax, 6 * (1000 + memory));
-      assert.equal(slice.tasksMax, 6 * (8 + tasks));
+      const slice = sliceLimits(LIMITS, 3, isolation, HELPERS);
+      assert.equal(slice.memoryMax, 6 * (1000 + memory + HELPERS.memory));
+      assert.equal(slice.tasksMax, 6 * (8 + tasks + HELPERS.tasks));
       assert.equal(slice.cpuQuotaPerSecUsec, 3_000_000);
       assert.equal(slice.memoryHigh, 'infinity');
       assert.deepEqual(slice.io, [
@@ -50,8 +51,8 @@ for (const isolation of ['nspawn', 'scope'] as const) {
     });
 
     it('keeps no limit no limit', () => {
-      assert.deepEqual(unitLimits(NONE, isolation), NONE);
-      assert.deepEqual(sliceLimits(NONE, 4, isolation), NONE);
+      assert.deepEqual(unitLimits(NONE, isolation, HELPERS), NONE);
+      assert.deepEqual(sliceLimits(NONE, 4, isolation, HELPERS), NONE);
     });
   });
 }

@@ -113,7 +113,8 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
     isolation: 'nspawn',
     stateDirectory: null,
     seccomp: 'python',
-    listeners: [{ address: '127.0.0.1:8081', name: 'tcp-8081', kept: true }],
+    network: { mode: 'none', egress: [] },
+    listeners: [{ address: '127.0.0.1:8081', name: 'tcp-8081', to: null, kept: true }],
     sandboxes: [
       {
         unit: `plugin-${name}-a-g1.service`,
