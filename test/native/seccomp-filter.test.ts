@@ -1,14 +1,26 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, closeSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listenTcp, socketAddress } from '../../src/kernel/native.ts';
-import { checkout, compileFilter, payload, prepare, type Running, scratch, startInit } from './native-programs.ts';
+import {
+  checkout,
+  compileFilter,
+  payload,
+  prepare,
+  type Running,
+  sanitized,
+  scratch,
+  startInit,
+} from './native-programs.ts';
 
-/** Starts of each real program; a long run has more than the usual one. */
-const STARTS = Number(process.env.BULKHEAD_STARTS ?? 10);
+/** Starts of each real program: as many as show a rare call, and fewer for those that take long to start. */
+function startsOf(list: string): number {
+  if (process.env.BULKHEAD_STARTS !== undefined) return Number(process.env.BULKHEAD_STARTS);
+  return sanitized ? 10 : list === 'jvm' ? 25 : 200;
+}
 
 /** The shipped filters against real payloads: what they need works, what is forbidden kills. */
 describe('seccomp filters', function () {
@@ -271,14 +283,22 @@ assert asyncio.run(run()) == 0
       list: 'jvm',
       build: buildJava,
       // The JVM takes a listening socket as its standard input only.
-      command: (file) => ['/bin/sh', '-c', 'exec java -Xmx128m -cp "$1" Hello child <&3', 'sh', file],
+      command: (file) => [
+        '/bin/sh',
+        '-c',
+        'exec java -XX:+ErrorFileToStderr -Xmx128m -cp "$1" Hello child <&3',
+        'sh',
+        file,
+      ],
     },
     { what: 'a Node server', list: 'node', file: ['server.mjs', node], command: (file) => ['/usr/bin/node', file] },
   ];
   for (const { what, list, file, build, command, ready } of servers) {
-    /** Started, asked so many times at once, and told to end. */
-    async function serveOnce(times: number): Promise<void> {
-      const path = build !== undefined ? build(built) : file === undefined ? '' : join(place.path, file[0]);
+    let program: string | undefined;
+    /** Started, asked so many times at once, and told to end, or made to crash. */
+    async function serveOnce(times: number, crash = false): Promise<void> {
+      if (build !== undefined) program ??= build(built);
+      const path = program ?? (file === undefined ? '' : join(place.path, file[0]));
       if (file !== undefined) writeFileSync(path, file[1], { mode: 0o644 });
       const listener = listenTcp({ host: '127.0.0.1', port: 0, backlog: 64, reusePort: false });
       const address = socketAddress(listener);
@@ -303,6 +323,13 @@ assert asyncio.run(run()) == 0
         throw new Error(`${String(error)} ${init.err} ${JSON.stringify(init.reports)}`);
       });
       if (ready === 'notify') assert.equal(init.report('status')?.text, 'serving');
+      if (crash) {
+        process.kill(childOf(await init.innerPid()), 'SIGSEGV');
+        assert.notEqual(await init.ended, 0);
+        assert.equal(init.report('forbidden'), undefined, JSON.stringify(init.reports));
+        assert.ok(init.report('exit') !== undefined);
+        return;
+      }
       process.kill(await init.innerPid(), 'SIGTERM');
       // The JVM ends in good order and says 143 all the same.
       assert.equal(await init.ended, list === 'jvm' ? 143 : 0, `${init.err} ${JSON.stringify(init.reports)}`);
@@ -314,9 +341,10 @@ assert asyncio.run(run()) == 0
       await serveOnce(12);
     });
 
-    it(`${list}: ${what} starts ${STARTS} times without a kill`, async function () {
-      this.timeout(60_000 + STARTS * 5000);
-      for (let n = 0; n < STARTS; n++) await serveOnce(1);
+    const starts = startsOf(list);
+    it(`${list}: ${what} starts ${starts} times without a kill: serves, and ends or crashes`, async function () {
+      this.timeout(60_000 + starts * 5000);
+      for (let n = 0; n < starts; n++) await serveOnce(1, n % 2 === 1);
     });
   }
 
@@ -335,6 +363,13 @@ assert asyncio.run(run()) == 0
     assert.equal(await init.ended, 0, init.err);
     assert.match(init.out, /child/);
   });
+
+  /** The only child of a process, as this host numbers it. */
+  function childOf(pid: number): number {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    assert.match(children, /^\d+$/);
+    return Number(children);
+  }
 
   function request(url: string, keepAlive: boolean): Promise<{ status: number; body: string }> {
     return new Promise((settle, fail) => {
