@@ -322,7 +322,7 @@ assert asyncio.run(run()) == 0
       ).catch((error: unknown) => {
         throw new Error(`${String(error)} ${init.err} ${JSON.stringify(init.reports)}`);
       });
-      if (ready === 'notify') assert.equal(init.report('status')?.text, 'serving');
+      if (ready === 'notify') await init.until('status', () => init.report('status')?.text === 'serving');
       if (crash) {
         process.kill(childOf(await init.innerPid()), 'SIGSEGV');
         assert.notEqual(await init.ended, 0);
