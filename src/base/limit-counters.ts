@@ -9,8 +9,10 @@ export interface LimitCounters {
   /** Times that memory ran out at a limit of the sandbox itself, and processes of it that were killed, for whatever. */
   readonly oom: number;
   readonly oomKills: number;
-  /** The same two of the plugin's slice: for the limit of the slice alone, and for all sandboxes in it. */
+  /** Times that memory ran out at the limit of the plugin's slice, and at that of all plugins together. */
   readonly sliceOom: number;
+  readonly pluginsOom: number;
+  /** Processes of all sandboxes of the plugin that were killed. */
   readonly sliceOomKills: number;
   /** pids.events: forks that failed. */
   readonly forksRefused: number;
@@ -19,7 +21,7 @@ export interface LimitCounters {
   readonly periods: number;
   /** Descriptors of the process that is nearest to its limit, when one is about there; else 0. */
   readonly files: number;
-  /** Temporary file systems with no room left. */
+  /** Directories with no room left. */
   readonly full: readonly string[];
 }
 
@@ -29,6 +31,7 @@ export const NOTHING_COUNTED: LimitCounters = {
   oom: 0,
   oomKills: 0,
   sliceOom: 0,
+  pluginsOom: 0,
   sliceOomKills: 0,
   forksRefused: 0,
   throttled: 0,

@@ -280,8 +280,8 @@ function route(
 }
 
 /** What is looked at of a sandbox to see its limits reached. */
-function counted({ cgroup, payloadCgroup, temporary = [] }: SandboxRecord): CountedSandbox {
-  return { cgroup, payloadCgroup, temporary };
+function counted({ cgroup, payloadCgroup, fillable = [] }: SandboxRecord): CountedSandbox {
+  return { cgroup, payloadCgroup, fillable };
 }
 
 function* livingSandboxes(supervisor: Supervisor, sandboxes: Sandboxes): Iterable<readonly [string, CountedSandbox]> {

@@ -4,8 +4,8 @@ import { limitText } from '../plan/limit-texts.ts';
 import type { PluginPlan } from '../plan/plan.ts';
 import type { SandboxEntry } from './plugin-state.ts';
 
-/** Limits whose being reached is told of, by their key below `limits`; `tmp` is `view.tmp`. */
-export type ReachedName = 'memory' | 'memory-high' | 'tasks' | 'cpu' | 'files' | 'tmp' | 'log';
+/** Limits whose being reached is told of, by their key below `limits`; `tmp` is `view.tmp`, `state` is `state.quota`. */
+export type ReachedName = 'memory' | 'memory-high' | 'tasks' | 'cpu' | 'files' | 'tmp' | 'state' | 'log';
 
 /** How often a sandbox was at one of its limits. */
 export interface Reach {
@@ -25,7 +25,7 @@ export type Reaches = ReadonlyMap<ReachedName, Reach>;
 
 /** Whose memory ran out when a process was killed. */
 export interface OutOfMemory {
-  readonly whose: 'sandbox' | 'plugin' | 'host';
+  readonly whose: 'sandbox' | 'plugin' | 'plugins' | 'host';
   readonly at: number;
 }
 
@@ -47,7 +47,9 @@ export interface Counted {
 /** The sandbox with these counters. What was counted before an earlier supervisor's one was looked at is no news. */
 export function withCounters(counters: LimitCounters, sandbox: SandboxEntry, plan: PluginPlan, now: number): Counted {
   const { counters: before = counters, reached } = sandbox;
-  const found = rises(reached, before, counters).map((rise) => reachOf(reached, rise, plan, now));
+  const found = rises(reached, before, counters, plan.declaration.state.path).map((rise) =>
+    reachOf(reached, rise, plan, now),
+  );
   return {
     sandbox: {
       ...sandbox,
@@ -71,7 +73,8 @@ export function withDropped(dropped: number, sandbox: SandboxEntry, plan: Plugin
 function outOfMemory(before: LimitCounters, after: LimitCounters, now: number): OutOfMemory | undefined {
   if (after.oomKills <= before.oomKills) return undefined;
   if (after.oom > before.oom) return { whose: 'sandbox', at: now };
-  return { whose: after.sliceOom > before.sliceOom ? 'plugin' : 'host', at: now };
+  if (after.sliceOom > before.sliceOom) return { whose: 'plugin', at: now };
+  return { whose: after.pluginsOom > before.pluginsOom ? 'plugins' : 'host', at: now };
 }
 
 /** Why a payload died that was killed when memory had run out; undefined for any other end. */
@@ -88,6 +91,7 @@ export function memoryDeath(
   const whose = {
     sandbox: `own limit ${limit}`,
     plugin: "limit of the plugin's slice",
+    plugins: 'limit of all plugins together',
     host: 'of the host, not of a limit of the plugin',
   };
   return `out of memory: ${whose[oom.whose]}`;
@@ -99,7 +103,7 @@ interface Rise {
   readonly detail: string;
 }
 
-function rises(known: Reaches, before: LimitCounters, after: LimitCounters): Rise[] {
+function rises(known: Reaches, before: LimitCounters, after: LimitCounters, statePath: string | undefined): Rise[] {
   const found: Rise[] = [];
   const add = (limit: ReachedName, count: number, detail: string) => found.push({ limit, count, detail });
   if (after.oomKills > before.oomKills || after.max > before.max) {
@@ -113,7 +117,10 @@ function rises(known: Reaches, before: LimitCounters, after: LimitCounters): Ris
     add('cpu', after.throttled, `throttled in ${after.throttled} of ${after.periods} periods`);
   const times = (limit: ReachedName) => (known.get(limit)?.count ?? 0) + 1;
   if (after.files > 0 && before.files === 0) add('files', times('files'), `${after.files} open in one process`);
-  if (after.full.some((path) => !before.full.includes(path))) add('tmp', times('tmp'), `${after.full.join(', ')} full`);
+  const full = after.full.filter((path) => !before.full.includes(path));
+  const temporary = full.filter((path) => path !== statePath);
+  if (temporary.length > 0) add('tmp', times('tmp'), `${temporary.join(', ')} full`);
+  if (temporary.length < full.length) add('state', times('state'), `${statePath} full`);
   return found;
 }
 
@@ -147,6 +154,8 @@ function limitValue(limit: ReachedName, { limits, declaration }: PluginPlan): st
       return declaration.isolation === 'scope' ? 'of journald' : limitText('log', limits).text;
     case 'tmp':
       return formatBytes(declaration.view.tmp);
+    case 'state':
+      return declaration.state.quota === 'infinity' ? 'infinity' : formatBytes(declaration.state.quota);
   }
 }
 

@@ -4,11 +4,11 @@ import { parseLimit } from '../audit/proc-text.ts';
 import { type LimitCounters, NOTHING_COUNTED } from '../base/limit-counters.ts';
 import { CGROUP_ROOT, processesIn, readProc } from './cgroup.ts';
 
-/** What is looked at: cgroups below the root, and temporary file systems as the sandbox sees them. */
+/** What is looked at: cgroups below the root, and directories that it can fill, as the sandbox sees them. */
 export interface CountedSandbox {
   readonly cgroup: string;
   readonly payloadCgroup: string;
-  readonly temporary: readonly string[];
+  readonly fillable: readonly string[];
 }
 
 /** Processes whose descriptors are counted at one look, which bounds what a look costs. */
@@ -40,7 +40,7 @@ export function readCounters(sandbox: CountedSandbox): LimitCounters | undefined
     throttled: cpu?.get('nr_throttled') ?? 0,
     periods: cpu?.get('nr_periods') ?? 0,
     files: mostFiles(processes),
-    full: fullOnes(processes[0], sandbox.temporary),
+    full: fullOnes(processes[0], sandbox.fillable),
   };
 }
 
@@ -57,10 +57,11 @@ export function lastWords({ cgroup }: CountedSandbox, last: LimitCounters = NOTH
   return { ...last, ...slice, oomKills: last.oomKills + kills, oom: last.oom + (atSlice || outside ? 0 : 1) };
 }
 
-function sliceCounters(cgroup: string): Pick<LimitCounters, 'sliceOom' | 'sliceOomKills'> {
+function sliceCounters(cgroup: string): Pick<LimitCounters, 'sliceOom' | 'pluginsOom' | 'sliceOomKills'> {
   const slice = dirname(cgroup);
   return {
     sliceOom: fieldsOf(slice, 'memory.events.local')?.get('oom') ?? 0,
+    pluginsOom: fieldsOf(dirname(slice), 'memory.events.local')?.get('oom') ?? 0,
     sliceOomKills: fieldsOf(slice, 'memory.events')?.get('oom_kill') ?? 0,
   };
 }

@@ -32,8 +32,8 @@ export interface SandboxRecord {
   readonly limits?: string;
   /** It learns, beside the pool. */
   readonly learning?: boolean;
-  /** Its temporary file systems, as it sees them; absent in records of versions that did not look at them. */
-  readonly temporary?: readonly string[];
+  /** Directories that it can fill, as it sees them; absent in records of versions that did not look at them. */
+  readonly fillable?: readonly string[];
 }
 
 /** The records of all sandboxes, as files below one directory. */
@@ -100,7 +100,7 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
       Array.isArray(record.listeners) &&
       record.listeners.every(isText) &&
-      [record.hostMounts, record.temporary].every((paths) => paths === undefined || areTexts(paths)) &&
+      [record.hostMounts, record.fillable].every((paths) => paths === undefined || areTexts(paths)) &&
       [record.filter, record.limits].every((digest) => digest === undefined || isText(digest));
     return whole ? record : undefined;
   } catch {

@@ -5,7 +5,7 @@ import { asFailure, Failure } from '../base/failure.ts';
 import type { Isolation } from '../declare/declaration.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import { hostsText } from '../plan/network.ts';
-import type { HostPaths, PluginPlan, StartOrder } from '../plan/plan.ts';
+import type { HostPaths, PlannedMount, PluginPlan, StartOrder } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { liveProperties } from '../unit/live-properties.ts';
 import type { FilterCache } from './filter-cache.ts';
@@ -113,7 +113,7 @@ export class Sandboxes {
       limits: plan.limitsDigest,
       hostMounts: sandboxPlan.hostMounts.map(({ where }) => where),
       ...(learning ? { learning } : {}),
-      temporary: sandboxPlan.mounts.filter(({ kind }) => kind === 'tmpfs').map(({ target }) => target),
+      fillable: sandboxPlan.mounts.filter(canFill).map(({ target }) => target),
     };
     try {
       records.write(record);
@@ -341,6 +341,11 @@ export class Sandboxes {
   #stopRefused(unit: string, failure: Failure): void {
     if (failure.dbusName === 'org.freedesktop.systemd1.NoSuchUnit') this.unitGone(unit);
   }
+}
+
+/** Its temporary file systems, and its directory for what has to last. */
+function canFill({ kind }: PlannedMount): boolean {
+  return kind === 'tmpfs' || kind === 'bind';
 }
 
 /** The most exact reason that is known for a start that failed. */

@@ -43,6 +43,19 @@ describe('a limit that is reached', () => {
     });
   }
 
+  it('is noted for the directory that lasts, apart from temporary ones', () => {
+    const plan = examplePlan({ size: 1 });
+    const declaration = { ...plan.declaration, state: { path: '/data', quota: 1 << 30 } };
+    const machine = new SimulatedMachine({ ...plan, declaration }).started();
+    count(machine, { full: ['/tmp', '/data'] });
+    assert.deepEqual(notes(machine), [
+      ['limit', 'limit reached: tmp 64M (/tmp full)', 'tmp'],
+      ['limit', 'limit reached: state 1G (/data full)', 'state'],
+    ]);
+    count(machine, { full: ['/data'] });
+    assert.deepEqual(notes(machine), []);
+  });
+
   it('is noted for messages that journald dropped, which are summed up', () => {
     const machine = started();
     machine.observe({ kind: 'messages-dropped', unit: UNIT, count: 5 });
@@ -100,6 +113,10 @@ describe('a payload that was killed by SIGKILL', () => {
   it('at its own limit is told from one at the limit of the slice, of the host, and from any other', () => {
     assert.match(death({ oom: 1, oomKills: 1 }), /BH304 .*: out of memory: own limit 64M$/);
     assert.match(death({ oomKills: 1, sliceOom: 1, sliceOomKills: 1 }), /out of memory: limit of the plugin's slice$/);
+    assert.match(
+      death({ oomKills: 1, sliceOomKills: 1, pluginsOom: 1 }),
+      /out of memory: limit of all plugins together$/,
+    );
     assert.match(death({ oomKills: 1, sliceOomKills: 1 }), /out of memory: of the host, not of a limit of the plugin$/);
     assert.match(death({ oom: 1, max: 9 }), /killed by SIGKILL$/);
     assert.match(death({}), /killed by SIGKILL$/);

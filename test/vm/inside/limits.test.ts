@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { installExample, must, run, systemctl, uninstall, until, untilWhole } from '../../support/system.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import {
+  declare,
+  installExample,
+  must,
+  readySandboxes,
+  run,
+  systemctl,
+  uninstall,
+  until,
+  untilWhole,
+} from '../../support/system.ts';
 
 /** Ample for an emulated machine: only a hang takes longer. */
 const PATIENCE_MS = 300_000;
@@ -55,25 +65,98 @@ describe('limits in the cgroup', function () {
     }
   });
 
-  it('hold: a payload that takes more memory than declared is killed, and replaced', async () => {
-    installExample('hungry', 'python', []);
-    const hog = 'x = bytearray(200 << 20)\nimport time\ntime.sleep(600)\n';
-    await must('sh', '-c', `printf '${hog.replaceAll('\n', '\\n')}' > /opt/plugin/hungry/v1/main.py`);
-    await must(
-      'sh',
-      '-c',
-      'printf "template: python\\nversion: v1\\nlimits: { memory: 64M, memory-high: infinity }\\nrecovery: { budget: { restarts: 1, within: 10min } }\\n" > /etc/bulkhead/plugins/hungry.yaml',
-    );
+  it('that change in the declaration change on what runs; what somebody sets on the unit is told, too', async () => {
+    const declaration = (limits: string) => ['template: python', 'version: v1', `limits: { ${limits} }`];
+    installExample('changing', 'python', declaration('memory: 256M, memory-high: 50%, io: [{ path: /, write: 10M }]'));
     try {
-      await run('systemctl', 'start', 'plugin@hungry');
-      await until(
-        'the plugin failed',
-        async () => (await run('systemctl', 'is-failed', 'plugin@hungry')).status === 0,
-        PATIENCE_MS / 2,
-      );
-      assert.match((await run('systemctl', 'status', 'plugin@hungry')).stdout, /out of memory: own limit 64M/);
+      await systemctl('start', 'plugin@changing');
+      const [before] = await untilWhole('changing', 1);
+      const cgroup = before?.cgroup ?? '';
+      assert.match(cgroupFile(cgroup, 'io.max'), /wbps=10485760/);
+      declare('changing', declaration('memory: 300M, memory-high: infinity, tasks: 33, cpu: 30%, io-weight: 77'));
+      await systemctl('reload', 'plugin@changing');
+      await until('the limit is in force', () => cgroupFile(cgroup, 'memory.max') === String(304 << 20));
+      assert.equal(cgroupFile(cgroup, 'memory.high'), 'max');
+      assert.equal(cgroupFile(cgroup, 'pids.max'), '36');
+      assert.equal(cgroupFile(cgroup, 'cpu.max'), '30000 100000');
+      assert.equal(cgroupFile(cgroup, 'io.weight'), 'default 77');
+      assert.equal(cgroupFile(cgroup, 'io.max'), '');
+      const slice = cgroup.slice(0, cgroup.lastIndexOf('/'));
+      assert.equal(cgroupFile(slice, 'memory.max'), String(2 * (304 << 20)));
+      const unit = before?.unit ?? '';
+      await systemctl('set-property', '--runtime', unit, 'TasksMax=55');
+      const [after] = await readySandboxes('changing');
+      assert.equal(after?.payloadPid, before?.payloadPid, 'nothing was started anew');
+      const tasks = after?.limits.find(({ limit }) => limit === 'tasks');
+      assert.deepEqual(tasks, { limit: 'tasks', declared: 36, asked: 55, inForce: 55, from: unit });
+      const memory = after?.limits.find(({ limit }) => limit === 'memory');
+      const most = 304 << 20;
+      const declared = { limit: 'memory', declared: most, asked: most, inForce: most, from: 'declaration' };
+      assert.deepEqual(memory, declared);
+      const audit = await run('bulkheadctl', 'audit', 'changing');
+      assert.equal(audit.status, 1);
+      assert.match(audit.stdout, /tasks 36.*pids\.max 55/s);
     } finally {
-      await uninstall('hungry');
+      await uninstall('changing');
     }
+  });
+});
+
+const HUNGRY = 'x = bytearray(200 << 20)\nimport time\ntime.sleep(600)\n';
+
+describe('a payload that is killed because memory ran out', function () {
+  this.timeout(PATIENCE_MS);
+
+  afterEach(() => uninstall('hungry'));
+
+  /** Starts the program; why the plugin failed when it was killed twice. */
+  async function reasonOf(program: string, limits: string, whenStarted: () => Promise<void>): Promise<string> {
+    const recovery = 'recovery: { budget: { restarts: 0, within: 10min } }';
+    installExample('hungry', 'python', ['template: python', 'version: v1', `limits: { ${limits} }`, recovery]);
+    writeFileSync('/opt/plugin/hungry/v1/main.py', program, { mode: 0o644 });
+    await run('systemctl', 'start', 'plugin@hungry');
+    await whenStarted();
+    await until(
+      'the plugin failed',
+      async () => (await run('systemctl', 'is-failed', 'plugin@hungry')).status === 0,
+      PATIENCE_MS / 2,
+    );
+    return (await run('systemctl', 'status', '--no-pager', 'plugin@hungry')).stdout;
+  }
+
+  const nothing = async (): Promise<void> => {};
+
+  it('at its own limit is told so', async () => {
+    const reason = await reasonOf(HUNGRY, 'memory: 64M, memory-high: infinity', nothing);
+    assert.match(reason, /out of memory: own limit 64M/);
+    const noted = await must('journalctl', '-o', 'cat', 'BULKHEAD_PLUGIN=hungry', 'BULKHEAD_LIMIT=memory');
+    assert.match(noted, /limit reached: memory 64M \(.*1 process killed\)/);
+  });
+
+  it("at the limit of the plugin's slice is told so", async () => {
+    const waits = `import time\ntime.sleep(20)\n${HUNGRY}`;
+    const reason = await reasonOf(waits, 'memory: 512M, memory-high: infinity', async () => {
+      await untilWhole('hungry', 1);
+      await systemctl('set-property', '--runtime', 'plugin@hungry', 'MemoryMax=96M');
+    });
+    await systemctl('revert', 'plugin@hungry');
+    assert.match(reason, /out of memory: limit of the plugin's slice/);
+  });
+
+  it('of the host is told so', async () => {
+    const reason = await reasonOf('import time\ntime.sleep(600)\n', 'memory: 512M', async () => {
+      await untilWhole('hungry', 1);
+      // The kernel kills as if memory had run out everywhere: what has the highest score (sysrq.rst, 'f').
+      writeFileSync('/proc/sysrq-trigger', 'f');
+    });
+    assert.match(reason, /out of memory: of the host, not of a limit of the plugin/);
+  });
+
+  it('is told from one that somebody killed', async () => {
+    const reason = await reasonOf('import time\ntime.sleep(600)\n', 'memory: 512M', async () => {
+      const [sandbox] = await untilWhole('hungry', 1);
+      process.kill(sandbox?.payloadPid ?? 0, 'SIGKILL');
+    });
+    assert.match(reason, /killed by SIGKILL/);
   });
 });
