@@ -9,7 +9,6 @@ import {
   installExample,
   installHostile,
   must,
-  readySandboxes,
   run,
   status,
   systemctl,
@@ -26,8 +25,8 @@ const GOOD = 'well-behaved';
 const PORT = 9150;
 
 /** Pairs of windows: beside the offenders, and alone, while they are frozen. */
-const PAIRS = 5;
-const WINDOW_MS = 3000;
+const PAIRS = 8;
+const WINDOW_MS = 2500;
 /** After a change; what is still under way (a journal that reads on) belongs to neither. */
 const SETTLE_MS = 700;
 
@@ -36,28 +35,48 @@ const MOST_RATIO = 2;
 
 interface Offender {
   readonly name: string;
+  readonly isolation: 'nspawn' | 'scope';
   readonly exec?: string;
   /** What bulkhead says of it: in the plugin's events. */
   readonly told: RegExp;
 }
 
 const OFFENDERS: readonly Offender[] = [
-  { name: 'memory-hog', told: /died: out of memory: own limit 64M/ },
-  { name: 'fork-bomb', told: /limit reached: tasks 16 \(\d+ forks? refused\)/ },
-  { name: 'cpu-hog', told: /limit reached: cpu 25% \(throttled in \d+ of \d+ periods\)/ },
-  { name: 'disk-filler', exec: '[./main, /tmp, /dev/shm]', told: /limit reached: tmp 8M/ },
-  { name: 'descriptor-hog', told: /limit reached: files 128 \(12\d open in one process\)/ },
-  { name: 'log-flood', told: /limit reached: log 100 in 10s \(\d+ messages? dropped\)/ },
+  { name: 'memory-hog', isolation: 'scope', told: /died: out of memory: own limit 64M/ },
+  { name: 'fork-bomb', isolation: 'scope', told: /limit reached: tasks 16 \(\d+ forks? refused\)/ },
+  { name: 'cpu-hog', isolation: 'nspawn', told: /limit reached: cpu 10% \(throttled in \d+ of \d+ periods\)/ },
+  { name: 'disk-filler', isolation: 'nspawn', exec: '[./main, /tmp, /dev/shm]', told: /limit reached: tmp 8M/ },
+  { name: 'descriptor-hog', isolation: 'scope', told: /limit reached: files 128 \(12\d open in one process\)/ },
+  { name: 'log-flood', isolation: 'nspawn', told: /limit reached: log 100 in 10s \(\d+ messages? dropped\)/ },
 ];
 
 /** It shall offend all the time, not be given up after some deaths. */
-const NEVER_GIVE_UP = 'recovery: { backoff: { initial: 100ms, max: 1s }, budget: { restarts: 1000, within: 1h } }';
+const NEVER_GIVE_UP = 'recovery: { backoff: { initial: 1s, max: 4s }, budget: { restarts: 1000, within: 1h } }';
 
-function install({ name, exec = '[./main]' }: Offender): void {
-  // A start that is frozen takes long.
-  const patient = 'health: { start-timeout: 10min }';
-  const lines = ['template: [native, untrusted]', 'version: v1', `exec: ${exec}`, NEVER_GIVE_UP, patient];
-  installHostile(name, name, lines);
+/** A start that is frozen takes long. */
+const PATIENT = 'health: { start-timeout: 10min }';
+
+/** Six that take all that they may get shall not take most of a node with two CPUs. */
+const LIMITS = 'limits: { cpu: 10% }';
+
+function install({ name, isolation, exec = '[./main]' }: Offender): void {
+  const lines = ['template: [native, untrusted]', 'version: v1', `isolation: ${isolation}`, `exec: ${exec}`];
+  installHostile(name, name, [...lines, LIMITS, NEVER_GIVE_UP, PATIENT]);
+}
+
+/** On a machine as slow as this, bulkheadctl may give up waiting for an answer; it is asked again. */
+async function asked<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  let answer: Answer | undefined;
+  await until(
+    'there is an answer',
+    async () => {
+      answer = await ask().catch(() => undefined);
+      return answer !== undefined;
+    },
+    120_000,
+  );
+  assert.ok(answer !== undefined);
+  return answer;
 }
 
 function freeze(offenders: readonly Offender[], frozen: boolean): void {
@@ -76,7 +95,19 @@ class SteadyLoad {
 
   constructor() {
     const program = fileURLToPath(new URL('./steady-load.js', import.meta.url));
-    const words = ['--pipe', '--wait', '--quiet', '--collect', process.execPath, program, String(PORT), '4', '20'];
+    const weight = '--property=CPUWeight=1000';
+    const words = [
+      '--pipe',
+      '--wait',
+      '--quiet',
+      '--collect',
+      weight,
+      process.execPath,
+      program,
+      String(PORT),
+      '4',
+      '20',
+    ];
     this.#process = spawn('systemd-run', words, { stdio: ['pipe', 'pipe', 'inherit'] });
     const { stdout } = this.#process;
     assert.ok(stdout !== null);
@@ -119,33 +150,31 @@ describe('offenders beside a well-behaved plugin', function () {
   async function compare(offenders: readonly Offender[]): Promise<string> {
     const [alone, beside]: [Window[], Window[]] = [[], []];
     for (let pair = 0; pair < PAIRS; pair++) {
-      for (const [frozen, windows] of [
-        [true, alone],
-        [false, beside],
-      ] as const) {
+      // Each comes first as often as second: what else the machine has to do changes all the time.
+      for (const frozen of pair % 2 === 0 ? [true, false] : [false, true]) {
         freeze(offenders, frozen);
         await pause(SETTLE_MS);
-        windows.push(await load.window(WINDOW_MS));
+        (frozen ? alone : beside).push(await load.window(WINDOW_MS));
       }
     }
-    const last = beside.at(-1);
-    assert.equal(last?.lost, 0, last?.firstLost);
-    const ratios = (['median', 'p99'] as const).map((what) => {
-      const [without, withThem] = [alone, beside].map((windows) => median(windows.map((each) => each[what])));
-      return { what, without: without ?? 0, withThem: withThem ?? 0 };
+    const { lost, firstLost } = await load.window(0);
+    assert.equal(lost, 0, firstLost);
+    const compared = (['median', 'p99'] as const).map((what) => {
+      const ratio = median(alone.map((window, pair) => (beside[pair]?.[what] ?? Number.NaN) / window[what]));
+      const [without, withThem] = [alone, beside].map((windows) =>
+        median(windows.map((each) => each[what])).toFixed(1),
+      );
+      return { ratio, text: `${what} ${without} ms alone, ${withThem} ms beside, ${ratio.toFixed(2)} times` };
     });
-    const text = ratios.map(
-      ({ what, without, withThem }) => `${what} ${without.toFixed(1)} ms alone, ${withThem.toFixed(1)} ms beside them`,
-    );
-    for (const { without, withThem } of ratios)
-      assert.ok(withThem <= MOST_RATIO * without, `more than ${MOST_RATIO} times: ${text.join('; ')}`);
-    return text.join('; ');
+    const text = compared.map((each) => each.text).join('; ');
+    for (const { ratio } of compared) assert.ok(ratio <= MOST_RATIO, text);
+    return text;
   }
 
   async function told({ name, told: wanted }: Offender): Promise<void> {
     let events = '';
     const seen = async () => {
-      events = await must('bulkheadctl', 'events', name);
+      events = await asked(() => must('bulkheadctl', 'events', name));
       return wanted.test(events);
     };
     await until(`'${name}' is told of as ${wanted}`, seen, 120_000).catch((error: unknown) => {
@@ -155,7 +184,7 @@ describe('offenders beside a well-behaved plugin', function () {
 
   /** Its own limit held it: nothing of it went beyond. */
   async function contained({ name }: Offender): Promise<void> {
-    for (const { cgroup } of (await status(name)).sandboxes) {
+    for (const { cgroup } of (await asked(() => status(name))).sandboxes) {
       if (cgroup === null) continue;
       const file = (leaf: string) => {
         try {
@@ -195,8 +224,8 @@ describe('offenders beside a well-behaved plugin', function () {
       await nodeIsUsable();
       for (const offender of offenders) await told(offender);
       for (const offender of offenders) await contained(offender);
-      assert.equal((await readySandboxes(GOOD)).length, 2, 'the well-behaved plugin was not touched');
-      assert.equal((await status(GOOD)).restarts.total, 0);
+      const good = await asked(() => status(GOOD));
+      assert.deepEqual([good.ready, good.restarts.total], [2, 0], 'the well-behaved plugin was not touched');
       return text;
     } finally {
       freeze(offenders, false);
