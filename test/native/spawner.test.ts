@@ -228,4 +228,26 @@ describe('plugin-spawner', function () {
       for (const fd of listeners) closeSync(fd);
     }
   });
+
+  it('takes random requests without a crash', async () => {
+    const some = <T>(of: readonly T[]): T => of[Math.floor(Math.random() * of.length)] as T;
+    const text = () => String.fromCharCode(...Array.from({ length: 8 }, () => 1 + Math.floor(Math.random() * 126)));
+    for (let i = 0; i < 150; i++) {
+      const words = [...host.words()];
+      for (let changes = 0; changes <= i % 4; changes++) {
+        const at = Math.floor(Math.random() * words.length);
+        words.splice(at, some([0, 1, 2]), ...some([[], [text()], [some(words)], ['/'.repeat(5000)], ['--', '-1']]));
+      }
+      const spawn = await host.spawn({
+        words,
+        ...(i % 5 === 0 ? { line: `spawn 1 ${UNIT} ${some([1, 7, 300])}` } : {}),
+      });
+      await Promise.race([spawn.closed, until('an answer', () => spawn.said.includes('\n'), 8000)]);
+      assert.match(spawn.said, /^(cloned|failed) /);
+      spawn.drop();
+    }
+    const daemon = host.daemon;
+    await host.run();
+    assert.doesNotMatch(daemon.err, /signal|runtime error|Sanitizer/);
+  });
 });
