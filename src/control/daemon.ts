@@ -143,6 +143,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       clock,
       () => livingSandboxes(supervisor, sandboxes),
       (unit, counters) => observeUnit(unit, { kind: 'counted', unit, counters }),
+      onDefect,
     ),
   );
   const observeUnit = (unit: string, seen: Observation): void => {
@@ -183,6 +184,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     reports,
   });
   guard(hostParts.sweep(new Set(sandboxRecords.map(({ unit }) => unit))));
+  await limits.begin();
   // What changed while the lists were read.
   await supervisor.resync();
   anchors.listen(`${paths.run}/anchor.sock`, anchorGroup);

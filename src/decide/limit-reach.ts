@@ -30,6 +30,8 @@ export interface OutOfMemory {
 }
 
 const FIRST_QUIET_MS = 60_000;
+/** Of a quota, which are 100 ms each: what is held for so long is told of. */
+const HELD_PERIODS = 10;
 const LONGEST_QUIET_MS = 3_600_000;
 
 /**
@@ -101,6 +103,8 @@ interface Rise {
   readonly limit: ReachedName;
   readonly count: number;
   readonly detail: string;
+  /** It is known, but not worth a note. */
+  readonly quiet?: boolean;
 }
 
 function rises(known: Reaches, before: LimitCounters, after: LimitCounters, statePath: string | undefined): Rise[] {
@@ -114,7 +118,12 @@ function rises(known: Reaches, before: LimitCounters, after: LimitCounters, stat
   if (after.forksRefused > before.forksRefused)
     add('tasks', after.forksRefused, counted(after.forksRefused, 'fork refused', 'forks refused'));
   if (after.throttled > before.throttled)
-    add('cpu', after.throttled, `throttled in ${after.throttled} of ${after.periods} periods`);
+    found.push({
+      limit: 'cpu',
+      count: after.throttled,
+      detail: `throttled in ${after.throttled} of ${after.periods} periods`,
+      quiet: !isHeldByQuota(before, after),
+    });
   const times = (limit: ReachedName) => (known.get(limit)?.count ?? 0) + 1;
   if (after.files > 0 && before.files === 0) add('files', times('files'), `${after.files} open in one process`);
   const full = after.full.filter((path) => !before.full.includes(path));
@@ -124,16 +133,24 @@ function rises(known: Reaches, before: LimitCounters, after: LimitCounters, stat
   return found;
 }
 
+/** A start, or a burst, may run into the quota for a moment: that is what it is there for. */
+function isHeldByQuota(before: LimitCounters, after: LimitCounters): boolean {
+  const periods = after.periods - before.periods;
+  return periods >= HELD_PERIODS && after.throttled - before.throttled >= periods / 2;
+}
+
 function reachOf(
   reached: Reaches,
-  { limit, count, detail }: Rise,
+  { limit, count, detail, quiet = false }: Rise,
   plan: PluginPlan,
   now: number,
 ): { readonly reach: Reach; readonly isNews: boolean } {
   const known = reached.get(limit);
   const text = `${limit} ${limitValue(limit, plan)} (${detail})`;
-  if (known !== undefined && now < known.quietUntil)
-    return { reach: { ...known, count, text, at: now }, isNews: false };
+  if (quiet || (known !== undefined && now < known.quietUntil)) {
+    const { quietUntil, quietMs } = known ?? { quietUntil: now, quietMs: FIRST_QUIET_MS / 2 };
+    return { reach: { limit, count, text, at: now, quietUntil, quietMs }, isNews: false };
+  }
   const quietMs = known === undefined ? FIRST_QUIET_MS : Math.min(LONGEST_QUIET_MS, 2 * known.quietMs);
   return { reach: { limit, count, text, at: now, quietMs, quietUntil: now + quietMs }, isNews: true };
 }

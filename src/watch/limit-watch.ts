@@ -11,29 +11,38 @@ export class LimitWatch implements Owned {
   readonly #clock: Clock;
   readonly #living: () => Iterable<readonly [unit: string, sandbox: CountedSandbox]>;
   readonly #counted: (unit: string, counters: LimitCounters) => void;
+  readonly #defect: (thrown: unknown) => void;
   readonly #last = new Map<string, { readonly counters: LimitCounters; readonly text: string }>();
-  #timer: Owned;
+  #timer: Owned | undefined;
   #released = false;
 
   constructor(
     clock: Clock,
     living: () => Iterable<readonly [unit: string, sandbox: CountedSandbox]>,
     counted: (unit: string, counters: LimitCounters) => void,
+    defect: (thrown: unknown) => void,
   ) {
     this.#clock = clock;
     this.#living = living;
     this.#counted = counted;
-    this.#timer = this.#later();
+    this.#defect = defect;
   }
 
-  /** Looks at one sandbox now: it ended, and what of is asked. */
+  /** The first look is at once: what was counted for sandboxes of an earlier supervisor is where counting begins. */
+  begin(): Promise<void> {
+    return this.#lookAtAll();
+  }
+
+  /** Looks at one sandbox now: it ended, and the question is what of. */
   look(unit: string, sandbox: CountedSandbox): void {
-    this.#tell(unit, readCounters(sandbox) ?? lastWords(sandbox, this.#last.get(unit)?.counters));
+    this.#survive(() => {
+      this.#tell(unit, readCounters(sandbox) ?? lastWords(sandbox, this.#last.get(unit)?.counters));
+    });
   }
 
   release(): void {
     this.#released = true;
-    this.#timer.release();
+    this.#timer?.release();
   }
 
   #later(): Owned {
@@ -45,13 +54,24 @@ export class LimitWatch implements Owned {
     const seen = new Set<string>();
     for (const [unit, sandbox] of [...this.#living()]) {
       seen.add(unit);
-      const counters = readCounters(sandbox);
-      if (counters !== undefined) this.#tell(unit, counters);
+      this.#survive(() => {
+        const counters = readCounters(sandbox);
+        if (counters !== undefined) this.#tell(unit, counters);
+      });
       await setImmediate();
       if (this.#released) return;
     }
     for (const unit of this.#last.keys()) if (!seen.has(unit)) this.#last.delete(unit);
     this.#timer = this.#later();
+  }
+
+  /** What cannot be read is not told; everything else goes on. */
+  #survive(look: () => void): void {
+    try {
+      look();
+    } catch (thrown) {
+      this.#defect(thrown);
+    }
   }
 
   #tell(unit: string, counters: LimitCounters): void {

@@ -43,6 +43,23 @@ describe('a limit that is reached', () => {
     });
   }
 
+  it('for a moment only is in the status, and no note, when it is the quota of CPU', () => {
+    const machine = started();
+    for (const counters of [
+      { throttled: 2, periods: 3 },
+      { throttled: 7, periods: 100 },
+    ]) {
+      count(machine, counters);
+      assert.deepEqual(notes(machine), []);
+    }
+    assert.equal(
+      machine.state.sandboxes.get(UNIT)?.reached.get('cpu')?.text,
+      'cpu 50% (throttled in 7 of 100 periods)',
+    );
+    count(machine, { throttled: 17, periods: 110 });
+    assert.equal(notes(machine).length, 1);
+  });
+
   it('is noted for the directory that lasts, apart from temporary ones', () => {
     const plan = examplePlan({ size: 1 });
     const declaration = { ...plan.declaration, state: { path: '/data', quota: 1 << 30 } };
