@@ -88,12 +88,13 @@ export async function readySandboxes(name: string): Promise<SandboxStatus[]> {
   return (await status(name)).sandboxes.filter(({ state, payloadPid }) => state === 'ready' && payloadPid !== null);
 }
 
-export async function untilWhole(name: string, size: number): Promise<SandboxStatus[]> {
+export async function untilWhole(name: string, size: number, timeoutMs?: number): Promise<SandboxStatus[]> {
   let ready: SandboxStatus[] = [];
-  await until(`${size} ready sandboxes of '${name}'`, async () => {
+  const isWhole = async () => {
     ready = await readySandboxes(name).catch(() => []);
     return ready.length === size;
-  });
+  };
+  await until(`${size} ready sandboxes of '${name}'`, isWhole, timeoutMs);
   return ready;
 }
 

@@ -15,6 +15,8 @@ import {
 } from '../../support/system.ts';
 
 const NAME = 'greedy';
+/** Where the directories of plugins are that last. */
+const STATE = '/var/lib/bulkhead/state';
 
 forEachIsolation('a limit that is reached is told of', function (isolation) {
   this.timeout(90_000);
@@ -62,9 +64,23 @@ forEachIsolation('a limit that is reached is told of', function (isolation) {
     assert.match((await noted('tmp')).join('\n'), /limit reached: tmp 1M/);
   });
 
-  it('messages to the journal, which drops them', async () => {
-    // With journald's own limit for scopes, this would be a flood for the machine.
-    if (isolation === 'scope') return;
+  it('the directory that lasts, here on a file system that is small itself', async () => {
+    await must('mkdir', '-p', STATE);
+    await must('mount', '-t', 'tmpfs', '-o', 'size=2M', 'tmpfs', STATE);
+    try {
+      const more = ['exec: [./main, /data]', 'state: { path: /data }'];
+      installHostile(NAME, 'disk-filler', ['template: [native, untrusted]', 'version: v1', ...more]);
+      await systemctl('start', `plugin@${NAME}`);
+      assert.equal((await reached('state')).text, 'state infinity (/data full)');
+      await uninstall(NAME);
+    } finally {
+      await must('umount', '--lazy', STATE);
+    }
+  });
+
+  // Scopes have journald's own limit, at which this would be a flood for the machine.
+  const onlyService = isolation === 'nspawn' ? it : undefined;
+  onlyService?.('messages to the journal, which drops them', async () => {
     const limits = 'limits: { log: { messages: 50, within: 1s } }';
     installHostile(NAME, 'log-flood', ['template: [native, untrusted]', 'version: v1', limits]);
     await systemctl('start', `plugin@${NAME}`);

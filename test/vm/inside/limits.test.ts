@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import {
-  declare,
-  installExample,
-  must,
-  readySandboxes,
-  run,
-  systemctl,
-  uninstall,
-  until,
-  untilWhole,
-} from '../../support/system.ts';
+import { declare, installExample, must, run, systemctl, uninstall, until, untilWhole } from '../../support/system.ts';
 
 /** Ample for an emulated machine: only a hang takes longer. */
 const PATIENCE_MS = 300_000;
+
+/** What a machine as slow as this may need until it answers. */
+const ANSWER_MS = 120_000;
 
 function cgroupFile(cgroup: string, file: string): string {
   return readFileSync(`/sys/fs/cgroup${cgroup}/${file}`, 'utf8').trim();
@@ -33,7 +26,7 @@ describe('limits in the cgroup', function () {
     try {
       await systemctl('start', 'plugin@limited');
       assert.match(await must('curl', '-sS', 'http://127.0.0.1:9131/'), /hello/);
-      const [sandbox] = await untilWhole('limited', 2);
+      const [sandbox] = await untilWhole('limited', 2, ANSWER_MS);
       const cgroup = sandbox?.cgroup ?? '';
       const overhead = 4 << 20;
       assert.equal(cgroupFile(cgroup, 'memory.max'), String((256 << 20) + overhead));
@@ -54,11 +47,15 @@ describe('limits in the cgroup', function () {
     installExample('adjusted', 'python', ['template: python', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9132 }]']);
     try {
       await systemctl('start', 'plugin@adjusted');
-      const [sandbox] = await untilWhole('adjusted', 1);
+      const [sandbox] = await untilWhole('adjusted', 1, ANSWER_MS);
       const cgroup = sandbox?.cgroup ?? '';
       const slice = cgroup.slice(0, cgroup.lastIndexOf('/'));
       await systemctl('set-property', '--runtime', 'plugin@adjusted', 'MemoryMax=300M', 'TasksMax=33');
-      await until('the slice has the new limit', () => cgroupFile(slice, 'memory.max') === String(300 << 20));
+      await until(
+        'the slice has the new limit',
+        () => cgroupFile(slice, 'memory.max') === String(300 << 20),
+        ANSWER_MS,
+      );
       assert.equal(cgroupFile(slice, 'pids.max'), '33');
     } finally {
       await uninstall('adjusted');
@@ -70,12 +67,12 @@ describe('limits in the cgroup', function () {
     installExample('changing', 'python', declaration('memory: 256M, memory-high: 50%, io: [{ path: /, write: 10M }]'));
     try {
       await systemctl('start', 'plugin@changing');
-      const [before] = await untilWhole('changing', 1);
+      const [before] = await untilWhole('changing', 1, ANSWER_MS);
       const cgroup = before?.cgroup ?? '';
       assert.match(cgroupFile(cgroup, 'io.max'), /wbps=10485760/);
       declare('changing', declaration('memory: 300M, memory-high: infinity, tasks: 33, cpu: 30%, io-weight: 77'));
       await systemctl('reload', 'plugin@changing');
-      await until('the limit is in force', () => cgroupFile(cgroup, 'memory.max') === String(304 << 20));
+      await until('the limit is in force', () => cgroupFile(cgroup, 'memory.max') === String(304 << 20), ANSWER_MS);
       assert.equal(cgroupFile(cgroup, 'memory.high'), 'max');
       assert.equal(cgroupFile(cgroup, 'pids.max'), '36');
       assert.equal(cgroupFile(cgroup, 'cpu.max'), '30000 100000');
@@ -85,7 +82,7 @@ describe('limits in the cgroup', function () {
       assert.equal(cgroupFile(slice, 'memory.max'), String(2 * (304 << 20)));
       const unit = before?.unit ?? '';
       await systemctl('set-property', '--runtime', unit, 'TasksMax=55');
-      const [after] = await readySandboxes('changing');
+      const [after] = await untilWhole('changing', 1, ANSWER_MS);
       assert.equal(after?.payloadPid, before?.payloadPid, 'nothing was started anew');
       const tasks = after?.limits.find(({ limit }) => limit === 'tasks');
       assert.deepEqual(tasks, { limit: 'tasks', declared: 36, asked: 55, inForce: 55, from: unit });
@@ -93,9 +90,14 @@ describe('limits in the cgroup', function () {
       const most = 304 << 20;
       const declared = { limit: 'memory', declared: most, asked: most, inForce: most, from: 'declaration' };
       assert.deepEqual(memory, declared);
-      const audit = await run('bulkheadctl', 'audit', 'changing');
-      assert.equal(audit.status, 1);
-      assert.match(audit.stdout, /tasks 36.*pids\.max 55/s);
+      let audit = '';
+      const isAudited = async () => {
+        const { status, stdout } = await run('bulkheadctl', 'audit', 'changing');
+        audit = stdout;
+        return status === 1;
+      };
+      await until('the audit finds something', isAudited, ANSWER_MS);
+      assert.match(audit, /tasks 36.*pids\.max 55/s);
     } finally {
       await uninstall('changing');
     }
@@ -136,7 +138,7 @@ describe('a payload that is killed because memory ran out', function () {
   it("at the limit of the plugin's slice is told so", async () => {
     const waits = `import time\ntime.sleep(20)\n${HUNGRY}`;
     const reason = await reasonOf(waits, 'memory: 512M, memory-high: infinity', async () => {
-      await untilWhole('hungry', 1);
+      await untilWhole('hungry', 1, ANSWER_MS);
       await systemctl('set-property', '--runtime', 'plugin@hungry', 'MemoryMax=96M');
     });
     await systemctl('revert', 'plugin@hungry');
@@ -145,7 +147,7 @@ describe('a payload that is killed because memory ran out', function () {
 
   it('of the host is told so', async () => {
     const reason = await reasonOf('import time\ntime.sleep(600)\n', 'memory: 512M', async () => {
-      await untilWhole('hungry', 1);
+      await untilWhole('hungry', 1, ANSWER_MS);
       // The kernel kills as if memory had run out everywhere: what has the highest score (sysrq.rst, 'f').
       writeFileSync('/proc/sysrq-trigger', 'f');
     });
@@ -154,7 +156,7 @@ describe('a payload that is killed because memory ran out', function () {
 
   it('is told from one that somebody killed', async () => {
     const reason = await reasonOf('import time\ntime.sleep(600)\n', 'memory: 512M', async () => {
-      const [sandbox] = await untilWhole('hungry', 1);
+      const [sandbox] = await untilWhole('hungry', 1, ANSWER_MS);
       process.kill(sandbox?.payloadPid ?? 0, 'SIGKILL');
     });
     assert.match(reason, /killed by SIGKILL/);

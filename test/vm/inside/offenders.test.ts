@@ -33,6 +33,9 @@ const SETTLE_MS = 700;
 /** What stands for itself in the issue: how much slower the well-behaved plugin may get. */
 const MOST_RATIO = 2;
 
+/** What a machine as slow as this may need until it answers. */
+const ANSWER_MS = 120_000;
+
 interface Offender {
   readonly name: string;
   readonly isolation: 'nspawn' | 'scope';
@@ -73,7 +76,7 @@ async function asked<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
       answer = await ask().catch(() => undefined);
       return answer !== undefined;
     },
-    120_000,
+    ANSWER_MS,
   );
   assert.ok(answer !== undefined);
   return answer;
@@ -136,7 +139,7 @@ describe('offenders beside a well-behaved plugin', function () {
     const listen = `listen: [{ tcp: 127.0.0.1:${PORT} }]`;
     installExample(GOOD, 'c', ['template: [native, http]', 'version: v1', listen]);
     await systemctl('start', `plugin@${GOOD}`);
-    await untilWhole(GOOD, 2);
+    await untilWhole(GOOD, 2, ANSWER_MS);
     load = new SteadyLoad();
     await until('there is load', async () => (await load.window(WINDOW_MS)).answers > 50, 60_000);
   });
@@ -177,7 +180,7 @@ describe('offenders beside a well-behaved plugin', function () {
       events = await asked(() => must('bulkheadctl', 'events', name));
       return wanted.test(events);
     };
-    await until(`'${name}' is told of as ${wanted}`, seen, 120_000).catch((error: unknown) => {
+    await until(`'${name}' is told of as ${wanted}`, seen, ANSWER_MS).catch((error: unknown) => {
       throw new Error(`${error instanceof Error ? error.message : error}\n${events}`);
     });
   }
