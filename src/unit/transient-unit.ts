@@ -24,7 +24,8 @@ const OOM_SCORE = 900;
 
 /**
  * What nspawn needs on the host: to mount, to map ids (SETFCAP: root's among them, for what is bound id-mapped), to make
- * device nodes, and to read what is not root's.
+ * device nodes, and to read what is not root's. SYS_PTRACE: systemd 252 finds the network namespace of its own child by
+ * that child's /proc.
  */
 const NSPAWN_CAPABILITIES = [
   'CAP_CHOWN',
@@ -36,6 +37,7 @@ const NSPAWN_CAPABILITIES = [
   'CAP_SETUID',
   'CAP_SYS_ADMIN',
   'CAP_SYS_CHROOT',
+  'CAP_SYS_PTRACE',
 ];
 
 /** What the forwarder needs beside that, to give up its bounding set. */

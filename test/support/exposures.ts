@@ -119,7 +119,7 @@ export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 's
   },
   sandbox: {
     title: '`plugin-NAME-a-gN.service`, a sandbox made by nspawn',
-    most: 7.7,
+    most: 8,
     accepted: [
       {
         settings: [
@@ -131,8 +131,9 @@ export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 's
           'CapabilityBoundingSet=~CAP_(DAC_*|FOWNER|IPC_OWNER)',
           'CapabilityBoundingSet=~CAP_MKNOD',
           'CapabilityBoundingSet=~CAP_SYS_CHROOT',
+          'CapabilityBoundingSet=~CAP_SYS_PTRACE',
         ],
-        why: 'nspawn needs these to mount, map ids and make device nodes. The payload has none of them (`CapabilityBoundingSet=` is of the host; the sandbox has a user namespace of its own).',
+        why: 'nspawn needs these to mount, map ids, make device nodes and find the namespaces of its child. The payload has none of them (`CapabilityBoundingSet=` is of the host; the sandbox has a user namespace of its own).',
       },
       {
         settings: FILTERS,
