@@ -336,8 +336,8 @@ class Draft {
     });
     const restarts = !learning && (this.state.wasReady || this.state.deaths.length > 0) ? 1 : 0;
     this.#set({ nextGeneration: generation + 1, restartsTotal: this.state.restartsTotal + restarts });
-    this.orders.push({ kind: 'start', unit, slot, generation, learning });
     this.#note('starting', unit, undefined, plan.version === undefined ? 'starting' : `starting ${plan.version}`);
+    this.orders.push({ kind: 'start', unit, slot, generation, learning });
   }
 
   /** Sustained health of the whole pool clears the back-off and the last reason. */

@@ -3,16 +3,19 @@ import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 
 const MOUNT = '/run/bulkhead-bench-trace';
 
-/** One execve(2) anywhere on the machine. */
+const EVENT = /\s([0-9]+\.[0-9]+): sched_process_(exec|fork): (?:filename|comm)=(.*?) (?:old_)?pid=\d+/;
+
+/** One execve(2) or fork anywhere on the machine. */
 export interface Execution {
   /** CLOCK_MONOTONIC in ms. */
   readonly at: number;
+  /** What was executed; for a fork the name of the process that forked, in front of it `fork:`. */
   readonly program: string;
 }
 
 /**
- * Every execve(2) since the trace was begun, oldest first; test/bench/bench begins and ends it. This is the only way to
- * see when nspawn and init were executed without changing what is measured.
+ * Every execve(2) and fork since the trace was begun, oldest first; test/bench/bench begins and ends it. This is the
+ * only way to see when nspawn and init were executed, and a sandbox cloned, without changing what is measured.
  */
 export function executions(instance: string): Execution[] {
   mkdirSync(MOUNT, { recursive: true });
@@ -20,8 +23,9 @@ export function executions(instance: string): Execution[] {
   try {
     const text = readFileSync(`${MOUNT}/instances/${instance}/trace`, 'utf8');
     return text.split('\n').flatMap((line) => {
-      const [, seconds, program] = /\s([0-9]+\.[0-9]+): sched_process_exec: filename=(.*) pid=\d+/.exec(line) ?? [];
-      return program === undefined ? [] : [{ at: Number(seconds) * 1000, program }];
+      const [, seconds, kind, name] = EVENT.exec(line) ?? [];
+      if (name === undefined) return [];
+      return [{ at: Number(seconds) * 1000, program: kind === 'fork' ? `fork:${name}` : name }];
     });
   } finally {
     execFileSync('umount', [MOUNT]);

@@ -1,4 +1,5 @@
 import { cpSync, linkSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import type { Isolation } from '../../../src/declare/declaration.ts';
 import { anchorUnitName, pluginSliceName } from '../../../src/plan/identity.ts';
 import { declare, run } from '../../support/system.ts';
 import { groupsIn, processesBelow } from './processes.ts';
@@ -25,11 +26,13 @@ export class BenchPlugin {
   readonly name: string;
   readonly anchor: string;
   readonly language: Language;
+  readonly isolation: Isolation;
 
-  constructor(name: string, language: Language) {
+  constructor(name: string, language: Language, isolation: Isolation = 'nspawn') {
     this.name = name;
     this.anchor = anchorUnitName(name);
     this.language = language;
+    this.isolation = isolation;
   }
 
   /** The program on the host and its arguments, as the other ways to start it need them. */
@@ -54,7 +57,7 @@ export class BenchPlugin {
       cpSync(`${BENCH_DIRECTORY}/${file}`, `${directory}/${file}`);
     }
     const template = this.language === 'c' ? 'native' : this.language;
-    declare(this.name, [`template: ${template}`, 'version: v1', ...declaration]);
+    declare(this.name, [`template: ${template}`, 'version: v1', `isolation: ${this.isolation}`, ...declaration]);
   }
 
   async remove(): Promise<void> {

@@ -1,7 +1,7 @@
 import { parseSandboxUnit } from '../../../src/plan/identity.ts';
 import type { Execution } from './exec-trace.ts';
 import { firstInstruction, type JournalLine } from './journal.ts';
-import { type Start, unitOf } from './start-variants.ts';
+import { isOurs, type Start, unitOf } from './start-variants.ts';
 
 /** Message id of "unit was started", which is the end of its start job; see journalctl --catalog. */
 const UNIT_STARTED = '39f53479d3a045ac8e11786248231fbf';
@@ -16,11 +16,14 @@ export const MARKS = {
   helper: { text: "systemd's helper executed", after: ['ordered', 'called'] },
   launcher: { text: 'launcher executed', after: ['helper', 'ordered'] },
   nspawn: { text: 'nspawn executed', after: ['launcher', 'helper', 'called'] },
-  init: { text: 'init executed', after: ['nspawn'] },
+  asked: { text: 'spawner: has the request', after: ['ordered'] },
+  cloned: { text: 'spawner: process cloned', after: ['asked'] },
+  scope: { text: 'systemd: process is in its scope (the box is set up meanwhile)', after: ['cloned', 'ordered'] },
+  init: { text: 'init executed', after: ['nspawn', 'scope'] },
   payload: { text: 'payload executed', after: ['init', 'nspawn', 'helper', 'called'] },
   first: { text: 'first instruction of the payload (beside what follows)', after: ['payload', 'ordered', 'called'] },
   active: { text: 'systemd: ready', after: ['payload', 'ordered', 'called'] },
-  ready: { text: 'supervisor: ready', after: ['active'] },
+  ready: { text: 'supervisor: ready', after: ['active', 'payload', 'ordered'] },
   done: { text: 'caller: ready', after: ['ready', 'active', 'called'] },
 } as const;
 
@@ -39,7 +42,9 @@ export function marksOf(start: Start, journal: readonly JournalLine[], trace: re
   const execution = (from: number | undefined, program: RegExp): number | undefined =>
     from === undefined ? undefined : executed.find((one) => one.at >= from && program.test(one.program))?.at;
 
-  const ours = start.variant === 'bulkhead';
+  const ours = isOurs(start.variant);
+  const scope = start.variant === 'scope';
+  const started = lines.find(({ id, about }) => id === UNIT_STARTED && isUnitOf(start, about))?.at;
   const first = start.first ?? lines.map(firstInstruction).find((at) => at !== undefined && at >= start.called);
   const ordered = ours ? event('starting') : undefined;
   const beginning = ours ? ordered : start.called;
@@ -49,13 +54,18 @@ export function marksOf(start: Start, journal: readonly JournalLine[], trace: re
     anchor: ours ? execution(start.called, /\/plugin-anchor$/) : undefined,
     wanted: ours ? event('wanted') : undefined,
     ordered,
-    helper: start.done === undefined ? undefined : execution(beginning, SYSTEMD_HELPER),
-    launcher: execution(beginning, /\/plugin-launch$/),
-    nspawn: execution(beginning, /\/systemd-nspawn$/),
-    init: execution(beginning, /\/plugin-init$/),
+    helper: start.done === undefined || scope ? undefined : execution(beginning, SYSTEMD_HELPER),
+    launcher: start.variant === 'bulkhead' ? execution(beginning, /\/plugin-launch$/) : undefined,
+    nspawn: scope ? undefined : execution(beginning, /\/systemd-nspawn$/),
+    asked: scope ? execution(beginning, SPAWNER) : undefined,
+    cloned: scope
+      ? executed.filter(({ at, program }) => at >= (beginning ?? 0) && SPAWNER.test(program))[1]?.at
+      : undefined,
+    scope: scope ? started : undefined,
+    init: ours ? execution(beginning, /\/plugin-init$/) : undefined,
     payload: executed.findLast(({ at, program }) => at <= (first ?? 0) && PAYLOAD.test(program))?.at,
     first,
-    active: lines.find(({ id, about }) => id === UNIT_STARTED && isUnitOf(start, about))?.at,
+    active: scope ? undefined : started,
     ready: ours ? event('ready') : undefined,
     done: start.done,
   };
@@ -65,10 +75,13 @@ export function marksOf(start: Start, journal: readonly JournalLine[], trace: re
 /** systemd-executor is executed by its descriptor. */
 const SYSTEMD_HELPER = /^\/proc\/self\/fd\/\d+$/;
 
+/** It forks for each request, and then clones. */
+const SPAWNER = /^fork:plugin-spawner$/;
+
 const PAYLOAD = /\/(main|python3|node)$/;
 
 function isUnitOf(start: Start, unit: string): boolean {
-  return start.variant === 'bulkhead'
+  return isOurs(start.variant)
     ? parseSandboxUnit(unit)?.plugin === start.plugin.name
     : unit === unitOf(start.plugin, start.variant, start.round);
 }

@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { spawn } from 'node:child_process';
 import { UID_RANGE_COUNT, UID_RANGE_SIZE, uidBaseOf } from '../../../src/plan/identity.ts';
 import { pause } from '../../support/load.ts';
-import { until } from '../../support/system.ts';
+import { must, until } from '../../support/system.ts';
 import { firstInstruction, journal } from './journal.ts';
 import { monotonicMs } from './machine.ts';
+import { bundleOf } from './oci-bundle.ts';
 import { BENCH_DIRECTORY, type BenchPlugin, sandboxesLeft } from './plugin.ts';
 import { cpuMs } from './processes.ts';
 import { nspawnService, plainService, type Systemd, type TransientService } from './systemd.ts';
@@ -13,13 +13,20 @@ import { nspawnService, plainService, type Systemd, type TransientService } from
 export const VARIANTS = {
   bare: 'bare fork and exec',
   bwrap: 'bubblewrap, all namespaces',
+  crun: 'crun, all namespaces',
   service: 'transient service',
   nspawn: 'nspawn, no filter',
   filtered: 'nspawn, its own filter',
-  bulkhead: 'bulkhead',
+  bulkhead: 'bulkhead, nspawn',
+  scope: 'bulkhead, scope',
 } as const;
 
 export type Variant = keyof typeof VARIANTS;
+
+/** Whether the supervisor starts it. */
+export function isOurs(variant: Variant): boolean {
+  return variant === 'bulkhead' || variant === 'scope';
+}
 
 /** One start. Milliseconds of CLOCK_MONOTONIC. */
 export interface Start {
@@ -53,6 +60,8 @@ export async function startOnce(
       return startAlone(plugin, variant, round, plugin.command);
     case 'bwrap':
       return startAlone(plugin, variant, round, bubblewrap(plugin));
+    case 'crun':
+      return startInCrun(plugin, round);
     case 'service':
       return startUnit(plugin, variant, round, {
         start: () => systemd.startTransient(plainService(unit, plugin.command)),
@@ -65,6 +74,7 @@ export async function startOnce(
         stop: () => systemd.endPayload(unit),
       });
     case 'bulkhead':
+    case 'scope':
       return startUnit(plugin, variant, round, {
         start: () => systemd.start(plugin.anchor),
         stop: async () => {
@@ -112,18 +122,39 @@ function bubblewrap(plugin: BenchPlugin): string[] {
   ];
 }
 
+/** Without a cgroup of its own, which the others do not have either. */
+async function startInCrun(plugin: BenchPlugin, round: number): Promise<Start> {
+  const container = `${plugin.name}-${round}`;
+  const command = ['/usr/bin/crun', '--cgroup-manager=disabled', 'run', '--bundle', bundleOf(plugin), container];
+  try {
+    return await startAlone(plugin, 'crun', round, command);
+  } finally {
+    await must('/usr/bin/crun', 'delete', '--force', container);
+  }
+}
+
 async function startAlone(
   plugin: BenchPlugin,
   variant: Variant,
   round: number,
   command: readonly string[],
 ): Promise<Start> {
-  const { stdout } = await promisify(execFile)(`${BENCH_DIRECTORY}/once`, [...command]);
-  const [called = Number.NaN, first] = stdout
+  const printed = await once(command);
+  const [called = Number.NaN, first] = printed
     .trim()
     .split(' ')
     .map((nanoseconds) => Number(nanoseconds) / 1e6);
   return { plugin, variant, round, called, done: undefined, first, ended: monotonicMs(), cpu: undefined };
+}
+
+/** Its own standard output alone is waited for: a container that is left over may hold what it was given for longer. */
+async function once(command: readonly string[]): Promise<string> {
+  const child = spawn(`${BENCH_DIRECTORY}/once`, [...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const texts: string[] = [];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => texts.push(text));
+  const status = await new Promise((resolve) => child.on('close', resolve));
+  if (status !== 0) throw new Error(`once ${command.join(' ')}: status ${status}`);
+  return texts.join('');
 }
 
 async function startUnit(

@@ -50,7 +50,7 @@ describe('the benchmarks', function () {
     const rows = figures.rows as { variant: string; first: unknown; timesBare: number; timesNspawn: number }[];
     assert.deepEqual(
       rows.map(({ variant }) => variant),
-      ['bare', 'bwrap', 'service', 'nspawn', 'filtered', 'bulkhead'],
+      ['bare', 'bwrap', 'crun', 'service', 'nspawn', 'filtered', 'bulkhead', 'scope'],
     );
     for (const { variant, first, timesBare, timesNspawn } of rows) {
       isSummary(first, n, variant);
@@ -66,6 +66,13 @@ describe('the benchmarks', function () {
         stages.some(({ variant, to }) => variant === 'bulkhead' && to === mark),
         `no stage '${mark}'`,
       );
+    for (const mark of ['ordered', 'scope', 'first', 'ready', 'done'])
+      assert.ok(
+        stages.some(({ variant, to }) => variant === 'scope' && to === mark),
+        `no stage '${mark}' of a scope`,
+      );
+    const aim = figures.scopeAim as { readyMs: number; timesBubblewrap: number };
+    assert.ok(aim.readyMs > 0 && aim.timesBubblewrap > 0);
   });
 
   it('restart measures everyone who restarts, and sees each death', async () => {
@@ -93,9 +100,22 @@ describe('the benchmarks', function () {
     for (const kind of ['nspawn', 'init', 'payload', 'anchor']) assert.ok((each[kind]?.pss ?? 0) > 0, kind);
   });
 
+  it('overhead measures the same server bare and in both kinds of sandbox, round by round', async () => {
+    const { n, figures } = await quick('overhead');
+    const rows = figures.rows as { place: string; server: string; rate: unknown; ofBare: number }[];
+    assert.deepEqual(
+      rows.map(({ server, place }) => `${server} ${place}`),
+      ['c', 'python', 'node'].flatMap((server) => [`${server} bare`, `${server} scope`, `${server} nspawn`]),
+    );
+    for (const { server, place, rate, ofBare } of rows) {
+      isSummary(rate, n, `${server} ${place}`);
+      assert.ok(ofBare > 0);
+    }
+  });
+
   it('an unknown benchmark is refused, and the list names all', async () => {
     assert.equal((await runHere('test/bench/bench', ['nonsense'])).status, 1);
     const { stdout } = await runHere('test/bench/bench', ['list']);
-    assert.deepEqual(stdout.match(/^\w+/gm), ['start', 'restart', 'footprint']);
+    assert.deepEqual(stdout.match(/^\w+/gm), ['start', 'restart', 'overhead', 'footprint']);
   });
 });
