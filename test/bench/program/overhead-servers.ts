@@ -1,13 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import type { Owned } from '../../../src/base/clock.ts';
 import type { Isolation } from '../../../src/declare/declaration.ts';
-import { anchorUnitName } from '../../../src/plan/identity.ts';
+import { anchorUnitName, pluginSliceName } from '../../../src/plan/identity.ts';
 import { declare, run } from '../../support/system.ts';
-import { BENCH_DIRECTORY, type Language } from './plugin.ts';
+import { BENCH_DIRECTORY, type Language, payloadsBelow } from './plugin.ts';
 
 export type Server = Language;
 
@@ -55,6 +55,13 @@ export class ServerPlugin {
     declare(this.#name, [`template: ${template}`, 'version: v1', `isolation: ${this.isolation}`, ...declaration]);
   }
 
+  /** Host pid of the one process of its payload. */
+  get pid(): number {
+    const [pid, ...more] = payloadsBelow(`/plugin.slice/${pluginSliceName(this.#name)}`);
+    if (pid === undefined || more.length > 0) throw new Error(`'${this.#name}' has not one process`);
+    return pid;
+  }
+
   async remove(): Promise<void> {
     await run('systemctl', 'stop', this.anchor);
     rmSync(`/etc/bulkhead/plugins/${this.#name}.yaml`, { force: true });
@@ -63,7 +70,7 @@ export class ServerPlugin {
 }
 
 /** The same program without any walls, on a socket that it is handed in the same way. */
-export async function startBare(server: Server, port: number): Promise<Owned> {
+export async function startBare(server: Server, port: number): Promise<Owned & { readonly pid: number }> {
   const { from, call } = PROGRAMS[server];
   const [program = '', ...words] = call(from);
   const listener = createServer().listen({ host: '127.0.0.1', port, backlog: 4096 });
@@ -74,13 +81,32 @@ export async function startBare(server: Server, port: number): Promise<Owned> {
     env: { PATH: '/usr/bin:/bin', LISTEN_FDS: '1', LISTEN_FDNAMES: 'http', PYTHONUNBUFFERED: '1' },
   });
   listener.close();
-  return { release: () => child.kill('SIGKILL') };
+  if (child.pid === undefined) throw new Error(`'${program}' cannot be executed`);
+  return { pid: child.pid, release: () => child.kill('SIGKILL') };
 }
 
-/** Requests per second that the server on this port answers now. */
-export async function measureRate(port: number, connections: number, ms: number): Promise<number> {
+/** One spell of requests. */
+export interface Spell {
+  /** Requests per second. */
+  readonly rate: number;
+  /** CPU time of the server for each, in microseconds: on a busy machine this says more than the rate. */
+  readonly cpuUs: number;
+}
+
+/** Asks the server with this pid on this port for so long. */
+export async function measure(pid: number, port: number, connections: number, ms: number): Promise<Spell> {
   const words = [port, connections, ms].map(String);
+  const before = cpuNs(pid);
   const { stdout } = await promisify(execFile)(`${BENCH_DIRECTORY}/rate`, words);
+  const cpu = cpuNs(pid) - before;
   const [answers = Number.NaN, nanoseconds = Number.NaN] = stdout.trim().split(' ').map(Number);
-  return (answers * 1e9) / nanoseconds;
+  return { rate: (answers * 1e9) / nanoseconds, cpuUs: cpu / 1000 / answers };
+}
+
+/** Time on a processor of all threads (proc_pid_schedstat(5)). */
+function cpuNs(pid: number): number {
+  const times = readdirSync(`/proc/${pid}/task`).map((task) =>
+    Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
+  );
+  return times.reduce((all, time) => all + time, 0);
 }

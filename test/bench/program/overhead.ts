@@ -1,7 +1,7 @@
 import { declarationLines } from './declaration-lines.ts';
 import { machineFacts } from './machine.ts';
 import { options } from './options.ts';
-import { measureRate, PLACES, type Place, type Server, ServerPlugin, startBare } from './overhead-servers.ts';
+import { measure, PLACES, type Place, type Server, ServerPlugin, type Spell, startBare } from './overhead-servers.ts';
 import { deliver, progress } from './result.ts';
 import { pairedRatio, type Summary, summarise } from './statistics.ts';
 import { Systemd } from './systemd.ts';
@@ -20,6 +20,9 @@ interface Row {
   /** Median of the ratios to the bare one in the same round; and how they spread: their quartiles. */
   readonly ofBare: number;
   readonly quartiles: readonly [number, number];
+  /** CPU time for a request, microseconds, and the median of its ratios to the bare one. */
+  readonly cpuUs: Summary;
+  readonly cpuOfBare: number;
 }
 
 interface Figures {
@@ -36,8 +39,8 @@ const systemd = new Systemd();
 const servers = Object.keys(SERVERS) as Server[];
 const places = Object.keys(PLACES) as Place[];
 
-/** By server and place: requests per second, by round. */
-const rates = new Map<string, Map<number, number>>();
+/** By server and place, by round. */
+const spells = new Map<string, Map<number, Spell>>();
 const key = (server: Server, place: Place): string => `${server} ${place}`;
 
 for (const [index, server] of servers.entries()) {
@@ -50,13 +53,14 @@ for (const [index, server] of servers.entries()) {
       plugin.install(declarationLines({ port: ports[plugin.isolation] }));
       await systemd.start(plugin.anchor);
     }
-    for (const place of places) rates.set(key(server, place), new Map());
+    const pids = { bare: bare.pid, scope: plugins[0].pid, nspawn: plugins[1].pid };
+    for (const place of places) spells.set(key(server, place), new Map());
     // Round 0 warms everything up and is not counted. Each round begins at another place.
     for (let round = 0; round <= n; round += 1) {
       for (const turn of places.keys()) {
         const place = places[(turn + round) % places.length] ?? 'bare';
-        const rate = await measureRate(ports[place], CONNECTIONS, SPELL_MS);
-        if (round > 0) rates.get(key(server, place))?.set(round, rate);
+        const spell = await measure(pids[place], ports[place], CONNECTIONS, SPELL_MS);
+        if (round > 0) spells.get(key(server, place))?.set(round, spell);
       }
     }
     progress(`${SERVERS[server]}: ${n} rounds`);
@@ -70,6 +74,7 @@ systemd.release();
 const rows = servers.flatMap((server) =>
   places.map((place): Row => {
     const [own, bare] = [ratesOf(server, place), ratesOf(server, 'bare')];
+    const cpu = cpuOf(server, place);
     const ratios = [...own].map(([round, rate]) => rate / (bare.get(round) ?? Number.NaN)).sort((a, b) => a - b);
     const quarter = (part: number): number => ratios[Math.round((ratios.length - 1) * part)] ?? Number.NaN;
     return {
@@ -78,6 +83,8 @@ const rows = servers.flatMap((server) =>
       rate: summarise([...own.values()]),
       ofBare: pairedRatio(own, bare) ?? Number.NaN,
       quartiles: [quarter(0.25), quarter(0.75)],
+      cpuUs: summarise([...cpu.values()]),
+      cpuOfBare: pairedRatio(cpu, cpuOf(server, 'bare')) ?? Number.NaN,
     };
   }),
 );
@@ -91,16 +98,18 @@ deliver(
     `The same HTTP server, ${CONNECTIONS} connections kept alive, each with one request under way; ${SPELL_MS} ms a spell, interleaved.`,
     ...servers.map((server) =>
       table(
-        [SERVERS[server], 'requests/s: median', 'min', 'max', 'of bare, paired', 'quartiles'],
+        [SERVERS[server], 'requests/s: median', 'min', 'max', 'of bare, paired', 'quartiles', 'CPU us', 'of bare'],
         rows
           .filter((row) => row.server === server)
-          .map(({ place, rate, ofBare, quartiles: [low, high] }) => [
+          .map(({ place, rate, ofBare, quartiles: [low, high], cpuUs, cpuOfBare }) => [
             PLACES[place],
             rate.median.toFixed(0),
             rate.min.toFixed(0),
             rate.max.toFixed(0),
             ofBare.toFixed(3),
             `${low.toFixed(3)} to ${high.toFixed(3)}`,
+            figure(cpuUs.median),
+            cpuOfBare.toFixed(3),
           ]),
       ),
     ),
@@ -109,5 +118,14 @@ deliver(
 );
 
 function ratesOf(server: Server, place: Place): ReadonlyMap<number, number> {
-  return rates.get(key(server, place)) ?? new Map();
+  return each(server, place, ({ rate }) => rate);
+}
+
+function cpuOf(server: Server, place: Place): ReadonlyMap<number, number> {
+  return each(server, place, ({ cpuUs }) => cpuUs);
+}
+
+function each(server: Server, place: Place, ask: (spell: Spell) => number): ReadonlyMap<number, number> {
+  const measured = spells.get(key(server, place)) ?? new Map<number, Spell>();
+  return new Map([...measured].map(([round, spell]) => [round, ask(spell)]));
 }

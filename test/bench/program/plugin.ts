@@ -68,11 +68,7 @@ export class BenchPlugin {
 
   /** Host pids of the payloads that run now. */
   payloads(): number[] {
-    return this.sandboxes().flatMap((cgroup) =>
-      processesBelow(cgroup)
-        .filter(({ name }) => !OURS.includes(name))
-        .map(({ pid }) => pid),
-    );
+    return payloadsBelow(this.#slice);
   }
 
   /** The options of systemd-nspawn with which a sandbox of this plugin runs now. */
@@ -92,6 +88,13 @@ export class BenchPlugin {
   get #slice(): string {
     return `/plugin.slice/${pluginSliceName(this.name)}`;
   }
+}
+
+/** Host pids of what runs below this cgroup, but for what is ours. */
+export function payloadsBelow(cgroup: string): number[] {
+  return processesBelow(cgroup)
+    .filter(({ name }) => !OURS.includes(name))
+    .map(({ pid }) => pid);
 }
 
 /** Whether the cgroups of all plugins are gone. */
