@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * Arguments that have a name in seccomp lists, and that init notes while a plugin learns: X(call, name, index, narrow).
+ * Arguments that have a name in seccomp lists, and that init notes while a plugin learns, one for each call: X(call, name,
+ * index, narrow).
  * `narrow`: an int in the kernel, which takes its lower 32 bits only.
  */
 #define CALL_ARGUMENTS_EVERYWHERE(X)        \

@@ -26,6 +26,7 @@ enum { MAX_NUMBER = 512, MAX_TOLD = 24, MAX_STRANGE = 16 };
 
 struct told {
     uint64_t values[MAX_TOLD];
+    enum learned_answer answers[MAX_TOLD];
     unsigned char count;
     bool more;
 };
@@ -62,9 +63,10 @@ static bool is_news(struct learned *call) {
     struct told *told = ordinary ? &known[call->number] : &strange;
     uint64_t value = ordinary ? call->value : (uint64_t)call->arch << 32 | (uint32_t)call->number;
     for (int i = 0; i < told->count; i++)
-        if (told->values[i] == value) return false;
+        if (told->values[i] == value && told->answers[i] == call->answer) return false;
     if (told->count < (ordinary ? MAX_TOLD : MAX_STRANGE)) {
-        told->values[told->count++] = value;
+        told->values[told->count] = value;
+        told->answers[told->count++] = call->answer;
         return true;
     }
     call->more = true;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <netinet/in.h>
 #include <linux/keyctl.h>
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
@@ -45,6 +46,7 @@ bool word_argument(const char *call, const char *name, unsigned int *index, bool
 #define ARGUMENT(call, name, index, narrow) {#call, name, index, narrow},
         CALL_ARGUMENTS(ARGUMENT)
 #undef ARGUMENT
+        {"socket", "protocol", 2, true},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(call, known[i].call) != 0 || strcmp(name, known[i].name) != 0) continue;
@@ -70,6 +72,8 @@ bool word_value(const char *name, uint64_t *value) {
         uint64_t value;
     } known[] = {
         NAME(AF_UNIX), NAME(AF_INET), NAME(AF_INET6), NAME(AF_NETLINK), NAME(AF_PACKET), NAME(AF_VSOCK), NAME(AF_ALG),
+        NAME(IPPROTO_TCP),
+        NAME(IPPROTO_UDP), NAME(IPPROTO_ICMP), NAME(IPPROTO_ICMPV6), NAME(IPPROTO_RAW), {"IPPROTO_MPTCP", 262},
         NAME(CLONE_NEWNS), NAME(CLONE_NEWCGROUP), NAME(CLONE_NEWUTS), NAME(CLONE_NEWIPC), NAME(CLONE_NEWUSER),
         NAME(CLONE_NEWPID), NAME(CLONE_NEWNET), NAME(CLONE_NEWTIME), NAME(CLONE_THREAD), NAME(CLONE_PTRACE),
         NAME(CLONE_VFORK), NAME(CLONE_PARENT), NAME(CLONE_UNTRACED), NAME(CLONE_IO),

@@ -38,9 +38,13 @@ export function parseRules(text: string): Rule[] {
   return lines.map((line) => JSON.parse(line) as Rule);
 }
 
-/** Whether the line is about this call with this argument. Conditions on arguments that are not looked at are taken as met. */
+/**
+ * Whether the line can be the one by which the call, with this argument, got its answer. Conditions on arguments that are
+ * not looked at are taken as met; lines that differ in those alone are told apart by the answer.
+ */
 export function isAbout(rule: Rule, seen: SeenCall): boolean {
-  return rule.call === seen.call && rule.conditions.every((condition) => holds(condition, seen));
+  if (rule.call !== seen.call || !rule.conditions.every((condition) => holds(condition, seen))) return false;
+  return seen.answer === 'refused' || (rule.errno === '') === (seen.answer === 'allowed');
 }
 
 function holds({ argument, without, values }: Condition, seen: SeenCall): boolean {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { compileFilter, payload, prepare, type Running, scratch, startInit } from './native-programs.ts';
 
 /** `--seccomp=learn`: what the payload calls is told, and no more goes on than the ceiling allows. */
@@ -153,6 +155,34 @@ describe('plugin-init that learns', function () {
       }
     });
   }
+
+  it('refuses everything by a filter that is none', async () => {
+    for (let n = 0; n < 12; n++) {
+      const filter = join(place.path, 'garbage.bpf');
+      // Never BPF_RET with SECCOMP_RET_ALLOW: that would be a filter.
+      writeFileSync(
+        filter,
+        Buffer.from(Array.from({ length: 8 * (1 + 7 * n) }, () => Math.floor(Math.random() * 127))),
+      );
+      const init = startInit({
+        directory: place.path,
+        filter,
+        command: [payload('probe'), 'exit', '7'],
+        options: ['--seccomp=learn'],
+      });
+      running.push(init);
+      // A child that may not even exit ends by a signal, or not at all.
+      const ended = await Promise.race([init.ended, new Promise((settle) => setTimeout(settle, 500))]);
+      init.kill();
+      await init.ended;
+      assert.notEqual(ended, 7);
+      assert.doesNotMatch(init.err, /Sanitizer/);
+      assert.deepEqual(
+        calls(init).filter(({ answer }) => answer === 'allowed'),
+        [],
+      );
+    }
+  });
 
   it('tells a bounded number of values, and then that there are more', async () => {
     const init = learn([

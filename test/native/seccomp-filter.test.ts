@@ -136,12 +136,27 @@ describe('seccomp filters', function () {
       assert.equal(inet.out, 'result -97\n');
     });
 
+    it('core: no protocol whose module the kernel would load', async () => {
+      for (const [family, type, protocol] of [
+        [2, 1, 132],
+        [10, 5, 132],
+        [2, 6, 33],
+        [2, 2, 136],
+      ]) {
+        const init = start('core', [payload('probe'), 'call', '41', String(family), String(type), String(protocol)]);
+        assert.equal(await init.ended, 134, `${protocol}: ${init.out}`);
+        assert.equal(init.report('forbidden')?.call, 'socket');
+      }
+    });
+
     const answered: { name: string; call: number[]; result: number }[] = [
       { name: 'clone3', call: [435, 0, 0], result: -38 },
       { name: 'io_uring_setup', call: [425, 1, 0], result: -38 },
       { name: 'socket(AF_NETLINK)', call: [41, 16, 3, 0], result: -97 },
       { name: 'fchmodat2', call: [452, 0, 0, 0, 0], result: -38 },
       { name: 'socket(AF_INET)', call: [41, 2, 1, 0], result: 3 },
+      { name: 'socket(AF_INET6, UDP)', call: [41, 10, 2, 17], result: 3 },
+      { name: 'socket(AF_INET, MPTCP)', call: [41, 2, 1, 262], result: -93 },
       { name: 'ioctl(TIOCGWINSZ)', call: [16, 0, 0x5413, 0], result: -25 },
     ];
     for (const { name, call, result } of answered) {

@@ -85,6 +85,8 @@ describe('bulkhead-seccomp', function () {
         (line) =>
           line.call === call &&
           line.conditions.every((condition) => {
+            // The protocol of a socket, which is not looked at, is the same wherever there is one.
+            if (call === 'socket' && condition.argument === 2) return true;
             if (condition.argument !== argument) return false;
             if (condition.without) return condition.values.every((bits) => (value & BigInt(bits)) === 0n);
             return condition.values.some((one) => BigInt(one) === value);
@@ -98,8 +100,8 @@ describe('bulkhead-seccomp', function () {
         const values = only === undefined || only.without ? ['0'] : only.values;
         for (const value of values)
           assert.ok(covers(call, only?.argument ?? -1, BigInt(value)), `${name}: ${call} ${value}`);
-        // Init looks at one argument of a call; a condition on another one could not be learned.
-        assert.ok(conditions.length <= 1, `${name}: ${call}`);
+        // Init looks at one argument of a call; a condition on another one is not learned.
+        assert.ok(conditions.length <= 1 || call === 'socket', `${name}: ${call}`);
       }
   });
 

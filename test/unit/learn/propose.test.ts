@@ -62,6 +62,21 @@ describe('a proposal', () => {
     assert.deepEqual(lines([seen('ioctl', { argument: 1, value: '1', more: true })]), ['ioctl request=A,B', ...ENDS]);
   });
 
+  it('tells lines apart by the answer that differ in what is not looked at', () => {
+    const family = { text: 'request=A', argument: 1, without: false, values: ['1'] };
+    const protocol = (value: string) => ({ text: `protocol=${value}`, argument: 2, without: false, values: [value] });
+    const ceiling: Rule[] = [
+      { call: 'socket', errno: 'EPROTONOSUPPORT', conditions: [family, protocol('262')], reason: 'a' },
+      { call: 'socket', errno: '', conditions: [family, protocol('6')], reason: 'b' },
+    ];
+    const made = seen('socket', { argument: 1, value: '1' });
+    const refused = seen('socket', { argument: 1, value: '1', answer: 'answered', errno: 93 });
+    const texts = (calls: readonly SeenCall[]) => propose(calls, ceiling, ceiling).list.map(ruleText);
+    assert.deepEqual(texts([made]).slice(0, 1), ['socket request=A protocol=6']);
+    assert.deepEqual(texts([refused]).slice(0, 1), ['socket request=A protocol=262 errno=EPROTONOSUPPORT']);
+    assert.deepEqual(propose([made, refused], ceiling, ceiling).missing, []);
+  });
+
   it('lets programs be executed only if some were', () => {
     assert.ok(lines([seen('execve')]).includes('execve'));
     assert.ok(!lines([seen('execve')]).includes('execve arg5=INIT'));
