@@ -20,6 +20,7 @@
 #include "init/report.h"
 #include "init/streams.h"
 #include "init/supervise.h"
+#include "init/view.h"
 
 static int fail(const char *step, int error, const char *text) {
     report_setup_failed(step, error, text);
@@ -73,7 +74,11 @@ static int run(char **argv) {
     int notify = -1;
     if (options.ready_by_notify && (notify = notify_open()) < 0) return fail("notify", -notify, NULL);
 
+    const char *systemd = getenv("NOTIFY_SOCKET");
+    if (options.close_view && (error = view_close(&systemd)) < 0) return fail("view", -error, NULL);
+
     if ((error = network_open(&options, helpers.egress)) < 0) return fail("network", -error, NULL);
+
     struct payload payload;
     if ((error = payload_fork(&payload, &options, &filter)) < 0) return fail("fork", -error, NULL);
     /* After the payload, so that this is its parent's first child. */
@@ -82,7 +87,7 @@ static int run(char **argv) {
     (void)close(FILTER_FD);
     /* The child is still at the gate: when this fails, nothing runs. */
     if ((error = supervise_give_up_privileges()) < 0) return fail("init-privileges", -error, NULL);
-    return supervise(&payload, &options, &filter, helpers, signals, notify, getenv("NOTIFY_SOCKET"));
+    return supervise(&payload, &options, &filter, helpers, signals, notify, systemd);
 }
 
 int main(int argc, char **argv) {

@@ -112,6 +112,10 @@ static bool apply(struct options *options, const char *name, size_t length, cons
         options->directory = value;
         return value[0] == '/';
     }
+    if (IS("--view")) {
+        options->close_view = strcmp(value, "close") == 0;
+        return options->close_view;
+    }
 #undef IS
     return false;
 }

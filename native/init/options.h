@@ -40,6 +40,8 @@ struct options {
     int stop_signal;
     /* Instead of ending the payload at the first call that the filter does not allow, tell all that it calls. */
     bool learn;
+    /* nspawn made the view: what it leaves open is closed. */
+    bool close_view;
     /* RLIMIT_NOFILE, soft and hard; 0 leaves it as it is. */
     unsigned long open_files;
     /* RLIMIT_MEMLOCK and RLIMIT_CORE, soft and hard, in bytes. */

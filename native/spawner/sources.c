@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "spawner/mounting.h"
+#include "base/mounting.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/stdout"
 

@@ -11,8 +11,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "spawner/mounting.h"
-#include "spawner/proc.h"
+#include "base/mounting.h"
+#include "base/proc.h"
+#include "base/sys.h"
 
 /* Of file systems in memory. */
 static const unsigned int not_special = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
@@ -36,17 +37,6 @@ static int add_proc(int proc) {
 static int add_run(void) {
     static const char *const options[] = {"mode", "0755", "size", "1048576", "nr_inodes", "1024", NULL};
     return mounting_attach_at(mounting_new("tmpfs", options, not_special), "/run", true);
-}
-
-static int add_sys(void) {
-    static const char *const options[] = {"mode", "0755", "size", "4096", "nr_inodes", "8", NULL};
-    int sys = mounting_new("tmpfs", options, not_special | MOUNT_ATTR_NOEXEC);
-    if (sys < 0) return sys;
-    int result = mkdirat(sys, "fs", 0755) < 0 || mkdirat(sys, "fs/cgroup", 0755) < 0 ? -errno : 0;
-    if (result == 0) result = mounting_change(sys, false, MOUNT_ATTR_RDONLY, 0);
-    if (result == 0) return mounting_attach_at(sys, "/sys", true);
-    (void)close(sys);
-    return result;
 }
 
 static int add_dev(const int *devices) {
@@ -108,7 +98,7 @@ struct failure view_build(const struct box *box, const struct sources *sources) 
     STEP(STEP_PROC, add_proc(proc));
     STEP(STEP_PROC_MASKS, proc_mask(proc, "/run"));
     (void)close(proc);
-    STEP(STEP_SYS, add_sys());
+    STEP(STEP_SYS, sys_empty());
     STEP(STEP_DEV, add_dev(sources->devices));
     STEP(STEP_RUN, add_run());
     for (size_t i = 0; i < box->mount_count; i++) {

@@ -1,17 +1,11 @@
-import { standardMount as mount, type StandardMount } from './standard-mount.ts';
+import { COVERED_IN_PROC, standardMount as mount, type StandardMount } from './standard-mount.ts';
 
-/** As `native/spawner/proc.c` covers them; not all kernels have all. */
-const COVERED_FILES = [
-  ...['interrupts', 'iomem', 'ioports', 'kallsyms', 'kcore', 'key-users', 'keys', 'kmsg', 'kpagecgroup', 'kpagecount'],
-  ...['kpageflags', 'latency_stats', 'mtrr', 'sched_debug', 'slabinfo', 'sysrq-trigger', 'timer_list', 'vmallocinfo'],
-];
-const COVERED_DIRECTORIES = ['acpi', 'asound', 'bus', 'driver', 'dynamic_debug', 'fs', 'irq', 'scsi', 'tty'];
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 
 /** What the spawner mounts into every box; the same table is in docs/security.md. */
 export const BOX_MOUNTS: readonly StandardMount[] = [
   mount('/proc', 'proc', 'rw'),
-  ...[...COVERED_FILES, ...COVERED_DIRECTORIES].map((name) => mount(`/proc/${name}`, 'tmpfs', 'ro')),
+  ...COVERED_IN_PROC.map((name) => mount(`/proc/${name}`, 'tmpfs', 'ro')),
   mount('/proc/sys', 'proc', 'ro'),
   mount('/proc/sys/kernel/random/boot_id', 'tmpfs', 'ro'),
   mount('/sys', 'tmpfs', 'ro'),

@@ -53,6 +53,10 @@ export function judgeMounts(plan: SandboxPlan, seen: SandboxFacts): Finding[] {
       deviations.push(...standardDeviations(plan, row));
     } else deviations.push(`${describe(row)} is not planned`);
   }
+  for (const target of kind.covered) {
+    const [top, ...below] = seen.mounts.filter((row) => row.target === target).toReversed();
+    if (top?.type !== 'tmpfs' || top.root !== '/' || below.length === 0) deviations.push(`${target} is not covered`);
+  }
   const missing = plan.mounts.filter(({ target }) => !found.has(target));
   deviations.push(...missing.map(({ target }) => `nothing is mounted at ${target}`));
   const wanted = `${plan.mounts.map(({ kind, target }) => `${target} (${kind})`).join(', ')}, and what ${kind.maker} makes`;

@@ -11,3 +11,10 @@ export interface StandardMount {
 export function standardMount(target: string, type: string, writable: 'rw' | 'ro', most = 1): StandardMount {
   return { target, type, writable: writable === 'rw', most };
 }
+
+/** As `native/base/proc.c` covers them, for both kinds; not all kernels have all. */
+export const COVERED_IN_PROC = [
+  ...['interrupts', 'iomem', 'ioports', 'kallsyms', 'kcore', 'key-users', 'keys', 'kmsg', 'kpagecgroup', 'kpagecount'],
+  ...['kpageflags', 'latency_stats', 'mtrr', 'sched_debug', 'slabinfo', 'sysrq-trigger', 'timer_list', 'vmallocinfo'],
+  ...['acpi', 'asound', 'bus', 'driver', 'dynamic_debug', 'fs', 'irq', 'scsi', 'tty'],
+];

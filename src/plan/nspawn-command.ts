@@ -37,13 +37,14 @@ const NSPAWN_CAPABILITIES = [
   'CAP_SYS_TTY_CONFIG',
 ] as const;
 
-/** What init needs to become the payload's user and to signal it. */
-const INIT_CAPABILITIES: readonly string[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP', 'CAP_KILL'];
+/** What init needs to become the payload's user and to signal it, and to close what nspawn leaves open. */
+const INIT_CAPABILITIES: readonly string[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP', 'CAP_KILL', 'CAP_SYS_ADMIN'];
 
 /** The command of a sandbox's service: the launcher, which becomes nspawn, which executes init. */
 export function nspawnCommand(plan: Omit<SandboxPlan, 'command'>, paths: HostPaths): readonly string[] {
   const launcher = [`${paths.lib}/plugin-launch`, plan.unit, ...forwarderCommand(plan, paths)];
-  return [...launcher, '--', paths.nspawn, ...nspawnOptions(plan), ...plan.init];
+  const [init = '', ...options] = plan.init;
+  return [...launcher, '--', paths.nspawn, ...nspawnOptions(plan), init, '--view=close', ...options];
 }
 
 function nspawnOptions(plan: Omit<SandboxPlan, 'command'>): string[] {

@@ -24,7 +24,17 @@ export function rootDirectory(
 ): string {
   if (image !== undefined) return imageMount(image, paths);
   const { root } = declaration.view;
-  return root === 'host' ? `${paths.run}/skeleton` : root;
+  if (root !== 'host') return root;
+  return needsOwnSkeleton(declaration) ? skeletonOf(declaration.name, paths) : `${paths.run}/skeleton`;
+}
+
+/** The skeleton of a plugin with places of its own; in the common one all would see what others declare. */
+export function skeletonOf(plugin: string, paths: HostPaths): string {
+  return `${paths.run}/root/${plugin}`;
+}
+
+function needsOwnSkeleton(declaration: Declaration): boolean {
+  return mountPoints(declaration).some((place) => place !== PLUGIN_DIRECTORY);
 }
 
 /** Where on the host the secrets of a sandbox lie while it lives. */

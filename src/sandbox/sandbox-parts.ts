@@ -1,13 +1,15 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Failure } from '../base/failure.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { planHostMounts } from '../plan/host-mounts.ts';
 import { HOSTS } from '../plan/network.ts';
 import type { HostPaths, PluginPlan, SandboxPlan } from '../plan/plan.ts';
-import { credentialsOf, ROOT_DIRECTORIES } from '../plan/sandbox-view.ts';
+import { credentialsOf, ROOT_DIRECTORIES, skeletonOf } from '../plan/sandbox-view.ts';
 import { stepUnit } from '../unit/step-unit.ts';
 import { copyCredentials, removeCredentials } from './credentials.ts';
 import { HostMounts, type MountControl } from './host-mounts.ts';
+import { makeSkeleton } from './skeleton.ts';
 import { ensureState, type WithoutQuota } from './state-directory.ts';
 
 /** How much longer (ms) than its own limit a step is waited for. */
@@ -33,8 +35,9 @@ export class SandboxParts {
   }
 
   /** The plugin has no plan any more. */
-  retire(plugin: string): Promise<void> {
-    return this.#mounts.drop(planOf(plugin));
+  async retire(plugin: string): Promise<void> {
+    rmSync(skeletonOf(plugin, this.#paths), { recursive: true, force: true });
+    await this.#mounts.drop(planOf(plugin));
   }
 
   /** A sandbox with these mounts is recorded, and may run. */
@@ -50,7 +53,11 @@ export class SandboxParts {
       await ensureState(state, () => this.#step(`Quota of ${state.directory}`, words), this.#withoutQuota);
     }
     for (const mount of hostMounts) await this.#mounts.ensure(mount);
-    if (rootDirectory === `${this.#paths.run}/skeleton`) makeMountPoints(plan);
+    if (rootDirectory === skeletonOf(plan.plugin, this.#paths)) {
+      makeDirectory(dirname(rootDirectory), 0o755);
+      makeSkeleton(rootDirectory);
+      makeMountPoints(plan);
+    }
     const image = hostMounts.find(({ where }) => where === rootDirectory);
     if (image !== undefined) checkMountPoints(plan, image.what);
     if (credentials.length === 0) return;
@@ -95,7 +102,7 @@ function mountPointsOf({ mounts }: SandboxPlan): string[] {
   return mounts.map(({ target }) => target).filter((target) => !/^\/(dev|run)\//.test(target) && target !== HOSTS);
 }
 
-/** In the skeleton, which sandboxes share: what one plugin needs is an empty directory for the others. */
+/** What an earlier declaration wanted is still there, as an empty directory. */
 function makeMountPoints(plan: SandboxPlan): void {
   for (const target of mountPointsOf(plan)) makeDirectory(`${plan.rootDirectory}${target}`, 0o755);
 }

@@ -184,15 +184,15 @@ export function descriptor(fd: number, target: string, fields: Partial<Descripto
   return { fd, target, mount: undefined, device: undefined, nameless: false, ...fields };
 }
 
-/** As systemd 257 makes them, with a file system that the host has at /usr/local. */
+/** As systemd 257 makes them and init closes them, with a file system that the host has at /usr/local. */
 function mounts(plan: SandboxPlan): MountFacts[] {
   return parseMounts(`
-73 72 0:44 /bulkhead/skeleton / ro,nosuid,nodev,relatime shared:196 - tmpfs tmpfs rw,mode=755
-74 73 0:89 / /sys ro,nosuid,nodev,noexec,relatime shared:197 - tmpfs tmpfs rw,size=4096k
-98 73 0:90 / /dev rw,nosuid shared:198 - tmpfs tmpfs rw,size=4096k
+73 72 0:44 /bulkhead/skeleton / ro,nosuid,nodev,relatime - tmpfs tmpfs rw,mode=755
+74 73 0:89 / /sys ro,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,size=4096k
+98 73 0:90 / /dev ro,nosuid - tmpfs tmpfs rw,size=4096k
 76 98 0:91 / /dev/shm rw,nosuid,nodev shared:199 - tmpfs tmpfs rw,size=2468412k
 170 76 0:94 / /dev/shm rw,nosuid,nodev shared:200 - tmpfs tmpfs rw,size=65536k
-229 73 0:92 / /run rw,nosuid,nodev shared:202 - tmpfs tmpfs rw,size=4936820k
+229 73 0:92 / /run ro,nosuid,nodev - tmpfs tmpfs rw,size=4936820k
 265 229 0:40 /usr/lib/bulkhead/plugin-init /run/plugin-init ro,relatime master:1 - ext4 /dev/vda rw
 75 73 254:0 /opt/plugin/hello/v1 /plugin ro,relatime shared:212 master:3 - ext4 /dev/vda rw
 306 73 0:95 / /tmp rw,nosuid,nodev shared:213 - tmpfs tmpfs rw,size=65536k
@@ -202,7 +202,11 @@ function mounts(plan: SandboxPlan): MountFacts[] {
 311 309 0:98 /sys/net /proc/sys/net rw,nosuid,nodev,noexec shared:215 - proc proc rw
 312 309 0:98 /sys/net /proc/sys/net rw,nosuid,nodev,noexec shared:215 - proc proc rw
 313 309 0:92 /host/inaccessible/reg /proc/keys ro,nosuid,nodev,noexec shared:203 - tmpfs tmpfs rw,size=4936820k
-321 74 0:38 ${plan.payloadCgroup} /sys/fs/cgroup rw,nosuid,nodev,noexec shared:183 - cgroup2 cgroup rw
+230 229 0:92 /host /run/host ro,nosuid,nodev,noexec - tmpfs tmpfs rw,size=4936820k
+321 74 0:38 ${plan.payloadCgroup} /sys/fs/cgroup ro,nosuid,nodev,noexec - cgroup2 cgroup rw
+322 74 0:110 / /sys ro,nosuid,nodev,noexec,relatime - tmpfs none rw,size=4k,nr_inodes=8
+323 322 0:38 ${plan.payloadCgroup} /sys/fs/cgroup ro,nosuid,nodev,noexec - cgroup2 cgroup rw
+324 230 0:111 / /run/host ro,nosuid,nodev,noexec,relatime - tmpfs none rw,size=4k,nr_inodes=1
 `);
 }
 

@@ -10,10 +10,10 @@ function asItWas({ version }: Scene): void {
 
 /** Places that are made anew for each sandbox. */
 const NEW_FILES: Readonly<Record<string, Readonly<Record<Kind, string>>>> = {
-  '/run': { nspawn: 'EACCES', scope: 'EACCES' },
+  '/run': { nspawn: 'EROFS', scope: 'EACCES' },
   '/run/host': { nspawn: 'EROFS', scope: 'ENOENT' },
-  '/dev': { nspawn: 'EACCES', scope: 'EROFS' },
-  '/dev/pts': { nspawn: 'EACCES', scope: 'ENOENT' },
+  '/dev': { nspawn: 'EROFS', scope: 'EROFS' },
+  '/dev/pts': { nspawn: 'EROFS', scope: 'ENOENT' },
   '/proc': { nspawn: 'ENOENT', scope: 'ENOENT' },
 };
 

@@ -1,4 +1,4 @@
-#include "spawner/mounting.h"
+#include "base/mounting.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "spawner/proc.h"
+#include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "spawner/mounting.h"
+#include "base/mounting.h"
 
 /* What systemd-nspawn hides, and more that tells of the host's memory, devices and load. Not all kernels have all. */
 static const char *const files[] = {"interrupts",    "iomem",       "ioports",     "kallsyms",    "kcore",
@@ -48,10 +48,12 @@ static int make_covers(void) {
     return result;
 }
 
-/* Puts a copy of `cover` over a name of /proc, if there is one. */
+/* Puts a copy of `cover` over a name of /proc, if there is one that nobody has covered yet. */
 static int put_over(int proc, const char *name, int covers, const char *cover) {
-    struct stat status;
+    struct stat status, top;
     if (fstatat(proc, name, &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : -errno;
+    if (fstat(proc, &top) < 0) return -errno;
+    if (status.st_dev != top.st_dev) return 0;
     int mount = mounting_copy(covers, cover, false);
     if (mount < 0) return mount;
     int result = mounting_attach(mount, proc, name);
