@@ -1,7 +1,7 @@
 import { capabilityMask, capabilityText } from '../base/capability-mask.ts';
 import type { Declaration } from '../declare/declaration.ts';
 import { PAYLOAD_GID, PAYLOAD_UID, UID_RANGE_SIZE } from '../plan/identity.ts';
-import { payloadEnvironment } from '../plan/init-command.ts';
+import { handedOver, payloadEnvironment } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
 import { type Finding, finding, type Wall, wallOf } from './finding.ts';
@@ -197,7 +197,8 @@ function environmentDeviations(plan: SandboxPlan, declaration: Declaration, seen
 }
 
 function plannedEnvironment(plan: SandboxPlan, declaration: Declaration, innerPid: number): Record<string, string> {
-  const { listeners, machine } = plan;
+  const { machine } = plan;
+  const listeners = handedOver(plan.listeners);
   return {
     ...payloadEnvironment(declaration, machine),
     ...(declaration.health.ready === 'notify' ? { NOTIFY_SOCKET: NOTIFY_PATH } : {}),
