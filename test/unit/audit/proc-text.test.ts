@@ -3,6 +3,7 @@ import {
   parseCredentials,
   parseInterfaces,
   parseLimit,
+  parseListening,
   parseMap,
   parseMounts,
   parseSockets,
@@ -24,6 +25,26 @@ Seccomp_filters:	1
 `;
 
 describe('text of /proc', () => {
+  it('net/tcp and net/tcp6: what listens, and nothing else', () => {
+    const four = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0000000000000000 100 0 0 10 0
+   1: 0302010A:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 112 1 0000000000000000 100 0 0 10 0
+   2: 0302010A:1538 0302010A:9999 01 00000000:00000000 00:00000000 00000000     0        0 113 1 0000000000000000 100 0 0 10 0
+garbage
+`;
+    const six = `   0: B80D0120000000000000000001000000:01BB 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 114 1 0 100 0 0 10 0
+   1: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 115 1 0 100 0 0 10 0`;
+    assert.deepEqual(
+      [...parseListening(four), ...parseListening(six)],
+      [
+        ['127.0.0.1:8080', '111'],
+        ['10.1.2.3:5432', '112'],
+        ['[2001:db8::1]:443', '114'],
+        ['[::]:22', '115'],
+      ],
+    );
+  });
+
   it('status: what belongs to a thread', () => {
     assert.deepEqual(parseCredentials(STATUS), {
       uids: [1, 2, 3, 4],

@@ -11,6 +11,11 @@ describe('the end of a payload in words', () => {
     assert.equal(describeExit({ how: 'killed', status: 40 }), 'killed by signal 40');
     assert.equal(describeExit({ how: 'killed', status: 31 }), 'killed by SIGSYS');
     assert.equal(describeExit({ how: 'unknown', status: 0 }), 'ended without a report');
+    for (const [lostHelper, words] of [
+      ['egress', /forwarder/],
+      ['adapter', /adapter/],
+    ] as const)
+      assert.match(describeExit({ how: 'killed', status: 9, lostHelper }), words);
   });
 
   it('names a forbidden call, if it is known', () => {

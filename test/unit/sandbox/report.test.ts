@@ -28,3 +28,12 @@ describe('a report of a forbidden call', () => {
       assert.equal(parseReport(JSON.stringify({ ...good, ...wrong })), undefined, JSON.stringify(wrong));
   });
 });
+
+describe('a report of a helper that was lost', () => {
+  it('is taken for the two that there are', () => {
+    for (const helper of ['egress', 'adapter'])
+      assert.deepEqual(parseReport(JSON.stringify({ event: 'helper-lost', helper })), { event: 'helper-lost', helper });
+    for (const helper of [undefined, '', 'init', 7, ['egress']])
+      assert.equal(parseReport(JSON.stringify({ event: 'helper-lost', helper })), undefined);
+  });
+});

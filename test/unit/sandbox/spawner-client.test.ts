@@ -76,6 +76,13 @@ describe('the client of the spawner', () => {
     assert.equal(all, `${order}go ${UNIT}\n`);
   });
 
+  it('hears of a forwarder beside the process', async () => {
+    says('cloned 4242 4243', 'started');
+    const cloned = await clone();
+    assert.deepEqual(cloned.pids, [4242, 4243]);
+    cloned.release();
+  });
+
   it('sends an order of a megabyte whole', async () => {
     const words = [...ORDER.words, 'x'.repeat(1 << 20)];
     const body = words.map((word) => `${word}\0`).join('');

@@ -133,3 +133,25 @@ describe('views', () => {
     }
   });
 });
+
+describe('the network in a status', () => {
+  const lines = (network: ReturnType<typeof status>['network']) =>
+    renderStatus(status('hello', { network }), { columns: 100, colour: false }).split('\n');
+
+  it('is not told of when there is none', () => {
+    assert.ok(!lines({ mode: 'none', egress: [] }).some((line) => line.includes('Network')));
+  });
+
+  it('is told of endpoint by endpoint, and loudly where it is everything', () => {
+    const shown = lines({ mode: 'egress', egress: ['10.0.0.1:1', 'a.test:2'] });
+    const at = shown.findIndex((line) => line.includes('Network: 10.0.0.1:1'));
+    assert.match(shown[at + 1] ?? '', /^ +a\.test:2$/);
+    assert.ok(lines({ mode: 'host', egress: [] }).some((line) => line.includes('Network: HOST')));
+  });
+
+  it('tells where a socket is forwarded to', () => {
+    const listeners = [{ address: '127.0.0.1:80', name: 'web', to: 8080, kept: true }];
+    const shown = renderStatus(status('hello', { listeners }), { columns: 100, colour: false });
+    assert.match(shown, /Listen: 127\.0\.0\.1:80 \(web, to port 8080 inside\)/);
+  });
+});
