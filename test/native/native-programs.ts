@@ -163,6 +163,8 @@ export interface InitOptions {
   readonly environment?: Record<string, string>;
   /** Shell text that is run in the namespaces before init is executed. */
   readonly before?: string;
+  /** A network namespace of its own, with its loopback up. */
+  readonly network?: boolean;
   /** Replaces the pid namespace: init is then an ordinary process. */
   readonly notPid1?: boolean;
 }
@@ -178,8 +180,15 @@ export function startInit(given: InitOptions): Running {
     ...(has('--ready') ? [] : ['--ready=exec']),
     ...(given.options ?? []),
   ];
-  const namespaces = ['--mount', '--propagation', 'private', ...(given.notPid1 ? [] : ['--pid', '--mount-proc'])];
-  const script = `mount -t tmpfs tmpfs /run; ${given.before ?? ''}\nexec "$@"`;
+  const namespaces = [
+    '--mount',
+    '--propagation',
+    'private',
+    ...(given.notPid1 ? [] : ['--pid', '--mount-proc']),
+    ...(given.network ? ['--net'] : []),
+  ];
+  const up = given.network ? 'ip link set lo up;' : '';
+  const script = `mount -t tmpfs tmpfs /run; ${up} ${given.before ?? ''}\nexec "$@"`;
   const child = spawn(
     'unshare',
     [
