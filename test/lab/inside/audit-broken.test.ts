@@ -12,6 +12,8 @@ import {
 } from 'node:fs';
 import type { Wall } from '../../../src/audit/finding.ts';
 import { CGROUP_ROOT } from '../../../src/kernel/cgroup.ts';
+import { parseSandboxUnit } from '../../../src/plan/identity.ts';
+import { forEachIsolation } from '../../support/isolation.ts';
 import { pause } from '../../support/load.ts';
 import { must, run, systemctl, until, untilWhole } from '../../support/system.ts';
 import { audit, expectWhole, removeAll, startAll, TAKER, TAKER_SOCKET, wrong } from './audit-lab.ts';
@@ -30,7 +32,8 @@ async function learn(): Promise<Sandbox> {
   const [sandbox] = (await audit('audit-c')).report.sandboxes;
   assert.ok(sandbox !== undefined);
   const { initPid, payloadPid, unit } = sandbox;
-  const payload = `/plugin.slice/plugin-audit\\x2dc.slice/${unit}/payload`;
+  const group = parseSandboxUnit(unit)?.isolation === 'nspawn' ? '/payload' : '';
+  const payload = `/plugin.slice/plugin-audit\\x2dc.slice/${unit}${group}`;
   return { init: initPid ?? 0, main: payloadPid ?? 0, unit, payload };
 }
 
@@ -53,7 +56,7 @@ async function expect(walls: Partial<Record<Wall, RegExp>>, name = 'audit-c'): P
   for (const wall of Object.keys(walls)) assert.match(table, new RegExp(`^ +${wall} +broken +\\S`, 'm'));
 }
 
-describe('bulkheadctl audit of a wall that was broken on purpose finds', function () {
+forEachIsolation('bulkheadctl audit of a wall that was broken on purpose finds', function () {
   this.timeout(60_000);
   let target: Sandbox = { init: 0, main: 0, unit: '', payload: '' };
   let intruder: ChildProcess | undefined;
