@@ -79,7 +79,6 @@ export const SOCKETS: readonly Attempt[] = [
     ['raw TCP', 2, RAW, 6],
     ['raw everything', 2, RAW, 255],
     ['raw ICMP version 6', 10, RAW, 58],
-    ['packets, asked for as of old', 2, PACKET, 0x0300],
   ].map(
     ([name, family, type, protocol]): Attempt => ({
       name: `a socket for ${name}`,
@@ -88,6 +87,10 @@ export const SOCKETS: readonly Attempt[] = [
       walls: ['capabilities'],
     }),
   ),
+  forbidden('a socket for packets, asked for as of old', ['socket', 2, PACKET, 0x0300]),
+  forbidden('a socket of SCTP, whose module the kernel would load', ['socket', 2, STREAM, 132]),
+  forbidden('a socket of DCCP, whose module the kernel would load', ['socket', 2, 6, 33]),
+  forbidden('a socket of L2TP, whose module the kernel would load', ['socket', 2, DATAGRAM, 115]),
   {
     name: 'a socket for pings',
     steps: () => [['socket', 2, DATAGRAM, 1]],
