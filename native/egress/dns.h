@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "forward/flow.h"
+#include "forward/address.h"
 
 /* A message over UDP, as large as we say that we take (EDNS, RFC 6891). */
 enum { DNS_MESSAGE = 1232, DNS_A = 1, DNS_AAAA = 28, DNS_PORT = 53 };

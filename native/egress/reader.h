@@ -2,7 +2,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "forward/flow.h"
+#include "forward/address.h"
 
 /* As many as resolv.conf(5) has. */
 enum { MOST_SERVERS = 3 };

@@ -14,6 +14,9 @@ struct address {
     };
 };
 
+/* Addresses of one place, which are tried one after the other. */
+enum { MOST_ADDRESSES = 8 };
+
 /* A host name with its end (RFC 1035). */
 enum { HOST_SIZE = 254 };
 

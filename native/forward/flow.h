@@ -6,9 +6,6 @@
 #include "forward/address.h"
 #include "forward/watch.h"
 
-/* Addresses of one route, which are tried one after the other. */
-enum { MOST_ADDRESSES = 8 };
-
 /* What moves in one turn, and so the most that is kept for a peer that does not take it now. */
 enum { CHUNK = 32768 };
 

@@ -6,40 +6,21 @@
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-/* A connection to one address may take so long. */
-enum { CONNECT_MS = 10000 };
 /* How often deadlines are looked at; they are no finer. */
 enum { LOOK_MS = 500 };
 /* Connections that are accepted of one route before others have their turn. */
 enum { ACCEPTS = 16 };
-enum { FIRST_PROBE_MS = 10, LAST_PROBE_MS = 500, STARVED_MS = 200 };
-/* Least time between two lines about one route. */
-enum { TELL_MS = 60000 };
+enum { STARVED_MS = 200 };
 
 static int64_t clock_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* At once the first time, and then once a minute with their number. */
-static void tell_failure(struct route *route, const char *why) {
-    int64_t now = route->forwarder->now;
-    route->failures++;
-    if (route->told_at != 0 && now < route->told_at + TELL_MS) return;
-    if (route->failures == 1)
-        (void)fprintf(stderr, "%s: no connection to %s: %s\n", program_invocation_short_name, route->name, why);
-    else
-        (void)fprintf(stderr, "%s: no connection to %s: %s; %lu failed since this was last told\n",
-                      program_invocation_short_name, route->name, why, route->failures);
-    route->failures = 0;
-    route->told_at = now;
 }
 
 /* Not given out again in this turn: epoll may have told of it already. */
@@ -62,7 +43,7 @@ static void collect(struct forwarder *forwarder) {
 }
 
 static void refuse(struct flow *flow, const char *why) {
-    tell_failure(flow->route, why);
+    route_tell(flow->route, why);
     end_flow(flow, true);
 }
 
@@ -76,39 +57,16 @@ static void prepare(int fd) {
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
-static int error_of(int fd) {
-    int error = 0;
-    socklen_t size = sizeof(error);
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
-}
-
-/* Begins to connect. Returns the socket or -errno. */
-static int begin_connect(const struct address *address) {
-    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -errno;
-    if (connect(fd, &address->any, address->length) == 0 || errno == EINPROGRESS) return fd;
-    int error = -errno;
-    (void)close(fd);
-    return error;
-}
-
-static void shut(struct route *route) {
-    if (route->closed) return;
-    route->closed = true;
-    route->probe_delay = FIRST_PROBE_MS;
-    route->probe_at = route->forwarder->now + FIRST_PROBE_MS;
-}
-
 /* Tries the next address, and the one after it, until one is under way. */
 static void connect_next(struct flow *flow, int error) {
     struct route *route = flow->route;
     struct forwarder *forwarder = route->forwarder;
     for (; flow->tried < route->address_count; flow->tried++) {
-        int fd = begin_connect(&route->addresses[flow->tried]);
+        int fd = route_connect(&route->addresses[flow->tried]);
         if (fd >= 0) {
             flow->state = FLOW_CONNECTING;
             flow->far.watch.fd = fd;
-            flow->deadline = forwarder->now + CONNECT_MS;
+            flow->deadline = forwarder->now + ROUTE_CONNECT_MS;
             if (watch_for(&flow->far.watch, forwarder->epoll, EPOLLOUT) < 0) refuse(flow, "out of memory");
             return;
         }
@@ -117,7 +75,7 @@ static void connect_next(struct flow *flow, int error) {
     if (error == ECONNREFUSED && forwarder->policy->patient) {
         flow->state = FLOW_WAITING;
         flow->deadline = flow->began + forwarder->patience;
-        shut(route);
+        route_shut(route);
     } else {
         refuse(flow, strerror(error));
     }
@@ -143,7 +101,7 @@ static void end_ready(struct watch *watch, uint32_t events) {
     struct end *end = (struct end *)watch;
     struct flow *flow = end->flow;
     if (flow->state == FLOW_CONNECTING) {
-        connected(flow, error_of(flow->far.watch.fd));
+        connected(flow, route_connect_error(flow->far.watch.fd));
         return;
     }
     if (flow->state != FLOW_OPEN) return;
@@ -209,37 +167,6 @@ static void listener_ready(struct watch *watch, uint32_t events) {
     }
 }
 
-static void end_probe(struct route *route) {
-    if (route->probe.fd >= 0) (void)close(route->probe.fd);
-    route->probe.fd = route->probe.events = -1;
-}
-
-static void probe_failed(struct route *route) {
-    end_probe(route);
-    route->probe_at = route->forwarder->now + route->probe_delay;
-    route->probe_delay = route->probe_delay * 2 < LAST_PROBE_MS ? route->probe_delay * 2 : LAST_PROBE_MS;
-}
-
-static void probe_ready(struct watch *watch, uint32_t events) {
-    (void)events;
-    struct route *route = (struct route *)((char *)watch - offsetof(struct route, probe));
-    if (watch->fd < 0) return;
-    if (error_of(watch->fd) != 0) {
-        probe_failed(route);
-        return;
-    }
-    end_probe(route);
-    route->closed = false;
-    forward_resume(route);
-}
-
-static void begin_probe(struct route *route) {
-    struct forwarder *forwarder = route->forwarder;
-    route->probe_until = forwarder->now + CONNECT_MS;
-    route->probe.fd = begin_connect(&route->addresses[0]);
-    if (route->probe.fd < 0 || watch_for(&route->probe, forwarder->epoll, EPOLLOUT) < 0) probe_failed(route);
-}
-
 static void look_at_deadlines(struct forwarder *forwarder) {
     forwarder->looked_at = forwarder->now;
     for (size_t i = 0; i < forwarder->capacity; i++) {
@@ -267,12 +194,8 @@ static int64_t turn(struct forwarder *forwarder) {
     bool all_open = true;
     for (size_t i = 0; i < forwarder->route_count; i++) {
         struct route *route = &forwarder->routes[i];
-        if (route->closed && route->probe.fd >= 0 && route->probe_until <= forwarder->now) probe_failed(route);
-        if (route->closed && route->probe.fd < 0 && route->probe_at <= forwarder->now) begin_probe(route);
-        if (route->closed) {
-            int64_t due = route->probe.fd >= 0 ? route->probe_until : route->probe_at;
-            if (due < next) next = due;
-        }
+        int64_t due = route_turn(route);
+        if (due < next) next = due;
         all_open &= !route->closed;
         /* Exclusive: a socket that several forwarders share wakes one of them. */
         bool accepts = !route->closed && !starved && !forwarder->draining && forwarder->unused != NULL;
@@ -306,12 +229,12 @@ struct route *forward_add(struct forwarder *forwarder, int listener, const char 
     struct route *route = &forwarder->routes[forwarder->route_count++];
     *route = (struct route){
         .listener = {.ready = listener_ready, .fd = listener, .events = -1},
-        .probe = {.ready = probe_ready, .fd = -1, .events = -1},
+        .probe = {.ready = route_probe_ready, .fd = -1, .events = -1},
         .forwarder = forwarder,
         .name = name,
         .nowhere = "no address is known for it",
     };
-    if (forwarder->policy->patient) shut(route);
+    if (forwarder->policy->patient) route_shut(route);
     return route;
 }
 

@@ -1,29 +1,11 @@
 #pragma once
 #include "forward/flow.h"
+#include "forward/route.h"
 
 /* Listening sockets of one forwarder. */
 enum { MOST_ROUTES = 64 };
 
 struct forwarder;
-
-/* From one listening socket to one place. */
-struct route {
-    struct watch listener;
-    struct watch probe;
-    struct forwarder *forwarder;
-    /* How people call the place. */
-    const char *name;
-    struct address addresses[MOST_ADDRESSES];
-    size_t address_count;
-    /* Why there are none. */
-    const char *nowhere;
-    /* A place that did not take a connection yet, or not any more, is tried; until it does, nobody is accepted. */
-    bool closed;
-    int64_t probe_at, probe_until, probe_delay;
-    /* Connections that came to nothing since that was last told, and when it was. */
-    unsigned long failures;
-    int64_t told_at;
-};
 
 /* What the two forwarders do differently. */
 struct policy {
