@@ -175,6 +175,20 @@ const BREAKAGES: readonly Breakage[] = [
     break: instead(NSPAWN, program('#!/bin/sh\nexit 1\n')),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
   },
+  ...['nspawn', 'scope'].flatMap((isolation): Breakage[] => {
+    const more = [`isolation: ${isolation}`, 'network: { egress: [127.0.0.1:9142, name.test:1] }'];
+    const broken = (what: string, by: Break): Breakage => ({
+      what: `the forwarder ${what}, in ${isolation}`,
+      break: by,
+      more,
+      shows: /BH302 .*step 'network': (Broken pipe|Connection reset by peer|Bad message)/,
+    });
+    return [
+      broken('is missing', instead(`${LIB}/plugin-egress`)),
+      broken('ends', instead(`${LIB}/plugin-egress`, program('#!/bin/sh\nexit 0\n'))),
+      broken('says something else', instead(`${LIB}/plugin-egress`, program('#!/bin/sh\necho hello >&3\n'))),
+    ];
+  }),
   {
     what: 'a directory of the root is missing',
     break: instead(`${ROOT}/tmp`),
