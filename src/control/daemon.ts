@@ -10,7 +10,6 @@ import { Owner } from '../base/owner.ts';
 import type { Observation } from '../decide/observation.ts';
 import { remember } from '../decide/restore.ts';
 import { makeDirectory } from '../kernel/files.ts';
-import { seccompDirectories } from '../kernel/host-facts.ts';
 import { groupId } from '../kernel/identities.ts';
 import type { CountedSandbox } from '../kernel/limit-counters.ts';
 import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
@@ -18,7 +17,7 @@ import type { HostPaths } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
 import type { EventRing } from '../record/event-ring.ts';
 import { PluginStates } from '../record/plugin-states.ts';
-import { FilterCache } from '../sandbox/filter-cache.ts';
+import { FilterCache, filterPaths } from '../sandbox/filter-cache.ts';
 import { serveLaunchers } from '../sandbox/launch-server.ts';
 import { REPORT_PREFIX } from '../sandbox/report-pipes.ts';
 import { SandboxParts } from '../sandbox/sandbox-parts.ts';
@@ -84,12 +83,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   const units = new SystemdUnits(manager);
   const observe = ({ plugin }: Pick<SandboxRecord, 'plugin'>, seen: Observation): void =>
     supervisor.loop(plugin).observe(seen);
-  const filters = new FilterCache({
-    profiles: seccompDirectories(paths),
-    parts: `${paths.lib}/seccomp/parts`,
-    compiler: `${paths.lib}/bulkhead-seccomp`,
-    cache: `${paths.run}/seccomp`,
-  });
+  const filters = new FilterCache(filterPaths(paths));
   const hostParts = new SandboxParts(paths, units);
   const sandboxes = new Sandboxes({
     clock,

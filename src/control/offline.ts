@@ -16,6 +16,7 @@ import { planState } from '../plan/host-mounts.ts';
 import { uidBaseOf } from '../plan/identity.ts';
 import type { PluginPlan } from '../plan/plan.ts';
 import { planPlugin } from '../plan/plan-plugin.ts';
+import { FilterCache, filterPaths } from '../sandbox/filter-cache.ts';
 import type { PlanReport } from './api.ts';
 import { planReport } from './plan-report.ts';
 
@@ -32,7 +33,7 @@ export interface CheckedTarget {
 }
 
 /**
- * Checks declarations as the supervisor would: read, then planned for this host. No target means every declared plugin.
+ * Checks declarations as the supervisor would: read, then planned for this host, then the lists of their filters. No target means every declared plugin.
  * @throws Failure BH404 for a plugin that nothing declares.
  */
 export async function checkOffline(
@@ -41,12 +42,14 @@ export async function checkOffline(
 ): Promise<CheckReport> {
   const declared = declaredPlugins(roots);
   const host = await readHost();
+  const filters = new FilterCache(filterPaths(HOST_PATHS));
   const checked: CheckedTarget[] = [];
   for (const target of targets.length === 0 ? declared : targets) {
     const loaded = load(target, roots);
     if (isUndeclared(loaded)) throw new Failure('BH404', `'${target}'`, { advice: notDeclared(target) });
-    const { problems } = await plan(loaded, host);
-    checked.push({ target, files: loaded.files, problems });
+    const { plan: made, problems } = await plan(loaded, host);
+    const filter = made === undefined ? [] : await filters.problems(made.seccomp);
+    checked.push({ target, files: loaded.files, problems: [...problems, ...filter] });
   }
   return { targets: checked };
 }

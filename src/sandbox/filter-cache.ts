@@ -2,10 +2,13 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { Failure } from '../base/failure.ts';
+import { asFailure, Failure } from '../base/failure.ts';
+import type { Problem } from '../base/problem.ts';
 import { makeDirectory } from '../kernel/files.ts';
+import { seccompDirectories } from '../kernel/host-facts.ts';
 import { parseRules, type Rule } from '../learn/rule.ts';
 import { parseFilterName } from '../plan/filter-name.ts';
+import type { HostPaths } from '../plan/plan.ts';
 
 const COMPILE_TIMEOUT_MS = 10_000;
 /** Size of struct sock_filter (seccomp(2)). */
@@ -19,6 +22,16 @@ export interface OpenFilter {
   readonly fd: number;
   /** SHA-256 of its content, in hex digits. */
   readonly digest: string;
+}
+
+/** Where all that is, on this installation. */
+export function filterPaths(paths: HostPaths): FilterPaths {
+  return {
+    profiles: seccompDirectories(paths),
+    parts: `${paths.lib}/seccomp/parts`,
+    compiler: `${paths.lib}/bulkhead-seccomp`,
+    cache: `${paths.run}/seccomp`,
+  };
 }
 
 export interface FilterPaths {
@@ -74,6 +87,19 @@ export class FilterCache {
   async rules(name: string): Promise<readonly Rule[]> {
     const { stdout } = await this.#call('rules', this.#lists(name), []);
     return parseRules(stdout);
+  }
+
+  /** What is wrong with the lists of a filter, each at its place. Throws BH205, and BH603 when that cannot be found out. */
+  async problems(name: string): Promise<readonly Problem[]> {
+    try {
+      await this.#call('check', this.#lists(name), []);
+      return [];
+    } catch (error) {
+      const failure = asFailure(error);
+      const found = failure.message.split('\n').map(readProblem);
+      if (failure.code !== 'BH603' || found.includes(undefined)) throw failure;
+      return found.filter((problem) => problem !== undefined);
+    }
   }
 
   #digestOf(lists: readonly string[], file: string): Promise<string> {
@@ -149,6 +175,13 @@ function listsIn(directory: string): string[] {
   if (!exists(directory)) return [];
   const names = readdirSync(directory).filter((name) => name.endsWith('.list'));
   return names.sort().map((name) => `${directory}/${name}`);
+}
+
+/** `FILE:LINE:COLUMN: BH603 MESSAGE`, as bulkhead-seccomp prints it. */
+function readProblem(line: string): Problem | undefined {
+  const [, file = '', row, column, message = ''] = /^(.*):(\d+):(\d+): BH603 (.*)$/.exec(line) ?? [];
+  if (row === undefined) return undefined;
+  return { code: 'BH603', place: { file, line: Number(row), column: Number(column) }, message };
 }
 
 /** Changes with the file's content, mode and owner: all of them move the time of status change (inode(7)). */

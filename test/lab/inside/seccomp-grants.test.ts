@@ -96,6 +96,9 @@ describe('what a declaration says about system calls', function () {
       writeFileSync(list, 'reed # typing\n');
       await run('systemctl', 'reset-failed', `plugin@${name}`);
       const { stderr } = await run('bulkheadctl', 'start', name);
+      const checked = await run('bulkheadctl', 'check', name);
+      assert.equal(checked.status, 1);
+      assert.match(checked.stdout, /^\/etc\/bulkhead\/seccomp\/go\.list:1:1: BH603 unknown system call 'reed'$/m);
       assert.match(stderr, /\/etc\/bulkhead\/seccomp\/go\.list:1:1: BH603 unknown system call 'reed'/);
     } finally {
       rmSync(list, { force: true });
