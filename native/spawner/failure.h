@@ -38,7 +38,7 @@
     X(STEP_NO_NEW_PRIVS, "no-new-privs")           \
     X(STEP_PLACE_DESCRIPTORS, "place-descriptors") \
     X(STEP_LIMITS, "limits")                       \
-    X(STEP_EXEC, "exec")
+    X(STEP_EXEC, "init")
 
 #define SPAWNER_STEP_AS_ENUM(name, text) name,
 enum step { SPAWNER_STEPS(SPAWNER_STEP_AS_ENUM) STEP_COUNT };

@@ -203,7 +203,7 @@ describe('plugin-spawner refuses', function () {
     const pid = await spawn.cloned();
     host.register(pid);
     spawn.say(`go ${UNIT}\n`);
-    assert.match(await spawn.answer(), /\nfailed exec 2 /);
+    assert.match(await spawn.answer(), /\nfailed init 2 /);
     await spawn.gone;
     assert.deepEqual(spawn.events(), ['setup-failed']);
   });

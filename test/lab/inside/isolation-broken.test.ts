@@ -14,6 +14,7 @@ import {
 import type { Server } from 'node:net';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { forEachIsolation, isolationNow } from '../../support/isolation.ts';
 import {
   declare,
   must,
@@ -39,6 +40,8 @@ interface Breakage {
   readonly break: Break;
   /** What `systemctl status` has to show. */
   readonly shows: RegExp;
+  /** The same for a scope, where it is something else; `no part` when it is no part of one. */
+  readonly scope?: RegExp | 'no part';
   /** Lines of the declaration beside the usual ones. */
   readonly more?: readonly string[];
 }
@@ -65,16 +68,24 @@ function list(change: (text: string) => string, name = 'native'): Break {
   return instead(path, () => writeFileSync(path, change(readFileSync(`${path}.kept-by-test`, 'utf8'))));
 }
 
-/** Settings of systemd for the sandboxes of this plugin alone: what the kernel or systemd does not let nspawn do. */
+/**
+ * Settings of systemd for the sandboxes of this plugin alone, or for the spawner: what the kernel or systemd does not let
+ * whoever makes the sandbox do.
+ */
 function unitSetting(...lines: readonly string[]): Break {
   return async (name) => {
-    const directory = `/run/systemd/system/plugin-${name}-.service.d`;
+    const scope = isolationNow() === 'scope';
+    const directory = `/run/systemd/system/${scope ? 'bulkhead-spawner' : `plugin-${name}-`}.service.d`;
+    const apply = async () => {
+      await systemctl('daemon-reload');
+      if (scope) await systemctl('restart', 'bulkhead-spawner');
+    };
     mkdirSync(directory, { recursive: true });
     writeFileSync(`${directory}/broken.conf`, `[Service]\n${lines.join('\n')}\n`);
-    await systemctl('daemon-reload');
+    await apply();
     return async () => {
       rmSync(directory, { recursive: true });
-      await systemctl('daemon-reload');
+      await apply();
     };
   };
 }
@@ -128,18 +139,19 @@ const BREAKAGES: readonly Breakage[] = [
   },
   {
     what: 'the compiler of filters writes nothing',
-    break: instead(`${LIB}/bulkhead-seccomp`, program('#!/bin/sh\n: >"$4"\n')),
+    break: instead(`${LIB}/bulkhead-seccomp`, program('#!/bin/sh\nfor file; do :; done; : >"$file"\n')),
     shows: /BH603 .*no filter/,
   },
   {
     what: 'the compiler of filters writes rubbish',
-    break: instead(`${LIB}/bulkhead-seccomp`, program('#!/bin/sh\nprintf 01234567 >"$4"\n')),
+    break: instead(`${LIB}/bulkhead-seccomp`, program('#!/bin/sh\nfor file; do :; done; printf 01234567 >"$file"\n')),
     shows: /BH302 .*'seccomp'/,
   },
   {
     what: 'init is missing',
     break: instead(`${LIB}/plugin-init`),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH302 .*'source': .*plugin-init/,
   },
   {
     what: 'init is not executable',
@@ -148,11 +160,13 @@ const BREAKAGES: readonly Breakage[] = [
       return () => chmodSync(`${LIB}/plugin-init`, 0o755);
     },
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH302 .*'init': Permission denied/,
   },
   {
     what: 'init is a program that ends',
     break: instead(`${LIB}/plugin-init`, (path) => copyFileSync('/usr/bin/true', path)),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH304 .*ended without a report/,
   },
   {
     what: 'init is a program that stays',
@@ -164,16 +178,19 @@ const BREAKAGES: readonly Breakage[] = [
     what: 'the launcher is missing',
     break: instead(`${LIB}/plugin-launch`),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: 'no part',
   },
   {
     what: 'nspawn is missing',
     break: instead(NSPAWN),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: 'no part',
   },
   {
     what: 'nspawn fails',
     break: instead(NSPAWN, program('#!/bin/sh\nexit 1\n')),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: 'no part',
   },
   ...['nspawn', 'scope'].flatMap((isolation): Breakage[] => {
     const more = [`isolation: ${isolation}`, 'network: { egress: [127.0.0.1:9142, name.test:1] }'];
@@ -255,16 +272,19 @@ const BREAKAGES: readonly Breakage[] = [
     what: 'user namespaces are refused',
     break: unitSetting('RestrictNamespaces=~user'),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH302 .*'clone'/,
   },
   {
     what: 'mount namespaces are refused',
     break: unitSetting('RestrictNamespaces=~mnt'),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH302 .*'clone'/,
   },
   {
     what: 'the limit of open files cannot be set',
     break: unitSetting('SystemCallFilter=~prlimit64 setrlimit', 'SystemCallErrorNumber=EPERM'),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH302 .*'limits'/,
   },
   {
     what: 'the kernel refuses filters',
@@ -275,16 +295,19 @@ const BREAKAGES: readonly Breakage[] = [
     what: 'the ids of the user namespace cannot be taken on',
     break: unitSetting('SystemCallFilter=~setresuid setuid', 'SystemCallErrorNumber=EPERM'),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH302 .*'ids'/,
   },
   {
     what: 'capabilities cannot be dropped',
     break: unitSetting('SystemCallFilter=~capset', 'SystemCallErrorNumber=EPERM'),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH302 .*'capabilities'/,
   },
   {
     what: 'mounting is refused',
     break: unitSetting('SystemCallFilter=~@mount', 'SystemCallErrorNumber=EPERM'),
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
+    scope: /BH302 .*'(root|propagation)'/,
   },
 ];
 
@@ -312,10 +335,10 @@ async function traces(name: string): Promise<number> {
   return stdout.split('\n').filter((line) => line === `trace ${name}`).length;
 }
 
-describe('when a step of the set-up fails, nothing is run', function () {
+forEachIsolation('when a step of the set-up fails, nothing is run', function (isolation) {
   this.timeout(30_000);
   // Names of their own each time: the journal remembers earlier runs.
-  const prefix = `brk${Date.now().toString(36)}`;
+  const prefix = `brk${isolation}${Date.now().toString(36)}`;
 
   const cached = new Set<string>();
 
@@ -332,7 +355,9 @@ describe('when a step of the set-up fails, nothing is run', function () {
     for (const name of readdirSync(CACHE)) if (!cached.has(name)) rmSync(`${CACHE}/${name}`);
   });
 
-  for (const [index, { what, break: breakIt, shows, more = [] }] of BREAKAGES.entries()) {
+  for (const [index, { what, break: breakIt, shows, scope = shows, more = [] }] of BREAKAGES.entries()) {
+    const expected = isolation === 'scope' ? scope : shows;
+    if (expected === 'no part') continue;
     it(what, async () => {
       const name = `${prefix}x${index}`;
       mkdirSync(version(name), { recursive: true, mode: 0o755 });
@@ -349,7 +374,7 @@ describe('when a step of the set-up fails, nothing is run', function () {
         const shown = (await run('systemctl', 'status', '--no-pager', '-l', `plugin@${name}`)).stdout;
         const line = shown.split('\n').find((text) => text.includes('Status:')) ?? shown;
         if (process.env.SHOW) console.log(line);
-        assert.match(line, shows);
+        assert.match(line, expected);
         assert.equal(start.status, 1);
         assert.equal(await traces(name), 0);
         assert.deepEqual(await sandboxUnits(name), []);
