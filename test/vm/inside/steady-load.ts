@@ -3,9 +3,7 @@ import { HttpLoad } from '../../support/load.ts';
 
 /** What was seen between two commands; milliseconds. */
 export interface Window {
-  readonly answers: number;
-  readonly median: number;
-  readonly p99: number;
+  readonly latencies: readonly number[];
   /** Since the beginning. */
   readonly lost: number;
   readonly firstLost: string | undefined;
@@ -29,15 +27,11 @@ function main(port: number, connections: number, thinkMs: number): void {
   const lines = createInterface({ input: process.stdin });
   lines.on('line', (line) => {
     if (line === 'begin') latencies = [];
-    if (line === 'end') process.stdout.write(`${JSON.stringify(windowOf(latencies, lost))}\n`);
+    if (line !== 'end') return;
+    const window: Window = { latencies, lost: lost.length, firstLost: lost[0] };
+    process.stdout.write(`${JSON.stringify(window)}\n`);
   });
   lines.on('close', () => void load.stop());
-}
-
-function windowOf(latencies: readonly number[], lost: readonly string[]): Window {
-  const sorted = [...latencies].sort((one, other) => one - other);
-  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return { answers: sorted.length, median: at(0.5), p99: at(0.99), lost: lost.length, firstLost: lost[0] };
 }
 
 const [port, connections, thinkMs] = process.argv.slice(2).map(Number);
