@@ -53,7 +53,7 @@ export function ask(name: string, expression: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const client = connect(socketOf(name));
     let text = '';
-    client.setTimeout(10_000, () => client.destroy(new Error(`no answer to ${expression}`)));
+    client.setTimeout(60_000, () => client.destroy(new Error(`no answer to ${expression}`)));
     client.on('data', (chunk) => {
       text += chunk;
     });

@@ -51,8 +51,8 @@ describe('the Debian package', function () {
   before(async () => {
     const files = [await makePackage('bulkhead'), await makePackage('bulkhead', '99.0.0')];
     machine = await Machine.up('deb');
-    // What the administrator has is not the package's to leave or take.
-    await machine.get('mkdir -p /opt/plugin/hello/v1 && touch /opt/plugin/hello/v1/main.py');
+    // What the administrator has is not the package's to leave or take; /run/mount is of mount(8).
+    await machine.get('mkdir -p /run/mount /opt/plugin/hello/v1 && touch /opt/plugin/hello/v1/main.py');
     [first = '', second = ''] = await Promise.all(files.map((file) => machine.push(file)));
     untouched = (await machine.get(SNAPSHOT)).split('\n');
   });
@@ -182,6 +182,10 @@ describe('the Debian package', function () {
       await machine.get(
         "mkdir -p /etc/systemd/system/plugin@hello.service.d && printf '[Unit]\\nDescription=Mine\\n' >/etc/systemd/system/plugin@hello.service.d/override.conf && systemctl daemon-reload",
       );
+      // As a plugin's state that is still mounted because nobody came to let it go.
+      await machine.get(
+        'mkdir -p /var/lib/bulkhead/state/kept /run/bulkhead/state/kept && touch /var/lib/bulkhead/state/kept/file && mount --bind /var/lib/bulkhead/state/kept /run/bulkhead/state/kept',
+      );
       await machine.get('dpkg --remove bulkhead 2>&1');
     });
 
@@ -202,7 +206,7 @@ describe('the Debian package', function () {
       assert.equal(await machine.get('systemctl is-system-running'), 'running');
     });
 
-    it('left of its files what the administrator wrote, and nothing else', async () => {
+    it('left of its files what the administrator wrote and the state of plugins, and nothing else', async () => {
       assert.deepEqual(await added(), [
         '/etc/bulkhead',
         '/etc/bulkhead/plugins',
@@ -210,6 +214,10 @@ describe('the Debian package', function () {
         '/etc/systemd/system/multi-user.target.wants/plugin@hello.service',
         '/etc/systemd/system/plugin@hello.service.d',
         '/etc/systemd/system/plugin@hello.service.d/override.conf',
+        '/var/lib/bulkhead',
+        '/var/lib/bulkhead/state',
+        '/var/lib/bulkhead/state/kept',
+        '/var/lib/bulkhead/state/kept/file',
       ]);
     });
 
