@@ -34,10 +34,16 @@ describe('what a declaration says about system calls', function () {
     return lines.map((line) => JSON.parse(line) as EventRecord).find(({ kind }) => kind === 'died')?.text ?? '';
   }
 
-  for (const grant of ['io_uring', ...Object.keys(GRANTS)]) {
-    it(`allow: [${grant}] works in the sandbox, all its other walls hold, and without it the program does not`, async () => {
-      const name = `grant-${grant.replace('_', '-')}-${run36}`;
-      install(name, 'granted', [`exec: [./main, ${grant}, "600"]`, `allow: [${grant}]`]);
+  for (const [grant, kind] of ['io_uring', ...Object.keys(GRANTS)].flatMap(
+    (one) =>
+      [
+        [one, 'nspawn'],
+        [one, 'scope'],
+      ] as const,
+  )) {
+    it(`allow: [${grant}] (${kind}) works in the sandbox, all its other walls hold, and without it the program does not`, async () => {
+      const name = `grant-${grant.replace('_', '-')}-${kind}-${run36}`;
+      install(name, 'granted', [`isolation: ${kind}`, `exec: [./main, ${grant}, "600"]`, `allow: [${grant}]`]);
       try {
         await systemctl('start', `plugin@${name}`);
         await until('it says so', async () => (await said(name)).includes(`${grant} works`));
@@ -47,7 +53,7 @@ describe('what a declaration says about system calls', function () {
         assert.ok((await must('bulkheadctl', 'plan', name)).includes(grant));
         await systemctl('stop', `plugin@${name}`);
 
-        install(name, 'granted', [`exec: [./main, ${grant}, "600"]`]);
+        install(name, 'granted', [`isolation: ${kind}`, `exec: [./main, ${grant}, "600"]`]);
         await run('systemctl', 'start', `plugin@${name}`);
         const call = GRANTS[grant];
         assert.equal(
