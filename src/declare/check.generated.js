@@ -2739,7 +2739,7 @@ export const keys = [
   ],
   "expected": "a map",
   "title": "Limits of one sandbox",
-  "description": "What the program in one sandbox may use. The unit's own limits are a little higher (4M of memory, 3 tasks), because the container manager and init live there, too. The plugin's slice gets twice the pool's total, room for an upgrade beside the running version. After an edit, 'systemctl reload plugin@NAME' sets memory, swap, CPU, tasks and io on what runs, without a restart; files, memory-lock, core and log take new sandboxes."
+  "description": "What the program in one sandbox may use. The unit's own limits are a little higher (4M of memory, 3 tasks), because the container manager and init live there, too; 1M and a task more for each process that serves its network. The plugin's slice gets twice the pool's total, room for an upgrade beside the running version. After an edit, 'systemctl reload plugin@NAME' sets memory, swap, CPU, tasks and io on what runs, without a restart; files, memory-lock, core and log take new sandboxes."
  },
  {
   "key": "limits.memory",

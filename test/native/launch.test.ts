@@ -190,6 +190,9 @@ describe('plugin-launch', function () {
       ['u.service'],
       ['u.service', '--'],
       ['u.service', '--', 'relative'],
+      ['u.service', '/bin/forwarder', '--'],
+      ['u.service', 'forwarder', '--', '/bin/true'],
+      ['u.service', '/bin/forwarder', '/bin/true'],
       ['a b', '--', '/bin/true'],
       ['a\nb', '--', '/bin/true'],
     ]) {

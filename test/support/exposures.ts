@@ -103,7 +103,7 @@ export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 's
           'CapabilityBoundingSet=~CAP_KILL',
           'CapabilityBoundingSet=~CAP_SYS_(NICE|RESOURCE)',
         ],
-        why: 'Making namespaces, mapping ids, copying mounts and setting OOM scores takes these.',
+        why: 'Making namespaces, mapping ids, copying mounts, setting OOM scores and giving up the bounding set of forwarders takes these.',
       },
       {
         settings: FILTERS,
@@ -133,7 +133,7 @@ export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 's
           'CapabilityBoundingSet=~CAP_SYS_CHROOT',
           'CapabilityBoundingSet=~CAP_SYS_PTRACE',
         ],
-        why: 'nspawn needs these to mount, map ids, make device nodes and find the namespaces of its child. The payload has none of them (`CapabilityBoundingSet=` is of the host; the sandbox has a user namespace of its own).',
+        why: 'nspawn needs these to mount, map ids, make device nodes and find the namespaces of its child. With an allow-list the unit has CAP_SETPCAP, too, by which the forwarder gives up all others. The payload has none of them (`CapabilityBoundingSet=` is of the host; the sandbox has a user namespace of its own).',
       },
       {
         settings: FILTERS,
