@@ -118,6 +118,11 @@ export class Sandbox implements Owned {
     this.#stopLimit ??= this.#limit(this.record.stopTimeoutMs, () => {});
   }
 
+  /** Whether its stop was asked for. */
+  get stopAsked(): boolean {
+    return this.#stopLimit !== undefined;
+  }
+
   /** The payload's main process ended; what it left behind has to follow. */
   limitRest(): void {
     this.ready();

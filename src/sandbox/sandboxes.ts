@@ -137,7 +137,7 @@ export class Sandboxes {
       sandbox.limitStart();
       sandbox.jobPending = true;
       this.#heldBack.set(record.unit, []);
-      const ready = await this.#starters[sandboxPlan.isolation].start(sandboxPlan);
+      const ready = await this.#starters[sandboxPlan.isolation].start(sandboxPlan, () => !sandbox.stopAsked);
       sandbox.watchCgroup();
       if (ready) this.#nowReady(sandbox);
     } catch (error) {

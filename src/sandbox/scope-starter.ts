@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { Failure } from '../base/failure.ts';
 import { initName } from '../kernel/payload.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { scopeAround } from '../unit/transient-unit.ts';
@@ -27,9 +28,10 @@ export class ScopeStarter implements Starter {
     this.#descriptors = descriptors;
   }
 
-  async start(plan: SandboxPlan): Promise<boolean> {
+  async start(plan: SandboxPlan, wanted: () => boolean): Promise<boolean> {
     const cloned = await this.#clone(plan);
     try {
+      if (!wanted()) throw new Failure('BH301', `'${plan.unit}' was stopped before it was there`);
       await this.#units.startTransient(scopeAround(cloned.pids, plan), JOB_MS);
       await cloned.go();
     } finally {

@@ -21,8 +21,10 @@ export interface Starter {
   /**
    * Leaves it in systemd's hands. True: it is ready. False: it runs, and init will report when it is ready. When this
    * fails, whatever was made of it ends by itself or with its unit.
+   *
+   * @param wanted whether nobody has asked for its stop meanwhile; systemd itself can be asked only when there is a unit
    */
-  start(plan: SandboxPlan): Promise<boolean>;
+  start(plan: SandboxPlan, wanted: () => boolean): Promise<boolean>;
   /** Whether a sandbox whose unit is active is ready. */
   isReady(record: SandboxRecord): boolean;
 }

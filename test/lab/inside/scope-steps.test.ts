@@ -24,7 +24,7 @@ const HELD = '/run/scope-steps-held';
 
 /**
  * Stands between supervisor and spawner, and passes on what they say to each other, with its descriptors. One word is
- * held back, at its first time: from then on there is a file that says so, and it is passed on no more.
+ * held back, at its first time: from then on there is a file that says so, and it is passed on when that is removed.
  */
 const GO_BETWEEN = `
 import os, select, socket, sys
@@ -34,8 +34,12 @@ listener.bind(path)
 listener.listen(16)
 print('listening', flush=True)
 pairs = {}
+held = None
 while True:
-    for one in select.select([listener, *pairs], [], [])[0]:
+    if held is not None and not os.path.exists(told) and held[0] in pairs:
+        socket.send_fds(held[0], [held[1]], held[2])
+        held = None
+    for one in select.select([listener, *pairs], [], [], 0.02)[0]:
         if one is listener:
             near, _ = listener.accept()
             far = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -55,6 +59,7 @@ while True:
                 each.close()
         elif held_word and data.startswith(held_word.encode()):
             held_word = ''
+            held = (other, data, fds)
             open(told, 'w').close()
         else:
             socket.send_fds(other, [data], fds)
@@ -159,6 +164,22 @@ describe('a supervisor that is killed between the steps of a scope', function ()
       assert.equal(unit === first, which === 'the same', unit);
     });
   }
+
+  it('that is not killed, but asked to stop before there is a scope, lets nothing run', async () => {
+    await stepBetween('cloned');
+    await systemctl('start', '--no-block', `plugin@${name}`);
+    await until('the word is held back', () => existsSync(HELD));
+    const began = performance.now();
+    const stop = systemctl('stop', `plugin@${name}`);
+    // As soon as the supervisor knows: it says so in the events.
+    await until('the stop is known', async () => /stopping/.test(await must('bulkheadctl', 'events', name)));
+    rmSync(HELD);
+    await stop;
+    assert.ok(performance.now() - began < 10_000, 'the stop waited for a limit of time');
+    assert.deepEqual(await sandboxUnits(name), []);
+    await until('no process is left', () => inits() === 0);
+    assert.deepEqual(records(), []);
+  });
 
   it('when it was not ready yet, goes on to wait for it', async () => {
     declare(name, [
