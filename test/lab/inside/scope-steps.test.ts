@@ -176,6 +176,8 @@ describe('a supervisor that is killed between the steps of a scope', function ()
     rmSync(HELD);
     await stop;
     assert.ok(performance.now() - began < 10_000, 'the stop waited for a limit of time');
+    // There was not even a scope.
+    assert.match(await must('bulkheadctl', 'events', name), /was stopped before it was there/);
     assert.deepEqual(await sandboxUnits(name), []);
     await until('no process is left', () => inits() === 0);
     assert.deepEqual(records(), []);
