@@ -1,20 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseSandboxUnit, pluginSliceName } from '../../../src/plan/identity.ts';
 import { pause } from '../../support/load.ts';
-import {
-  installExample,
-  installHostile,
-  must,
-  run,
-  systemctl,
-  uninstall,
-  until,
-  untilWhole,
-} from '../../support/system.ts';
+import { installExample, installHostile, must, systemctl, uninstall, until, untilWhole } from '../../support/system.ts';
 import type { Window } from './steady-load.ts';
 
 /** Ample for an emulated machine: only a hang takes longer. */
@@ -48,8 +39,8 @@ interface Offender {
 const OFFENDERS: readonly Offender[] = [
   { name: 'memory-hog', isolation: 'scope', told: /out of memory: own limit 64M/ },
   { name: 'fork-bomb', isolation: 'scope', told: /limit reached: tasks 16 \(\d+ forks? refused\)/ },
-  { name: 'cpu-hog', isolation: 'nspawn', told: /limit reached: cpu 10% \(throttled in \d+ of \d+ periods\)/ },
-  { name: 'disk-filler', isolation: 'nspawn', exec: '[./main, /tmp, /dev/shm]', told: /limit reached: tmp 8M/ },
+  { name: 'cpu-hog', isolation: 'scope', told: /limit reached: cpu 10% \(throttled in \d+ of \d+ periods\)/ },
+  { name: 'disk-filler', isolation: 'scope', exec: '[./main, /tmp, /dev/shm]', told: /limit reached: tmp 8M/ },
   { name: 'descriptor-hog', isolation: 'scope', told: /limit reached: files 128 \(12\d open in one process\)/ },
   { name: 'log-flood', isolation: 'nspawn', told: /limit reached: log 100 in 10s \(\d+ messages? dropped\)/ },
 ];
@@ -68,9 +59,13 @@ function install({ name, isolation, exec = '[./main]' }: Offender): void {
   installHostile(name, name, [...lines, LIMITS, NEVER_GIVE_UP, PATIENT]);
 }
 
+/** The cgroup of all that runs of a plugin. */
+function sliceOf({ name }: Pick<Offender, 'name'>): string {
+  return `/sys/fs/cgroup/plugin.slice/${pluginSliceName(name)}`;
+}
+
 function freeze(offenders: readonly Offender[], frozen: boolean): void {
-  for (const { name } of offenders)
-    writeFileSync(`/sys/fs/cgroup/plugin.slice/${pluginSliceName(name)}/cgroup.freeze`, frozen ? '1' : '0');
+  for (const offender of offenders) writeFileSync(`${sliceOf(offender)}/cgroup.freeze`, frozen ? '1' : '0');
 }
 
 function quantile(values: readonly number[], share: number): number {
@@ -162,8 +157,8 @@ describe('offenders beside a well-behaved plugin', function () {
   }
 
   /** Its own limit held it: nothing of it went beyond. */
-  function contained({ name }: Offender): void {
-    const slice = `/sys/fs/cgroup/plugin.slice/${pluginSliceName(name)}`;
+  function contained(offender: Offender): void {
+    const slice = sliceOf(offender);
     for (const unit of readdirSync(slice).filter((each) => parseSandboxUnit(each) !== undefined)) {
       const file = (leaf: string) => {
         try {
@@ -199,7 +194,9 @@ describe('offenders beside a well-behaved plugin', function () {
     try {
       for (const offender of offenders) install(offender);
       // A memory hog may die before its start job is done.
-      await Promise.all(offenders.map(({ name }) => run('systemctl', 'start', `plugin@${name}`)));
+      await systemctl('start', '--no-block', ...offenders.map(({ name }) => `plugin@${name}`));
+      for (const { name } of offenders)
+        await until(`'${name}' is there`, () => existsSync(`${sliceOf({ name })}/cgroup.freeze`), PATIENCE_MS / 2);
       const { text, ratios } = await compare(offenders);
       console.log(`      ${offenders.map(({ name }) => name).join(', ')}: ${text}`);
       await nodeIsUsable();
@@ -211,7 +208,10 @@ describe('offenders beside a well-behaved plugin', function () {
       assert.equal(lost, 0, firstLost);
       for (const ratio of ratios) assert.ok(ratio <= MOST_RATIO, text);
     } finally {
-      freeze(offenders, false);
+      freeze(
+        offenders.filter((each) => existsSync(sliceOf(each))),
+        false,
+      );
       for (const { name } of offenders) await uninstall(name);
     }
   }
