@@ -57,6 +57,7 @@ export class DaemonHands implements Hands {
   }
 
   prepare(plan: PluginPlan): Promise<void> {
+    this.#parts.sandboxes.announce(plan);
     return this.#inTurn(plan.plugin, async () => {
       this.#parts.hostParts.inForce(plan);
       await this.#parts.sockets.ensure(plan.plugin, plan.listeners);

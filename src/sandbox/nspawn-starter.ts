@@ -13,6 +13,8 @@ export class NspawnStarter implements Starter {
     this.#units = units;
   }
 
+  announce(): void {}
+
   async start(plan: SandboxPlan): Promise<boolean> {
     await this.#units.startTransient(transientUnit(plan), plan.startTimeoutMs + JOB_GRACE_MS);
     return true;

@@ -88,9 +88,15 @@ export class Sandboxes {
     return this.#sandboxes.get(unit);
   }
 
+  /** Sandboxes of this plan are about to be started. */
+  announce(plan: PluginPlan): void {
+    this.#starters[plan.declaration.isolation].announce();
+  }
+
   /** The record is on disk before anything else happens, so that a supervisor killed at any line finds its sandbox. */
   async start(plan: PluginPlan, order: StartOrder): Promise<void> {
     const { paths, uidRanges, records, filters, hostParts } = this.#parts;
+    this.announce(plan);
     const uidBase = uidRanges.take();
     const { slot, generation, learning } = order;
     const sandboxPlan = planSandbox(plan, { slot, generation, uidBase, learning }, paths);

@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import { Failure } from '../base/failure.ts';
+import { hastenMoves } from '../kernel/cgroup.ts';
 import { initName } from '../kernel/payload.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { scopeAround } from '../unit/transient-unit.ts';
@@ -26,6 +27,11 @@ export class ScopeStarter implements Starter {
     this.#units = units;
     this.#spawner = spawner;
     this.#descriptors = descriptors;
+  }
+
+  /** systemd will move a process into a scope. */
+  announce(): void {
+    hastenMoves();
   }
 
   async start(plan: SandboxPlan, wanted: () => boolean): Promise<boolean> {

@@ -18,6 +18,8 @@ export type DescriptorsFor = (unit: string) => Promise<{ readonly fds: readonly 
 
 /** How a sandbox of one kind of isolation comes to be once it is planned and recorded. */
 export interface Starter {
+  /** A start is about to be asked for; what can be made ready beside other work. */
+  announce(): void;
   /**
    * Leaves it in systemd's hands. True: it is ready. False: it runs, and init will report when it is ready. When this
    * fails, whatever was made of it ends by itself or with its unit.
