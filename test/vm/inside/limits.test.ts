@@ -63,7 +63,8 @@ describe('limits in the cgroup', function () {
   });
 
   it('that change in the declaration change on what runs; what somebody sets on the unit is told, too', async () => {
-    const declaration = (limits: string) => ['template: python', 'version: v1', `limits: { ${limits} }`];
+    const listen = 'listen: [{ tcp: 127.0.0.1:9133 }]';
+    const declaration = (limits: string) => ['template: python', 'version: v1', listen, `limits: { ${limits} }`];
     installExample('changing', 'python', declaration('memory: 256M, memory-high: 50%, io: [{ path: /, write: 10M }]'));
     try {
       await systemctl('start', 'plugin@changing');
@@ -79,7 +80,8 @@ describe('limits in the cgroup', function () {
       assert.equal(cgroupFile(cgroup, 'io.weight'), 'default 77');
       assert.equal(cgroupFile(cgroup, 'io.max'), '');
       const slice = cgroup.slice(0, cgroup.lastIndexOf('/'));
-      assert.equal(cgroupFile(slice, 'memory.max'), String(2 * (304 << 20)));
+      const total = String(2 * (304 << 20));
+      await until('the slice has its total', () => cgroupFile(slice, 'memory.max') === total, ANSWER_MS);
       const unit = before?.unit ?? '';
       await systemctl('set-property', '--runtime', unit, 'TasksMax=55');
       const [after] = await untilWhole('changing', 1, ANSWER_MS);
