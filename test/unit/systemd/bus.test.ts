@@ -143,7 +143,7 @@ describe('Bus', () => {
       peer.greeting = greeting;
       const bus = make('peer');
       bus.start();
-      await until('connected', () => peer.connections === 1);
+      await until('answered', () => peer.greeted === 1);
       peer.greeting = 'OK 00\r\n';
       await until('given up', () => {
         clock.advance(10);

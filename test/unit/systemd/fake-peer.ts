@@ -17,6 +17,8 @@ export class FakePeer {
   greeting = 'OK 0123456789abcdef0123456789abcdef\r\n';
   onMessage: (message: Incoming) => void = () => undefined;
   connections = 0;
+  /** Handshakes that were answered; an answer is what `greeting` is at that moment. */
+  greeted = 0;
   #socket: Socket | undefined;
   readonly #server: Server;
   #serial = 1000;
@@ -73,6 +75,7 @@ export class FakePeer {
       if (!handshake.endsWith('BEGIN\r\n')) return;
       begun = true;
       socket.write(this.greeting);
+      this.greeted += 1;
     });
   }
 
