@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { Owned } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { AnchorWord } from '../decide/order.ts';
+import { whyNotPluginName } from '../declare/plugin-name.ts';
 import { unitOfProcess } from '../kernel/cgroup.ts';
 import { removeFile } from '../kernel/files.ts';
 import { listenUnix, peerCredentials } from '../kernel/native.ts';
@@ -75,8 +76,11 @@ export class AnchorServer implements Owned {
     try {
       plugin = pluginOfPeer(socket);
     } catch (error) {
-      this.#events.refused(asFailure(error));
-      socket.destroy();
+      const failure = asFailure(error);
+      this.#events.refused(failure);
+      // An anchor that only loses its connection tries again for ever, and its start would go on as long.
+      if (failure.code === 'BH109') socket.end(`failed ${failure.code} ${oneLine(failure.message)}\n`);
+      else socket.destroy();
       return;
     }
     const lines = new LineSplitter(LONGEST_LINE);
@@ -118,8 +122,10 @@ function pluginOfPeer(socket: Socket): string {
   const { pid } = peerCredentials(rawDescriptor(socket));
   const unit = unitOfProcess(pid);
   const plugin = unit === undefined ? undefined : parseAnchorUnit(unit);
-  if (plugin === undefined) throw new Failure('BH403', `process ${pid} in '${unit ?? 'no unit'}' is no anchor`);
-  return plugin;
+  if (plugin !== undefined) return plugin;
+  const name = /^plugin@(.*)\.service$/.exec(unit ?? '')?.[1];
+  if (name === undefined) throw new Failure('BH403', `process ${pid} in '${unit ?? 'no unit'}' is no anchor`);
+  throw new Failure('BH109', `'${name}' cannot be a plugin: ${whyNotPluginName(name) ?? 'it is none'}`);
 }
 
 function lineOf(word: AnchorWord): string {
