@@ -154,8 +154,12 @@ class TextReader {
 function readBounded(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
-    const { size } = fstatSync(fd);
-    if (!fstatSync(fd).isFile()) throw new Error('it is not a regular file');
+    const status = fstatSync(fd);
+    const { size } = status;
+    if (!status.isFile()) throw new Error('it is not a regular file');
+    // Problems quote what they are about, and everybody may ask for them: not out of a link to the passwords.
+    if ((status.mode & constants.S_IROTH) === 0 && lstatSync(path).isSymbolicLink())
+      throw new Error('it is a link to a file that not everybody may read');
     if (size > LARGEST_BYTES) throw new RangeError(`the file has ${size} bytes, ${LARGEST_BYTES} are allowed`);
     const bytes = Buffer.alloc(size);
     let length = 0;
