@@ -68,6 +68,8 @@ function nspawnOptions(plan: Omit<SandboxPlan, 'command'>): string[] {
     ...(mode === 'host' ? [] : ['--private-network']),
     '--no-new-privileges=yes',
     `--drop-capability=${NSPAWN_CAPABILITIES.filter((name) => !kept.has(name)).join(',')}`,
+    // Not all of them are among those that nspawn leaves to a container, CAP_NET_ADMIN say with the host's network.
+    ...(plan.capabilities.length === 0 ? [] : [`--capability=${plan.capabilities.join(',')}`]),
     // nspawn resets the limits to the kernel's defaults, and init could not raise the hard one again.
     `--rlimit=NOFILE=${files}:${files}`,
     `--rlimit=MEMLOCK=${memoryLock}:${memoryLock}`,
