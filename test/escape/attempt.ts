@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
+import type { Kind } from './kind.ts';
 import type { Scene } from './scene.ts';
-import type { Kind, Wall } from './wall.ts';
 
 /** A verb of the hostile program with its words; see `program/main.c`. */
 export type Step = readonly (string | number)[];
@@ -19,8 +19,6 @@ export interface Attempt {
   /** All but the last one only lead to what is tried, and have to succeed. */
   readonly steps: (scene: Scene) => readonly Step[] | Promise<readonly Step[]>;
   readonly expects: Expectation | ((kind: Kind) => Expectation);
-  /** Each of these, broken alone, makes it come to something else. */
-  readonly walls: readonly Wall[] | ((kind: Kind) => readonly Wall[]);
   /** Looks at the host afterwards; throws when something happened there. */
   readonly after?: (scene: Scene) => void | Promise<void>;
   /** Only the filter stands in the way: without it, the kernel may grant it. */
@@ -39,6 +37,10 @@ export function harmless(shows: RegExp): Expectation {
   return { kind: 'harmless', shows };
 }
 
+export function expectationOf({ expects }: Attempt, kind: Kind): Expectation {
+  return typeof expects === 'function' ? expects(kind) : expects;
+}
+
 /** Where the kinds of isolation refuse by different means. */
 export function byKind<Value>(values: Readonly<Record<Kind, Value>>): (kind: Kind) => Value {
   return (kind) => values[kind];
@@ -50,7 +52,6 @@ export function forbidden(name: string, call: readonly (string | number)[]): Att
     name,
     steps: () => [['call', ...call]],
     expects: killed(String(call[0])),
-    walls: ['filter'],
   };
 }
 
@@ -68,16 +69,14 @@ export function openingOfKernel(path: string, how: string): Attempt {
     name: `open ${path} (${how})`,
     steps: () => [['open', path, how]],
     expects: () => refused(existsSync(path) ? ['EACCES', 'EROFS', 'ENOENT'] : 'ENOENT'),
-    walls: [],
   };
 }
 
 /** Opens a file: what for is as the program's `open` has it. */
-export function opening(path: string, how: string, error: string, walls: readonly Wall[]): Attempt {
+export function opening(path: string, how: string, error: string): Attempt {
   return {
     name: `open ${path} (${how})`,
     steps: () => [['open', path, how]],
     expects: refused(error),
-    walls,
   };
 }

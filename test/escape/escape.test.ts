@@ -1,9 +1,9 @@
 /** A hostile plugin tries everything that it can think of. `docs/security.md` says how to add to it. */
 import assert from 'node:assert/strict';
 import { ATTEMPTS } from './attempts/all.ts';
+import { KINDS } from './kind.ts';
 import { type Scene, setScene } from './scene.ts';
 import { Trial } from './trial.ts';
-import { KINDS } from './wall.ts';
 
 for (const kind of KINDS) {
   describe(`from a sandbox of kind ${kind}, a hostile plugin tries`, function () {

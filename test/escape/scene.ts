@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { SandboxStatus } from '../../src/control/api.ts';
 import { declare, installExample, systemctl, uninstall, untilWhole } from '../support/system.ts';
-import type { Kind } from './wall.ts';
+import type { Kind } from './kind.ts';
 
 export const PROGRAM = fileURLToPath(new URL('../../../native/test/hostile', import.meta.url));
 const NEIGHBOUR = 'neighbour';
@@ -33,6 +33,8 @@ export interface Scene {
   };
   /** The sandbox that runs now. */
   own(): Promise<SandboxStatus>;
+  /** Starts the plugin anew, with its version as it was. */
+  again(): Promise<SandboxStatus>;
   end(): Promise<void>;
 }
 
@@ -61,10 +63,18 @@ async function begin(kind: Kind, undo: (() => void | Promise<void>)[], end: () =
     undo.push(() => new Promise<void>((resolve) => server.close(() => resolve())));
   }
   chmodSync(HOST_SOCKET, 0o666);
+  // Numbers that no process in a sandbox has by chance.
+  writeFileSync('/proc/sys/kernel/ns_last_pid', '30000');
   const holder = await Holder.start();
   undo.push(() => holder.stop());
   undo.push(() => uninstall(NEIGHBOUR));
   const neighbour = await startNeighbour();
+
+  const own = async () => {
+    const [sandbox] = await untilWhole(plugin, 1);
+    if (sandbox === undefined) throw new Error(`'${plugin}' has no sandbox`);
+    return sandbox;
+  };
 
   undo.push(() => uninstall(plugin));
   installVersion(version, neighbour.uidBase);
@@ -78,10 +88,13 @@ async function begin(kind: Kind, undo: (() => void | Promise<void>)[], end: () =
     version,
     neighbour: { ...neighbour, port: NEIGHBOUR_PORT, socket: `/run/plugin/${NEIGHBOUR}.sock` },
     host: { pid: holder.pid, port: HOST_PORT, socket: HOST_SOCKET, held: holder.held },
-    own: async () => {
-      const [own] = await untilWhole(plugin, 1);
-      if (own === undefined) throw new Error(`'${plugin}' has no sandbox`);
-      return own;
+    own,
+    again: async () => {
+      await systemctl('stop', `plugin@${plugin}`);
+      installVersion(version, neighbour.uidBase);
+      // Not waited for here, since it may be broken in such a way that it never starts.
+      await systemctl('start', '--no-block', `plugin@${plugin}`);
+      return own();
     },
     end,
   };
@@ -123,13 +136,15 @@ function installVersion(version: string, neighboursUids: number): void {
   chmodSync(`${version}/open`, 0o777);
   cpSync(PROGRAM, `${version}/main`);
   for (const [name, target] of Object.entries(LINKS)) symlinkSync(target, `${version}/${name}`);
-  /** A host's user has the number that the payload has inside. */
-  own(`${version}/of-user-1000`, 1000);
+  own(`${version}/of-host-user`, HOST_USER);
   own(`${version}/of-neighbour`, neighboursUids + 1000);
   own(`${version}/of-host-root`, 0);
   writeFileSync(`${version}/open/file`, 'as it was\n');
   chmodSync(`${version}/open/file`, 0o666);
 }
+
+/** A payload whose user namespace began with the first user of the host would be this one. */
+const HOST_USER = 1001;
 
 /** Where links of a version lead on the host. */
 export const LINKS: Readonly<Record<string, string>> = {
@@ -147,7 +162,11 @@ function own(path: string, id: number): void {
 
 async function listening(address: { port: number; host: string } | { path: string }): Promise<Server> {
   if ('path' in address && existsSync(address.path)) rmSync(address.path);
-  const server = createServer((connection) => connection.end('here is the host\n'));
+  const server = createServer((connection) => {
+    // Whoever connects may be killed at once.
+    connection.on('error', () => undefined);
+    connection.end('here is the host\n');
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(address, resolve);

@@ -1,4 +1,4 @@
-import type { Attempt, Expectation } from './attempt.ts';
+import { type Attempt, type Expectation, expectationOf } from './attempt.ts';
 import { Deaths } from './deaths.ts';
 import { Hostile, type Outcome } from './hostile.ts';
 import type { Scene } from './scene.ts';
@@ -41,12 +41,22 @@ export class Trial {
 
   /** Why the result is not as expected; undefined when it is. */
   async judge(attempt: Attempt): Promise<string | undefined> {
-    const expected = typeof attempt.expects === 'function' ? attempt.expects(this.#scene.kind) : attempt.expects;
+    const expected = expectationOf(attempt, this.#scene.kind);
     const result = await this.run(attempt);
     const wrong = compare(expected, result);
     if (wrong !== undefined) return wrong;
-    await attempt.after?.(this.#scene);
-    return undefined;
+    try {
+      await attempt.after?.(this.#scene);
+      return undefined;
+    } catch (thrown) {
+      return thrown instanceof Error ? thrown.message : String(thrown);
+    }
+  }
+
+  /** The next attempt is made by another process. */
+  startOver(): void {
+    this.#hostile?.close();
+    this.#hostile = undefined;
   }
 
   close(): void {

@@ -2,21 +2,19 @@ import { type Attempt, forbidden, forbiddenAlone, killed, refused } from '../att
 
 const X64: readonly Attempt[] = [
   forbiddenAlone('a segment of its own', ['modify_ldt', 0, 'z:16', 16]),
-  forbidden('a list of file systems', ['sysfs', 3]),
+  forbiddenAlone('a list of file systems', ['sysfs', 3]),
   forbidden('a library of old', ['uselib', 's:/usr/lib/x']),
   forbidden('where a file system is', ['ustat', 0, 'z:64']),
   {
     name: 'a call of a 32-bit program',
     steps: () => [['compat-call', 20]],
     expects: killed('32-bit:20'),
-    walls: ['filter'],
     filterOnly: true,
   },
   {
     name: 'a call of an x32 program',
     steps: () => [['call', 0x40000000 + 39]],
     expects: killed('x32:39'),
-    walls: ['filter'],
   },
 ];
 
@@ -32,7 +30,6 @@ export const CALLS: readonly Attempt[] = [
     name: "the host's key",
     steps: ({ host }) => [['call', 'keyctl', 11, Number(host.held.get('key')), 'z:64', 64]],
     expects: killed('keyctl'),
-    walls: ['filter'],
   },
   forbidden('a BPF map', ['bpf', 0, 'z:128', 128]),
   forbiddenAlone('performance counters', ['perf_event_open', 'z:128', 0, -1, -1, 0]),
@@ -41,7 +38,6 @@ export const CALLS: readonly Attempt[] = [
     name: 'an io_uring',
     steps: () => [['call', 'io_uring_setup', 8, 'z:256']],
     expects: refused('ENOSYS'),
-    walls: ['filter'],
     filterOnly: true,
   },
   forbidden('to enter an io_uring', ['io_uring_enter', 0, 1, 1, 0, 0, 0]),
@@ -77,10 +73,9 @@ export const CALLS: readonly Attempt[] = [
     name: 'to open files as root',
     steps: () => [['call', 'setfsuid', 0]],
     expects: refused('EPERM'),
-    walls: ['filter'],
     filterOnly: true,
   },
-  forbidden('memory that nobody sees', ['memfd_secret', 0]),
+  forbiddenAlone('memory that nobody sees', ['memfd_secret', 0]),
   forbidden('a lock on all memory', ['mlockall', 3]),
   forbiddenAlone('memory in another order', ['remap_file_pages', 0, 4096, 0, 0, 0]),
   forbiddenAlone('pages given away', ['vmsplice', 1, 'z:16', 0, 0]),
@@ -92,13 +87,15 @@ export const CALLS: readonly Attempt[] = [
     name: "the host's shared memory",
     steps: ({ host }) => [['call', 'shmat', Number(host.held.get('segment')), 0, 0]],
     expects: killed('shmat'),
-    walls: ['filter'],
+    // Without it, the number may be that of one of its own.
+    filterOnly: true,
   },
   {
     name: "the host's messages",
     steps: ({ host }) => [['call', 'msgrcv', Number(host.held.get('queue')), 'z:64', 8, 0, 0o4000]],
     expects: killed('msgrcv'),
-    walls: ['filter'],
+    // Without it, the number may be that of one of its own.
+    filterOnly: true,
   },
   prctl('somebody who may trace it', 0x59616d61, -1),
   prctl('capabilities for its children', 47, 2, 12),

@@ -54,7 +54,7 @@ const FOR_ADMINISTRATORS = ['debug', 'tracing', 'security', 'config'];
  * Its own file systems. And by pressure files of the kernel everybody may ask to be woken when the node is under
  * pressure, at most every two seconds: what it learns so is the same that can be read there.
  */
-const WRITABLE = /^(?:(?:\/tmp|\/dev\/shm|\/dev\/mqueue|\/proc\/pressure\/(?:cpu|io|memory|irq)) )+$/;
+const WRITABLE = /^(?:(?:\/tmp(?:\/\S+)?|\/dev\/shm|\/dev\/mqueue|\/proc\/pressure\/(?:cpu|io|memory|irq)) )+$/;
 
 export const KERNEL_FILES: readonly Attempt[] = [
   ...WRITTEN_BY_ROOT.map((path) => openingOfKernel(path, 'w')),
@@ -64,18 +64,16 @@ export const KERNEL_FILES: readonly Attempt[] = [
       name: `what is in /sys/kernel/${name}`,
       steps: () => [['list', `/sys/kernel/${name}`]],
       expects: refused('ENOENT'),
-      walls: [],
     }),
   ),
-  opening('/sys/fs/bpf', 'rd', 'ENOENT', []),
-  opening('/sys/fs/pstore', 'rd', 'ENOENT', []),
-  opening('/sys/firmware/efi/efivars', 'rd', 'ENOENT', []),
-  opening('/boot', 'rd', 'ENOENT', []),
-  opening('/dev/kmsg', 'r', 'ENOENT', []),
+  opening('/sys/fs/bpf', 'rd', 'ENOENT'),
+  opening('/sys/fs/pstore', 'rd', 'ENOENT'),
+  opening('/sys/firmware/efi/efivars', 'rd', 'ENOENT'),
+  opening('/boot', 'rd', 'ENOENT'),
+  opening('/dev/kmsg', 'r', 'ENOENT'),
   {
     name: 'everything that can be written',
     steps: () => [['writable', '/']],
     expects: harmless(WRITABLE),
-    walls: ['ids', 'read-only version'],
   },
 ];

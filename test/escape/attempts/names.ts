@@ -6,25 +6,21 @@ export const NOTIFICATIONS: readonly Attempt[] = [
     name: "nspawn's notification socket",
     steps: () => [['notify', '/run/host/notify', 'READY=1']],
     expects: refused('ENOENT'),
-    walls: [],
   },
   {
     name: "init's notification socket where none was declared",
     steps: () => [['notify', '/run/notify', 'READY=1']],
     expects: refused('ENOENT'),
-    walls: [],
   },
   {
     name: 'a variable that names one',
     steps: () => [['notify', '-', 'READY=1']],
     expects: refused('EDESTADDRREQ'),
-    walls: [],
   },
   {
     name: 'a core file',
     steps: () => [['crash', '|/bin/sh -c x']],
     expects: harmless(/^signal 6 core 0$/),
-    walls: [],
   },
   {
     name: "the host's name",
@@ -33,7 +29,6 @@ export const NOTIFICATIONS: readonly Attempt[] = [
       ['read', 128],
     ],
     expects: harmless(/^hostile\w+-a-g\d+\\x0a$/),
-    walls: ['uts namespace'],
   },
   ...['shm', 'msg', 'sem'].map(
     (kind): Attempt => ({
@@ -43,13 +38,13 @@ export const NOTIFICATIONS: readonly Attempt[] = [
         ['read', 4096],
       ],
       expects: harmless(/^[^\\]*\\x0a$/),
-      walls: ['ipc namespace'],
+      // Without it, an attempt before this one has made some itself.
+      filterOnly: true,
     }),
   ),
   {
     name: "the host's queue of messages",
     steps: () => [['open', '/dev/mqueue/hostile-queue', 'r']],
     expects: refused('ENOENT'),
-    walls: [],
   },
 ];

@@ -35,8 +35,8 @@ const RAW = 3;
 const PACKET = 10;
 
 /** What is at an address of the host that its own users can reach. */
-function connecting(what: string, words: Attempt['steps'], error: string, walls: Attempt['walls']): Attempt {
-  return { name: `to connect to ${what}`, steps: words, expects: refused(error), walls };
+function connecting(what: string, words: Attempt['steps'], error: string): Attempt {
+  return { name: `to connect to ${what}`, steps: words, expects: refused(error) };
 }
 
 const HOST_PATHS = [
@@ -70,7 +70,6 @@ export const SOCKETS: readonly Attempt[] = [
       name: `netlink of protocol ${protocol}`,
       steps: () => [['socket', 16, RAW, protocol]],
       expects: refused('EAFNOSUPPORT'),
-      walls: ['filter'],
       filterOnly: true,
     }),
   ),
@@ -84,7 +83,6 @@ export const SOCKETS: readonly Attempt[] = [
       name: `a socket for ${name}`,
       steps: () => [['socket', Number(family), Number(type), Number(protocol)]],
       expects: refused('EPERM'),
-      walls: ['capabilities'],
     }),
   ),
   forbidden('a socket for packets, asked for as of old', ['socket', 2, PACKET, 0x0300]),
@@ -95,68 +93,55 @@ export const SOCKETS: readonly Attempt[] = [
     name: 'a socket for pings',
     steps: () => [['socket', 2, DATAGRAM, 1]],
     expects: refused('EACCES'),
-    walls: [],
   },
   forbidden('a pair of another family', ['socketpair', 30, 5, 0, 'z:8']),
-  ...HOST_PATHS.map((path) => connecting(path, () => [['connect', 'stream', 'unix', path]], 'ENOENT', ['view'])),
-  ...HOST_DATAGRAM_PATHS.map((path) => connecting(path, () => [['connect', 'dgram', 'unix', path]], 'ENOENT', [])),
-  connecting('a socket of the host', ({ host }) => [['connect', 'stream', 'unix', host.socket]], 'ENOENT', ['view']),
-  connecting("the neighbour's socket", ({ neighbour }) => [['connect', 'stream', 'unix', neighbour.socket]], 'ENOENT', [
-    'view',
-  ]),
-  connecting('its own socket from outside', ({ socket }) => [['connect', 'stream', 'unix', socket]], 'ENOENT', [
-    'view',
-  ]),
+  ...HOST_PATHS.map((path) => connecting(path, () => [['connect', 'stream', 'unix', path]], 'ENOENT')),
+  ...HOST_DATAGRAM_PATHS.map((path) => connecting(path, () => [['connect', 'dgram', 'unix', path]], 'ENOENT')),
+  connecting('a socket of the host', ({ host }) => [['connect', 'stream', 'unix', host.socket]], 'ENOENT'),
+  connecting("the neighbour's socket", ({ neighbour }) => [['connect', 'stream', 'unix', neighbour.socket]], 'ENOENT'),
+  connecting('its own socket from outside', ({ socket }) => [['connect', 'stream', 'unix', socket]], 'ENOENT'),
   connecting(
     'an abstract socket of the host',
     ({ host }) => [['connect', 'stream', 'abstract', host.held.get('abstract') ?? '']],
     'ECONNREFUSED',
-    ['network namespace'],
   ),
   connecting(
     'a port of the host',
     ({ host }) => [['connect', 'stream', 'inet', '127.0.0.1', host.port]],
     'ECONNREFUSED',
-    ['network namespace'],
   ),
   connecting(
     "the neighbour's port",
     ({ neighbour }) => [['connect', 'stream', 'inet', '127.0.0.1', neighbour.port]],
     'ECONNREFUSED',
-    ['network namespace'],
   ),
-  connecting('the world', () => [['connect', 'stream', 'inet', '192.0.2.1', 80]], 'ENETUNREACH', []),
-  connecting('the world by IPv6', () => [['connect', 'stream', 'inet', '2001:db8::1', 80]], 'ENETUNREACH', []),
-  connecting('a name server', () => [['connect', 'dgram', 'inet', '192.0.2.53', 53]], 'ENETUNREACH', []),
+  connecting('the world', () => [['connect', 'stream', 'inet', '192.0.2.1', 80]], 'ENETUNREACH'),
+  connecting('the world by IPv6', () => [['connect', 'stream', 'inet', '2001:db8::1', 80]], 'ENETUNREACH'),
+  connecting('a name server', () => [['connect', 'dgram', 'inet', '192.0.2.53', 53]], 'ENETUNREACH'),
   connecting(
     'the cloud that the host is in',
     () => [['connect', 'stream', 'inet', '169.254.169.254', 80]],
     'ENETUNREACH',
-    [],
   ),
   {
     name: 'every socket that there is',
     steps: () => [['sockets', '/']],
     expects: harmless(/^(?:\/run\/host\/(?:notify|inaccessible\/sock):EACCES:EACCES:EACCES )*$/),
-    walls: ['ids'],
   },
   {
     name: 'the address of a port of the neighbour',
     steps: ({ neighbour }) => [['bind', 'stream', 'inet', '127.0.0.1', neighbour.port]],
     expects: harmless(/^$/),
-    walls: ['network namespace'],
   },
   {
     name: 'a name in the place of the neighbour`s socket'.replace('`', "'"),
     steps: ({ neighbour }) => [['bind', 'stream', 'unix', neighbour.socket]],
     expects: refused('ENOENT'),
-    walls: ['view'],
   },
   {
     name: 'a socket that the host sees, by nspawn`s export'.replace('`', "'"),
     steps: () => [['bind', 'stream', 'unix', '/run/host/unix-export/hostile']],
     expects: refused('ENOENT'),
-    walls: [],
   },
   {
     name: 'a mark on what it sends',
@@ -165,7 +150,6 @@ export const SOCKETS: readonly Attempt[] = [
       ['call', 'setsockopt', 'fd', 1, 36, 'h:01000000', 4],
     ],
     expects: refused('EPERM'),
-    walls: ['capabilities'],
   },
   {
     name: 'an address that is not its own',
@@ -174,7 +158,6 @@ export const SOCKETS: readonly Attempt[] = [
       ['call', 'setsockopt', 'fd', 0, 19, 'h:01000000', 4],
     ],
     expects: refused('EPERM'),
-    walls: ['capabilities'],
   },
   {
     name: 'more memory for a socket than everybody gets',
@@ -183,6 +166,5 @@ export const SOCKETS: readonly Attempt[] = [
       ['call', 'setsockopt', 'fd', 1, 33, 'h:00000040', 4],
     ],
     expects: refused('EPERM'),
-    walls: [],
   },
 ];

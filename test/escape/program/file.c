@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,16 +19,27 @@ int hold(int fd) {
     return 0;
 }
 
-/* open PATH FLAGS: r, w, rw; and c create, x only a new one, d directory, p path, n no link at the end. */
+static int flags_of(const char *word) {
+    bool reads = strchr(word, 'r') != NULL, writes = strchr(word, 'w') != NULL;
+    int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (reads && writes ? O_RDWR : writes ? O_WRONLY : O_RDONLY);
+    for (; *word != '\0'; word++)
+        flags |= *word == 'c' ? O_CREAT : *word == 'x' ? O_EXCL : *word == 'd' ? O_DIRECTORY : 0;
+    return flags;
+}
+
+/* open PATH FLAGS: r, w, rw; and c create, x only a new one, d directory. */
 int try_open(int count, char **words) {
     if (count < 2) return -ENOTSUP;
     (void)word_unescape(words[0]);
-    bool reads = strchr(words[1], 'r') != NULL, writes = strchr(words[1], 'w') != NULL;
-    int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (reads && writes ? O_RDWR : writes ? O_WRONLY : O_RDONLY);
-    for (const char *flag = words[1]; *flag != '\0'; flag++)
-        flags |= *flag == 'c' ? O_CREAT : *flag == 'x' ? O_EXCL : *flag == 'd' ? O_DIRECTORY : *flag == 'p' ? O_PATH
-               : *flag == 'n' ? O_NOFOLLOW : 0;
-    return hold(open(words[0], flags, 0600));
+    return hold(open(words[0], flags_of(words[1]), 0600));
+}
+
+/* reopen FLAGS: what is held, once more by its name in /proc. */
+int try_reopen(int count, char **words) {
+    char path[64];
+    if (count < 1) return -ENOTSUP;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", held);
+    return hold(open(path, flags_of(words[0])));
 }
 
 /* read COUNT from the held one; tells the bytes. */

@@ -23,7 +23,7 @@ size_t word_unescape(char *word);
 
 verb try_call;
 verb try_compat_call;
-verb try_open, try_read, try_write, try_list, try_read_link, try_stat;
+verb try_open, try_reopen, try_read, try_write, try_list, try_read_link, try_stat;
 verb try_writable, try_sockets, try_devices;
 verb try_socket, try_connect, try_bind, try_send, try_pass;
 verb try_status, try_environment, try_descriptors, try_exec, try_ids, try_rename_self, try_title, try_alive;

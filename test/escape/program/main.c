@@ -11,6 +11,7 @@
  *
  *   hostile run VERB WORDS...   the same once, for a process that is outside of any sandbox
  *   hostile hold                see holder.c
+ *   hostile wait                tries nothing: a plugin that is ready, as its declaration has it, and stays
  */
 #include <errno.h>
 #include <signal.h>
@@ -34,6 +35,7 @@ static const struct {
     {"call", try_call},
     {"compat-call", try_compat_call},
     {"open", try_open},
+    {"reopen", try_reopen},
     {"read", try_read},
     {"write", try_write},
     {"list", try_list},
@@ -118,6 +120,13 @@ static void serve(int connection) {
     }
 }
 
+static int stay(void) {
+    static char path[] = "-", ready[] = "READY=1";
+    char *words[] = {path, ready};
+    if (getenv("NOTIFY_SOCKET") != NULL && try_notify(2, words) < 0) return 1;
+    for (;;) (void)sleep(3600);
+}
+
 int main(int argc, char **argv) {
     if (argc >= 3 && strcmp(argv[1], "run") == 0) {
         int result = try_words(argc - 2, argv + 2);
@@ -125,6 +134,7 @@ int main(int argc, char **argv) {
         return result < 0 ? 1 : 0;
     }
     if (argc >= 2 && strcmp(argv[1], "hold") == 0) return hold_everything();
+    if (argc >= 2 && strcmp(argv[1], "wait") == 0) return stay();
     /* What is tried may close a connection while it is written to. */
     (void)signal(SIGPIPE, SIG_IGN);
     for (;;) {

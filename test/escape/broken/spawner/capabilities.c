@@ -1,0 +1,8 @@
+/* Init keeps all. */
+#include "box.h"
+
+bool __wrap_box_parse(struct box *box, char **words, char *error, size_t size) {
+    if (!__real_box_parse(box, words, error, size)) return false;
+    box->capabilities = (UINT64_C(1) << 41) - 1;
+    return true;
+}

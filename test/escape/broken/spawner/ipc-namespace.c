@@ -1,0 +1,3 @@
+#include "namespace.h"
+
+CLONE_WITHOUT(CLONE_NEWIPC)
