@@ -8,7 +8,7 @@ import { declare, installExample, systemctl, uninstall, untilWhole } from '../su
 import type { Kind } from './kind.ts';
 
 export const PROGRAM = fileURLToPath(new URL('../../../native/test/hostile', import.meta.url));
-const NEIGHBOUR = 'neighbour';
+export const NEIGHBOUR = 'neighbour';
 const NEIGHBOUR_PORT = 9391;
 const HOST_PORT = 9392;
 /** Readable by everybody on the host. */
@@ -39,20 +39,25 @@ export interface Scene {
 }
 
 /** Sets the scene for one kind of isolation, and starts the hostile plugin. What was begun is undone when it fails. */
-export async function setScene(kind: Kind): Promise<Scene> {
+export async function setScene(kind: Kind, more: readonly string[] = []): Promise<Scene> {
   const undo: (() => void | Promise<void>)[] = [];
   const end = async () => {
     for (const step of undo.reverse()) await step();
   };
   try {
-    return await begin(kind, undo, end);
+    return await begin(kind, more, undo, end);
   } catch (thrown) {
     await end();
     throw thrown;
   }
 }
 
-async function begin(kind: Kind, undo: (() => void | Promise<void>)[], end: () => Promise<void>): Promise<Scene> {
+async function begin(
+  kind: Kind,
+  more: readonly string[],
+  undo: (() => void | Promise<void>)[],
+  end: () => Promise<void>,
+): Promise<Scene> {
   const plugin = `hostile${kind}`;
   const version = `/opt/plugin/${plugin}/v1`;
   undo.push(() => rmSync(SECRET, { force: true }));
@@ -78,7 +83,7 @@ async function begin(kind: Kind, undo: (() => void | Promise<void>)[], end: () =
 
   undo.push(() => uninstall(plugin));
   installVersion(version, neighbour.uidBase);
-  declare(plugin, DECLARATION(plugin, kind));
+  declare(plugin, [...DECLARATION(plugin, kind), ...more]);
   await systemctl('start', `plugin@${plugin}`);
 
   return {

@@ -120,10 +120,15 @@ static void serve(int connection) {
     }
 }
 
-static int stay(void) {
+/* To whom the declaration says, if it says so. */
+static bool tell_ready(void) {
     static char path[] = "-", ready[] = "READY=1";
     char *words[] = {path, ready};
-    if (getenv("NOTIFY_SOCKET") != NULL && try_notify(2, words) < 0) return 1;
+    return getenv("NOTIFY_SOCKET") == NULL || try_notify(2, words) == 0;
+}
+
+static int stay(void) {
+    if (!tell_ready()) return 1;
     for (;;) (void)sleep(3600);
 }
 
@@ -137,6 +142,7 @@ int main(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], "wait") == 0) return stay();
     /* What is tried may close a connection while it is written to. */
     (void)signal(SIGPIPE, SIG_IGN);
+    if (!tell_ready()) return 1;
     for (;;) {
         int connection = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC);
         if (connection < 0) {
