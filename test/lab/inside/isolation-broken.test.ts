@@ -100,6 +100,15 @@ function listening(server: Server, address: { port: number; host: string } | { p
 const version = (name: string) => `/opt/plugin/${name}/v1`;
 const ROOT = '/srv/broken-root';
 
+function brokenForwarder(what: string, by: Break): Breakage {
+  return {
+    what: `the forwarder ${what}`,
+    break: by,
+    more: ['network: { egress: [127.0.0.1:9142, name.test:1] }'],
+    shows: /BH302 .*step 'network': (Broken pipe|Connection reset by peer|Bad message)/,
+  };
+}
+
 const BREAKAGES: readonly Breakage[] = [
   { what: 'the seccomp list is missing', break: instead(`${LIB}/seccomp/native.list`), shows: /BH205 .*native/ },
   {
@@ -192,20 +201,9 @@ const BREAKAGES: readonly Breakage[] = [
     shows: /BH301 .*start of 'plugin-\w+-a-g1\.service': failed: \S+/,
     scope: 'no part',
   },
-  ...['nspawn', 'scope'].flatMap((isolation): Breakage[] => {
-    const more = [`isolation: ${isolation}`, 'network: { egress: [127.0.0.1:9142, name.test:1] }'];
-    const broken = (what: string, by: Break): Breakage => ({
-      what: `the forwarder ${what}, in ${isolation}`,
-      break: by,
-      more,
-      shows: /BH302 .*step 'network': (Broken pipe|Connection reset by peer|Bad message)/,
-    });
-    return [
-      broken('is missing', instead(`${LIB}/plugin-egress`)),
-      broken('ends', instead(`${LIB}/plugin-egress`, program('#!/bin/sh\nexit 0\n'))),
-      broken('says something else', instead(`${LIB}/plugin-egress`, program('#!/bin/sh\necho hello >&3\n'))),
-    ];
-  }),
+  brokenForwarder('is missing', instead(`${LIB}/plugin-egress`)),
+  brokenForwarder('ends', instead(`${LIB}/plugin-egress`, program('#!/bin/sh\nexit 0\n'))),
+  brokenForwarder('says something else', instead(`${LIB}/plugin-egress`, program('#!/bin/sh\necho hello >&3\n'))),
   {
     what: 'a directory of the root is missing',
     break: instead(`${ROOT}/tmp`),
