@@ -46,6 +46,7 @@ for (const kind of KINDS) {
     });
 
     it('are in no environment, command line, log or state file', async () => {
+      const before = (await must('journalctl', '--lines=0', '--show-cursor')).replace('-- cursor: ', '').trim();
       declareProbe(name, declaration(`api-key: { path: ${store('key', SECRET)} }`));
       await start(name);
       const [sandbox] = await untilWhole(name, 1);
@@ -58,12 +59,16 @@ for (const kind of KINDS) {
           .filter((file) => !file.startsWith(COPIES))
           .map(textOf),
         ...filesBelow('/run/systemd/transient').map(textOf),
-        await must('journalctl', '--output=export', '--boot'),
+        await must('journalctl', '--output=export', `--after-cursor=${before}`),
         await must('systemctl', 'show', sandbox?.unit ?? ''),
         (await run('bulkheadctl', 'status', name, '--json')).stdout,
         (await run('bulkheadctl', 'plan', name, '--json')).stdout,
       ];
       assert.ok(texts.length > 8);
+      assert.ok(
+        texts.some((text) => text.includes(`UNIT=${sandbox?.unit}`)),
+        'the journal has nothing about the sandbox',
+      );
       assert.deepEqual(
         texts.filter((text) => text.includes(SECRET)),
         [],
