@@ -46,7 +46,7 @@ for (const kind of KINDS) {
     });
 
     it('are in no environment, command line, log or state file', async () => {
-      const before = (await must('journalctl', '--lines=0', '--show-cursor')).replace('-- cursor: ', '').trim();
+      const [, before = ''] = /^-- cursor: (.+)$/m.exec(await must('journalctl', '--lines=1', '--show-cursor')) ?? [];
       declareProbe(name, declaration(`api-key: { path: ${store('key', SECRET)} }`));
       await start(name);
       const [sandbox] = await untilWhole(name, 1);
