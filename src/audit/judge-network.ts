@@ -21,7 +21,7 @@ export function judgeNetwork(plan: SandboxPlan, seen: SandboxFacts): Finding[] {
     const told = 'the network of the HOST: all that it reaches, its loopback and its abstract sockets';
     return wallOf('network', "the host's network, as declared", told, helpers);
   }
-  const inside = mode === 'none' ? '' : `, ${endpoints.length} endpoints that the forwarder serves`;
+  const inside = mode === 'none' ? '' : `, endpoints that the forwarder serves: ${endpoints.length}`;
   const names = seen.interfaces.map(({ name }) => name).join(', ');
   const holds = `${names === '' ? 'no interface' : names}${inside}`;
   return wallOf('network', `no interface but lo${inside}`, holds, [
