@@ -20,7 +20,7 @@ export async function hostState(): Promise<unknown> {
       name,
       readFileSync(`/proc/sys/${name}`, 'utf8'),
     ]),
-    listings: listings.filter(existsSync).map((path) => [path, readdirSync(path).sort()]),
+    listings: listings.filter(existsSync).map((path) => [path, readdirSync(path).filter(isNobodysOwn).sort()]),
     mounts: readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n').length,
     groups: (await must('systemctl', 'list-units', '--all', '--plain', '--no-legend', 'plugin-*')).trim(),
     processes: (await must('ps', '-eo', 'comm='))
@@ -28,4 +28,9 @@ export async function hostState(): Promise<unknown> {
       .filter((name) => /hostile|plugin-(?!spawner)|main/.test(name)),
     sysvipc,
   };
+}
+
+/** Services of systemd come and go with private directories of their own, systemd-hostnamed say. */
+function isNobodysOwn(name: string): boolean {
+  return !name.startsWith('systemd-private-');
 }
