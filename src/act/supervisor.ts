@@ -130,7 +130,7 @@ export class Supervisor implements Owned {
     const [rows, anchors] = await Promise.all([units.sandboxes(), units.anchors()]);
     const running = new Set(rows.filter(isThere).map(({ unit }) => unit));
     for (const [plugin, loop] of this.#loops) {
-      for (const { unit } of loop.state.sandboxes.values()) if (!running.has(unit)) sandboxes.unitNotListed(unit);
+      for (const { unit } of loop.state.sandboxes.values()) if (!running.has(unit)) sandboxes.unitNotThere(unit);
       const anchor = anchors.find((candidate) => candidate.plugin === plugin);
       if (loop.state.invocation !== undefined && (anchor === undefined || !isWanted(anchor)))
         await this.anchorGone(plugin);

@@ -265,7 +265,7 @@ function route(
   const { activeState = '', subState = '' } = event.kind === 'changed' ? event.state : { activeState: 'inactive' };
   const gone = activeState === 'inactive' || activeState === 'failed';
   if (plugin === undefined) {
-    if (gone) sandboxes.unitGone(event.unit);
+    if (gone) sandboxes.unitNotThere(event.unit);
     if (activeState === 'active') sandboxes.unitActive(event.unit);
     return;
   }

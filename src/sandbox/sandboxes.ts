@@ -231,8 +231,11 @@ export class Sandboxes {
     if (plugin !== undefined) this.#parts.events.cleared({ plugin, unit });
   }
 
-  /** systemd does not list the unit, or as inactive or failed: it is gone, unless it is only about to be made. */
-  unitNotListed(unit: string): void {
+  /**
+   * systemd does not have the unit, or as inactive or failed: it is gone, unless it is only about to be made. Of a unit
+   * that it does not have, systemd tells that it was removed when somebody has asked for its properties.
+   */
+  unitNotThere(unit: string): void {
     if (!this.#inStart.has(unit)) this.unitGone(unit);
   }
 

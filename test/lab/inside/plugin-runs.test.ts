@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { sandboxUnitName } from '../../../src/plan/identity.ts';
 import { forEachIsolation } from '../../support/isolation.ts';
 import { HttpLoad } from '../../support/load.ts';
 import {
@@ -7,6 +8,7 @@ import {
   readySandboxes,
   run,
   sandboxUnits,
+  status,
   systemctl,
   uninstall,
   untilWhole,
@@ -39,6 +41,35 @@ forEachIsolation('a plugin of three lines', function (isolation) {
       }
     });
   }
+
+  it('starts all of its sandboxes while somebody asks systemd for those that are not there yet', async () => {
+    const size = 16;
+    // Never used before, so that generations begin with 1.
+    const name = `asked${Date.now().toString(36)}`;
+    installExample(name, 'c', [
+      'template: native',
+      'version: v1',
+      'listen: [{ tcp: 127.0.0.1:9110 }]',
+      `pool: { size: ${size} }`,
+      'recovery: { budget: { restarts: 0 } }',
+    ]);
+    const units = Array.from({ length: size }, (_, index) => sandboxUnitName(name, 'a', index + 1, isolation));
+    let asks = true;
+    // systemd makes a unit of each name that it is asked for, and tells of its removal a moment later.
+    const asking = (async () => {
+      while (asks) await must('systemctl', 'show', '--property=LoadState', ...units);
+    })();
+    try {
+      await systemctl('start', `plugin@${name}`);
+      const ready = (await untilWhole(name, size)).map(({ unit }) => unit);
+      assert.deepEqual(ready.sort(), [...units].sort());
+      assert.equal((await status(name)).restarts.total, 0);
+    } finally {
+      asks = false;
+      await asking;
+      await uninstall(name);
+    }
+  });
 
   it('listens on Unix sockets and IPv6, too', async () => {
     installExample('families', 'python', [
