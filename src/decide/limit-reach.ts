@@ -49,6 +49,7 @@ export interface Counted {
 /** The sandbox with these counters. What was counted before an earlier supervisor's one was looked at is no news. */
 export function withCounters(counters: LimitCounters, sandbox: SandboxEntry, plan: PluginPlan, now: number): Counted {
   const { counters: before = counters, reached } = sandbox;
+  const ranOut = memoryRanOut(before, counters, now) ?? sandbox.ranOut;
   const found = rises(reached, before, counters, plan.declaration.state.path).map((rise) =>
     reachOf(reached, rise, plan, now),
   );
@@ -56,7 +57,8 @@ export function withCounters(counters: LimitCounters, sandbox: SandboxEntry, pla
     sandbox: {
       ...sandbox,
       counters,
-      outOfMemory: outOfMemory(before, counters, now) ?? sandbox.outOfMemory,
+      ranOut,
+      outOfMemory: counters.oomKills > before.oomKills ? killer(ranOut, now) : sandbox.outOfMemory,
       reached: new Map([...reached, ...found.map(({ reach }) => [reach.limit, reach] as const)]),
     },
     news: found.filter(({ isNews }) => isNews).map(({ reach }) => reach),
@@ -71,12 +73,16 @@ export function withDropped(dropped: number, sandbox: SandboxEntry, plan: Plugin
   return { sandbox: { ...sandbox, reached: new Map(sandbox.reached).set('log', reach) }, news: isNews ? [reach] : [] };
 }
 
-/** Whose memory ran out, when the counters say that a process was killed for it. */
-function outOfMemory(before: LimitCounters, after: LimitCounters, now: number): OutOfMemory | undefined {
-  if (after.oomKills <= before.oomKills) return undefined;
+/** Whose memory ran out between these counters; undefined when none of ours did. */
+function memoryRanOut(before: LimitCounters, after: LimitCounters, now: number): OutOfMemory | undefined {
   if (after.oom > before.oom) return { whose: 'sandbox', at: now };
   if (after.sliceOom > before.sliceOom) return { whose: 'plugin', at: now };
-  return { whose: after.pluginsOom > before.pluginsOom ? 'plugins' : 'host', at: now };
+  return after.pluginsOom > before.pluginsOom ? { whose: 'plugins', at: now } : undefined;
+}
+
+/** Whose memory a process was killed for. The kernel counts first that it ran out, and some time later the kill. */
+function killer(ranOut: OutOfMemory | undefined, now: number): OutOfMemory {
+  return { whose: ranOut !== undefined && now - ranOut.at <= KILL_TAKES_MS ? ranOut.whose : 'host', at: now };
 }
 
 /** Why a payload died that was killed when memory had run out; undefined for any other end. */

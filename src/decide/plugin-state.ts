@@ -63,6 +63,8 @@ export interface SandboxEntry {
   /** What was counted against its limits; undefined for one of an earlier supervisor that was not looked at yet. */
   readonly counters: LimitCounters | undefined;
   readonly reached: Reaches;
+  /** When memory ran out last, with or without a kill yet; and when a process was killed for that. */
+  readonly ranOut: OutOfMemory | undefined;
   readonly outOfMemory: OutOfMemory | undefined;
   readonly life: SandboxLife;
   /** Monotonic ms; when it became ready. */
@@ -81,6 +83,7 @@ export const NEW_SANDBOX = {
   unlimitable: false,
   counters: NOTHING_COUNTED,
   reached: new Map(),
+  ranOut: undefined,
   outOfMemory: undefined,
   exit: undefined,
   asked: false,

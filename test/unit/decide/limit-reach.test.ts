@@ -145,6 +145,19 @@ describe('a payload that was killed by SIGKILL', () => {
     assert.match(death({ oom: 1, oomKills: 1 }, KILLED, 60_000), /killed by SIGKILL$/);
   });
 
+  it('is known by what ran out a moment before: the kernel counts that first, and the kill when it is done', () => {
+    const later = (ms: number): string => {
+      const machine = started();
+      count(machine, { sliceOom: 1 });
+      machine.pass(ms);
+      count(machine, { sliceOom: 1, oomKills: 1, sliceOomKills: 1 });
+      machine.observe({ kind: 'exited', unit: UNIT, exit: KILLED });
+      return statusLine(machine.state);
+    };
+    assert.match(later(2000), /out of memory: limit of the plugin's slice$/);
+    assert.match(later(60_000), /out of memory: of the host, not of a limit of the plugin$/);
+  });
+
   it('for memory is in the journal under that limit', () => {
     const machine = started();
     count(machine, { oom: 1, oomKills: 1 });

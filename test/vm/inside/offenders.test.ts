@@ -27,11 +27,11 @@ const MOST_RATIO = 2;
 
 /**
  * Shares of the requests whose latency is held to that. Of a thousand requests, the p99 rests on the slowest ten, and on an
- * emulated machine those are the ones at which the machine around it was busy, with offenders or without. So it is told,
- * and not judged.
+ * emulated machine those are the ones at which the machine around it was busy, with offenders or without. So the ends of
+ * the distribution are told, and not judged.
  */
-const COMPARED = [0.5, 0.95] as const;
-const TOLD = 0.99;
+const COMPARED = [0.5, 0.9] as const;
+const TOLD = [0.95, 0.99] as const;
 
 /** What a machine as slow as this may need until it answers. */
 const ANSWER_MS = 120_000;
@@ -140,7 +140,7 @@ describe('offenders beside a well-behaved plugin', function () {
       }
     }
     freeze(offenders, false);
-    const compared = [...COMPARED, TOLD].map((share) => {
+    const compared = [...COMPARED, ...TOLD].map((share) => {
       const [without, withThem] = [quantile(alone, share), quantile(beside, share)];
       const ratio = withThem / without;
       const name = share === 0.5 ? 'median' : `p${share * 100}`;
