@@ -1,3 +1,4 @@
+import { printable } from '../base/printable.ts';
 import type { SeenCall } from '../learn/rule.ts';
 
 /** What init says on the report pipe; see docs/internals.md. Nothing of it is believed beyond its bounds. */
@@ -82,10 +83,4 @@ function isCallName(value: unknown): value is string {
 
 function isCount(value: unknown, most: number): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
-}
-
-/** At most 256 characters, without control characters: the text goes to terminals and to the journal. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.slice(0, 256).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
 }

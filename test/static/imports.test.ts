@@ -10,6 +10,7 @@ const ORDER = [
   'unit',
   'audit',
   'learn',
+  'diagnose',
   'systemd',
   'kernel',
   'sandbox',
@@ -24,7 +25,7 @@ const ORDER = [
 ];
 
 /** No I/O, no clock, no chance. */
-const PURE = ['base', 'declare', 'plan', 'unit', 'audit', 'learn', 'decide'];
+const PURE = ['base', 'declare', 'plan', 'unit', 'audit', 'learn', 'diagnose', 'decide'];
 const IMPURE = /\b(?:Date\.now|new Date|performance\.|process\.|setTimeout|setInterval|Math\.random|crypto\.)/;
 
 interface Import {
