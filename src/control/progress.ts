@@ -1,6 +1,6 @@
 import type { Clock, Owned } from '../base/clock.ts';
+import { escapeText } from '../base/printable.ts';
 import type { EventRecord } from './api.ts';
-import { escapeText } from './render/escape.ts';
 import { renderEvent } from './render/event-line.ts';
 import { formatSpan } from './render/time.ts';
 import { shorten } from './render/width.ts';

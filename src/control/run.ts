@@ -1,11 +1,11 @@
 import { asFailure, FAILURES, type Failure } from '../base/failure.ts';
 import { nearest } from '../base/nearest.ts';
+import { escapeText } from '../base/printable.ts';
 import { readCommandLine } from './command-line.ts';
 import { type ExitStatus, exitStatusOf } from './exit-status.ts';
 import { generalHelp, verbHelp } from './help.ts';
 import { requirePluginName } from './plugin-argument.ts';
 import { paint } from './render/colour.ts';
-import { escapeText } from './render/escape.ts';
 import type { Verb, VerbCall, World } from './verb.ts';
 
 /** Runs one command line and returns the exit status. Never throws: every failure is printed to standard error. */

@@ -1,7 +1,7 @@
 import type { Finding, Verdict } from '../../audit/finding.ts';
+import { escapeText } from '../../base/printable.ts';
 import type { AuditReport } from '../api.ts';
 import { paint, type Style } from './colour.ts';
-import { escapeText } from './escape.ts';
 import { type Column, renderTable, type TableOptions } from './table.ts';
 
 const STYLES: Readonly<Record<Verdict, Style>> = {

@@ -1,6 +1,6 @@
+import { escapeText } from '../../base/printable.ts';
 import type { EventKind, EventRecord } from '../api.ts';
 import { paint, type Style } from './colour.ts';
-import { escapeText } from './escape.ts';
 import { formatMoment } from './time.ts';
 
 const STYLES: Partial<Record<EventKind, Style>> = {

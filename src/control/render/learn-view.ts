@@ -1,5 +1,5 @@
+import { escapeText } from '../../base/printable.ts';
 import type { LearnReport } from '../api.ts';
-import { escapeText } from './escape.ts';
 
 /** What a run showed, for people; `saved` is the file that the list was written into. */
 export function renderLearned(report: LearnReport, saved: string | undefined): string {

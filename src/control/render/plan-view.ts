@@ -1,6 +1,6 @@
+import { escapeText } from '../../base/printable.ts';
 import type { PlanReport, PlanSection } from '../api.ts';
 import { paint } from './colour.ts';
-import { escapeText } from './escape.ts';
 import type { TableOptions } from './table.ts';
 import { displayWidth } from './width.ts';
 

@@ -1,7 +1,7 @@
 import { formatBytes } from '../../base/bytes.ts';
+import { escapeText } from '../../base/printable.ts';
 import type { PluginStatus, SandboxStatus, StateStatus } from '../api.ts';
 import { paint } from './colour.ts';
-import { escapeText } from './escape.ts';
 import { limitLines } from './limit-lines.ts';
 import { PLUGIN_LOOK, SANDBOX_STYLE } from './state.ts';
 import { type Cell, type Column, renderTable, type TableOptions } from './table.ts';

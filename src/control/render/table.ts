@@ -1,5 +1,5 @@
+import { escapeText } from '../../base/printable.ts';
 import { paint, type Style } from './colour.ts';
-import { escapeText } from './escape.ts';
 import { displayWidth, shorten } from './width.ts';
 
 export interface Column {

@@ -1,6 +1,6 @@
+import { escapeText } from '../../base/printable.ts';
 import { formatProblem } from '../../base/problem.ts';
 import type { CheckReport } from '../offline.ts';
-import { escapeText } from '../render/escape.ts';
 import { JSON_OPTION, printJson, type Verb } from '../verb.ts';
 
 export const CHECK: Verb = {

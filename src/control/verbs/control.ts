@@ -1,9 +1,9 @@
 import { asFailure, Failure } from '../../base/failure.ts';
+import { escapeText } from '../../base/printable.ts';
 import { EventFeed } from '../event-feed.ts';
 import type { ControlVerb, Manager } from '../manager.ts';
 import { Progress } from '../progress.ts';
 import { paint } from '../render/colour.ts';
-import { escapeText } from '../render/escape.ts';
 import { PLUGIN_LOOK } from '../render/state.ts';
 import { JSON_OPTION, PLUGIN, printJson, type Verb, type VerbCall, type World } from '../verb.ts';
 

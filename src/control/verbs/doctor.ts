@@ -1,6 +1,6 @@
+import { escapeText } from '../../base/printable.ts';
 import { examine, type Finding } from '../doctor-checks.ts';
 import { paint, type Style } from '../render/colour.ts';
-import { escapeText } from '../render/escape.ts';
 import { wrap } from '../render/width.ts';
 import type { Terminal } from '../terminal.ts';
 import { JSON_OPTION, printJson, type Verb } from '../verb.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { escapeText } from '../../../../src/base/printable.ts';
 import { paint } from '../../../../src/control/render/colour.ts';
-import { escapeText } from '../../../../src/control/render/escape.ts';
 import { renderList } from '../../../../src/control/render/list-view.ts';
 import { renderStatus } from '../../../../src/control/render/status-view.ts';
 import { renderTable } from '../../../../src/control/render/table.ts';
