@@ -1,22 +1,30 @@
 import type { Clock } from '../base/clock.ts';
-import type { Failure } from '../base/failure.ts';
-import { asFailure } from '../base/failure.ts';
-import type { AnchorWord, Order } from '../decide/order.ts';
+import { asFailure, Failure } from '../base/failure.ts';
+import type { AnchorWord, Order, RunOrder } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
+import type { Incident } from '../diagnose/incident.ts';
 import { pluginSliceName } from '../plan/identity.ts';
-import type { HostPaths, PlannedListener, PluginPlan, StartOrder } from '../plan/plan.ts';
+import type { Gate, HostPaths, PlannedListener, PluginPlan, StartOrder } from '../plan/plan.ts';
 import type { SandboxParts } from '../sandbox/sandbox-parts.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
 import { requirePlan } from './load-plan.ts';
 import type { Hands } from './plugin-loop.ts';
+import { type RanCommand, runCommand } from './run-command.ts';
 import type { SystemdUnits } from './systemd-units.ts';
 
 /** The plugin's sockets; made in traffic/, which comes after this folder. */
 export interface PluginSockets {
   ensure(plugin: string, planned: readonly PlannedListener[]): Promise<void>;
   closeAll(plugin: string): void;
+}
+
+/** Keeps incidents; made in record/, which comes after this folder. */
+export interface IncidentKeeper {
+  open(incident: Incident): void;
+  step(id: string, text: string): void;
+  over(id: string, text: string): void;
 }
 
 export interface DaemonHandsParts {
@@ -27,6 +35,8 @@ export interface DaemonHandsParts {
   readonly sandboxes: Sandboxes;
   readonly hostParts: SandboxParts;
   readonly sockets: PluginSockets;
+  readonly incidents: IncidentKeeper;
+  readonly unkillableRoom: () => number;
   readonly tell: (plugin: string, word: AnchorWord) => void;
   readonly note: (plugin: string, note: Extract<Order, { kind: 'note' }>) => void;
   readonly save: (state: PluginState) => void;
@@ -50,6 +60,18 @@ export class DaemonHands implements Hands {
 
   random(): number {
     return Math.random();
+  }
+
+  wall(): number {
+    return Date.now();
+  }
+
+  riskyAllowed(): boolean {
+    return true;
+  }
+
+  unkillableRoom(): number {
+    return this.#parts.unkillableRoom();
   }
 
   load(plugin: string): Promise<PluginPlan> {
@@ -95,6 +117,34 @@ export class DaemonHands implements Hands {
     return this.#parts.sandboxes.stop(unit);
   }
 
+  killSandbox(unit: string): Promise<void> {
+    return notYet(`'${unit}' cannot be killed`);
+  }
+
+  freezeSandbox(unit: string): Promise<void> {
+    return notYet(`'${unit}' cannot be frozen`);
+  }
+
+  gateSandbox(unit: string, gate: Gate): Promise<void> {
+    return notYet(`the gate of '${unit}' cannot be ${gate}`);
+  }
+
+  openIncident(incident: Incident): void {
+    this.#parts.incidents.open(incident);
+  }
+
+  incidentStep(id: string, text: string): void {
+    this.#parts.incidents.step(id, text);
+  }
+
+  incidentOver(id: string, text: string): void {
+    this.#parts.incidents.over(id, text);
+  }
+
+  run(order: RunOrder): Promise<RanCommand> {
+    return runCommand(order);
+  }
+
   clearSandbox(unit: string): Promise<void> {
     return this.#parts.sandboxes.clear(unit);
   }
@@ -115,6 +165,10 @@ export class DaemonHands implements Hands {
     this.#parts.save(state);
   }
 
+  refused(plugin: string, order: Order, failure: Failure): void {
+    this.#parts.ignored(`'${plugin}': order '${order.kind}' could not be carried out, ignoring`, failure);
+  }
+
   #inTurn(plugin: string, work: () => Promise<void>): Promise<void> {
     const before = this.#turns.get(plugin) ?? Promise.resolve();
     const mine = before.then(work, work);
@@ -125,4 +179,8 @@ export class DaemonHands implements Hands {
     });
     return mine;
   }
+}
+
+function notYet(text: string): Promise<void> {
+  return Promise.reject(new Failure('BH406', text));
 }

@@ -3,15 +3,23 @@ import type { Failure } from '../base/failure.ts';
 import { asFailure } from '../base/failure.ts';
 import { decide } from '../decide/decide.ts';
 import type { Observation } from '../decide/observation.ts';
-import type { AnchorWord, Order } from '../decide/order.ts';
+import type { AnchorWord, Order, RunOrder } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
-import type { PluginPlan, StartOrder } from '../plan/plan.ts';
+import type { Incident } from '../diagnose/incident.ts';
+import type { Gate, PluginPlan, StartOrder } from '../plan/plan.ts';
+import type { RanCommand } from './run-command.ts';
 
 /** What orders are carried out with. */
 export interface Hands {
   readonly clock: Clock;
   /** From 0 up to 1. */
   random(): number;
+  /** Wall clock, ms since 1970. */
+  wall(): number;
+  /** Whether the plan's risky steps may be taken now. */
+  riskyAllowed(plan: PluginPlan | undefined): boolean;
+  /** So many more sandboxes that cannot be killed may be replaced on this node. */
+  unkillableRoom(): number;
   /** Reads declaration and host. Throws a Failure that names the first problem. */
   load(plugin: string): Promise<PluginPlan>;
   /** Makes the sockets and the slice. Throws BH206, BH207, BH504. */
@@ -22,12 +30,24 @@ export interface Hands {
   /** Gives a living sandbox the plan's limits. */
   limitSandbox(unit: string, plan: PluginPlan): Promise<void>;
   stopSandbox(unit: string): Promise<void>;
+  /** Kills the payload without asking it first. */
+  killSandbox(unit: string): Promise<void>;
+  freezeSandbox(unit: string): Promise<void>;
+  gateSandbox(unit: string, gate: Gate): Promise<void>;
+  /** Reads what is to be seen of the living before it returns; a bundle that exists is left as it is. */
+  openIncident(incident: Incident): void;
+  incidentStep(id: string, text: string): void;
+  incidentOver(id: string, text: string): void;
+  /** Runs a command on the host. Never rejects for how it ended. */
+  run(order: RunOrder): Promise<RanCommand>;
   clearSandbox(unit: string): Promise<void>;
   forgetSandbox(unit: string): void;
   tell(plugin: string, word: AnchorWord): void;
   note(plugin: string, note: Extract<Order, { kind: 'note' }>): void;
   /** Makes the state durable. Called before any order of the same decision is carried out. */
   save(state: PluginState): void;
+  /** An order could not be carried out, and nothing but what is seen of the sandbox tells what follows from that. */
+  refused(plugin: string, order: Order, failure: Failure): void;
 }
 
 /** One plugin's loop: observation -> decision -> durable state -> orders. The only place where its state changes. */
@@ -69,7 +89,14 @@ export class PluginLoop implements Owned {
 
   #step(observation: Observation): void {
     const before = this.#state;
-    const moment = { now: this.#hands.clock.now(), random: this.#hands.random() };
+    const hands = this.#hands;
+    const moment = {
+      now: hands.clock.now(),
+      random: hands.random(),
+      wall: hands.wall(),
+      riskyAllowed: hands.riskyAllowed(before.plan),
+      unkillableRoom: hands.unkillableRoom(),
+    };
     const { state, orders } = decide(before, observation, moment);
     this.#state = state;
     if (state !== before) this.#hands.save(state);
@@ -79,6 +106,7 @@ export class PluginLoop implements Owned {
   #carryOut(order: Order): void {
     const hands = this.#hands;
     const { plugin, plan } = this.#state;
+    const refused = (failure: Failure): void => hands.refused(plugin, order, failure);
     switch (order.kind) {
       case 'load':
         return this.#later(
@@ -107,6 +135,20 @@ export class PluginLoop implements Owned {
         return this.#limit(order.unit, plan);
       case 'stop':
         return this.#later(hands.stopSandbox(order.unit), () => {});
+      case 'kill':
+        return this.#later(hands.killSandbox(order.unit), refused);
+      case 'freeze':
+        return this.#later(hands.freezeSandbox(order.unit), refused);
+      case 'gate':
+        return this.#later(hands.gateSandbox(order.unit, order.gate), refused);
+      case 'incident':
+        return hands.openIncident(order.incident);
+      case 'incident-step':
+        return hands.incidentStep(order.id, order.text);
+      case 'incident-over':
+        return hands.incidentOver(order.id, order.text);
+      case 'run':
+        return this.#run(order, refused);
       case 'clear':
         return this.#later(hands.clearSandbox(order.unit), () => {});
       case 'forget':
@@ -125,6 +167,14 @@ export class PluginLoop implements Owned {
     this.#later(
       this.#hands.limitSandbox(unit, plan).then(() => this.observe({ kind: 'limited', unit, limits })),
       ({ code, message: text }) => this.observe({ kind: 'limit-refused', unit, limits, reason: { code, text } }),
+    );
+  }
+
+  #run(order: RunOrder, refused: (failure: Failure) => void): void {
+    const { incident } = order;
+    this.#later(
+      this.#hands.run(order).then((ran) => this.observe({ kind: 'ran', incident, ...ran })),
+      refused,
     );
   }
 

@@ -18,6 +18,9 @@ export interface SandboxUnitRow {
   readonly activeSince: number;
 }
 
+/** Sandboxes that cannot be killed take their memory and ids with them: so many are replaced on a node, no more. */
+const MOST_UNKILLABLE = 3;
+
 /** What the supervisor reads from systemd. */
 export interface UnitsView {
   anchors(): Promise<readonly AnchorUnit[]>;
@@ -92,6 +95,14 @@ export class Supervisor implements Owned {
   /** Names of the plugins that somebody wants now. */
   wanted(): string[] {
     return [...this.#loops].filter(([, { state }]) => state.phase === 'on').map(([plugin]) => plugin);
+  }
+
+  /** So many more sandboxes that cannot be killed may be replaced. */
+  unkillableRoom(): number {
+    const fenced = [...this.#loops.values()].flatMap(({ state }) =>
+      [...state.sandboxes.values()].filter(({ life }) => life === 'fenced'),
+    );
+    return Math.max(0, MOST_UNKILLABLE - fenced.length);
   }
 
   /** The plugin's loop; a plugin that was never heard of gets one in phase `off`. */

@@ -81,7 +81,7 @@ export interface SandboxStatus {
   readonly slot: string;
   readonly generation: number;
   readonly version: string | null;
-  readonly state: 'starting' | 'ready' | 'stopping' | 'gone';
+  readonly state: 'starting' | 'ready' | 'stopping' | 'frozen' | 'fenced' | 'gone';
   /** Host pid of the payload's main process; null while there is none. */
   readonly payloadPid: number | null;
   readonly initPid: number | null;

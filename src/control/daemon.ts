@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { AnchorServer } from '../act/anchor-server.ts';
 import { isWanted } from '../act/anchor-units.ts';
-import { DaemonHands } from '../act/daemon-hands.ts';
+import { DaemonHands, type IncidentKeeper } from '../act/daemon-hands.ts';
 import { Supervisor } from '../act/supervisor.ts';
 import { SystemdUnits } from '../act/systemd-units.ts';
 import type { Clock, Owned } from '../base/clock.ts';
@@ -119,6 +119,8 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     sandboxes,
     hostParts,
     sockets: listeners,
+    incidents: incidentsInJournal(chronicle),
+    unkillableRoom: () => supervisor.unkillableRoom(),
     tell: (plugin, word) => anchors.tell(plugin, word),
     note: (plugin, { what, ...note }) => chronicle.add({ ...note, kind: what, plugin }),
     save: (state) => {
@@ -287,6 +289,18 @@ function* livingSandboxes(supervisor: Supervisor, sandboxes: Sandboxes): Iterabl
       if (record !== undefined) yield [unit, counted(record)];
     }
   }
+}
+
+/** Incidents as lines of the journal. */
+function incidentsInJournal(chronicle: Chronicle<EventKind>): IncidentKeeper {
+  const say = (plugin: string | undefined, unit: string | undefined, text: string): void =>
+    chronicle.add({ kind: 'note', plugin, unit, code: undefined, text });
+  return {
+    open: ({ id, plugin, unit, verdict, action }) =>
+      say(plugin, unit, `incident ${id}: ${verdict.class}: ${verdict.text}; ${action}`),
+    step: (id, text) => say(undefined, undefined, `incident ${id}: ${text}`),
+    over: (id, text) => say(undefined, undefined, `incident ${id} is over: ${text}`),
+  };
 }
 
 /** Report pipes that came back from the store and belong to no sandbox any more. */

@@ -1,6 +1,6 @@
 import { formatDuration } from '../base/duration.ts';
 import { sandboxUnitName } from '../plan/identity.ts';
-import type { PluginPlan } from '../plan/plan.ts';
+import type { Gate, PluginPlan } from '../plan/plan.ts';
 import { backoffDelay, recentDeaths } from './backoff.ts';
 import { Draft, type Moment } from './draft.ts';
 import { type Counted, memoryDeath, withCounters, withDropped } from './limit-reach.ts';
@@ -84,6 +84,15 @@ class Policy extends Draft {
         return this.#learn(seen.forMs);
       case 'learned':
         return this.#stopLearning(seen.unit);
+      case 'gate':
+        return this.#gateSeen(seen.unit, seen.gate);
+      case 'diagnosed':
+      case 'probed':
+      case 'unkillable':
+      case 'recycle-asked':
+      case 'released':
+      case 'ran':
+      case 'node-ill':
       case 'woke':
         return;
     }
@@ -188,6 +197,11 @@ class Policy extends Draft {
     if (sandbox?.life !== 'ready' || sandbox.limiting !== limits) return;
     this.put({ ...sandbox, limiting: undefined, unlimitable: true });
     this.note('declaration', unit, reason.code, `limits cannot be set, so it is replaced: ${reason.text}`);
+  }
+
+  #gateSeen(unit: string, gate: Gate): void {
+    const sandbox = this.state.sandboxes.get(unit);
+    if (sandbox !== undefined) this.put({ ...sandbox, gateSeen: gate });
   }
 
   #stopSeen(unit: string): void {
@@ -318,7 +332,7 @@ class Policy extends Draft {
     const restarts = !learning && (this.state.wasReady || this.state.deaths.length > 0) ? 1 : 0;
     this.set({ nextGeneration: generation + 1, restartsTotal: this.state.restartsTotal + restarts });
     this.note('starting', unit, undefined, plan.version === undefined ? 'starting' : `starting ${plan.version}`);
-    this.orders.push({ kind: 'start', unit, slot, generation, learning });
+    this.orders.push({ kind: 'start', unit, slot, generation, learning, standby: false, seat: -1 });
   }
 
   /** Sustained health of the whole pool clears the back-off and the last reason. */

@@ -11,6 +11,12 @@ export interface Moment {
   readonly now: number;
   /** From 0 up to 1, for jitter. */
   readonly random: number;
+  /** Wall clock, ms since 1970; for the names of incidents only. */
+  readonly wall: number;
+  /** Whether steps that are risky may be taken now. */
+  readonly riskyAllowed: boolean;
+  /** So many more sandboxes that cannot be killed may be replaced on this node. */
+  readonly unkillableRoom: number;
 }
 
 /** One decision in the making: the state that changes in one place, and the orders so far. Lives for a single decision. */

@@ -1,6 +1,7 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { LimitCounters } from '../base/limit-counters.ts';
-import type { PluginPlan } from '../plan/plan.ts';
+import type { Verdict } from '../diagnose/verdict.ts';
+import type { Gate, PluginPlan } from '../plan/plan.ts';
 
 /** Why something is not well, in words for people. */
 export interface Reason {
@@ -25,6 +26,8 @@ export interface Exit {
   readonly forbidden?: ForbiddenCall | undefined;
   /** The process of ours whose end it was killed for. */
   readonly lostHelper?: 'egress' | 'adapter' | undefined;
+  /** Whether processes of the payload were there when its main process had ended; undefined when nobody looked. */
+  readonly childrenLeft?: boolean | undefined;
 }
 
 /** What was seen about one plugin. Observations come from watches, from systemd, and from orders carried out. */
@@ -55,6 +58,28 @@ export type Observation =
   | { readonly kind: 'limited'; readonly unit: string; readonly limits: string }
   | { readonly kind: 'limit-refused'; readonly unit: string; readonly limits: string; readonly reason: Reason }
   | { readonly kind: 'stop-seen'; readonly unit: string }
+  /** Something is wrong with it though it lives. Told once, not with every look. */
+  | { readonly kind: 'diagnosed'; readonly unit: string; readonly verdict: Verdict }
+  /** A probe passes now, or does not any more. */
+  | {
+      readonly kind: 'probed';
+      readonly unit: string;
+      readonly probe: 'startup' | 'readiness' | 'liveness';
+      readonly passes: boolean;
+      readonly text: string;
+    }
+  /** What init says that holds now. */
+  | { readonly kind: 'gate'; readonly unit: string; readonly gate: Gate }
+  /** It was killed, and tasks of it are still there: the kernel does not let go of them. Told again until it does. */
+  | { readonly kind: 'unkillable'; readonly unit: string }
+  /** All sandboxes are to be started anew, one after the other. */
+  | { readonly kind: 'recycle-asked'; readonly by: string }
+  /** Somebody lets the plugin out of quarantine. */
+  | { readonly kind: 'released'; readonly by: string }
+  /** A command of a recovery ended. */
+  | { readonly kind: 'ran'; readonly incident: string; readonly status: number; readonly text: string }
+  /** Something is wrong with the node. */
+  | { readonly kind: 'node-ill'; readonly verdict: Verdict }
   | { readonly kind: 'cleared'; readonly unit: string }
   /** Somebody wants to know what the payload calls: one more sandbox is to run, in which all calls are noted. */
   | { readonly kind: 'learn-asked'; readonly forMs: number }

@@ -1,5 +1,6 @@
 import type { FailureCode } from '../base/failure.ts';
-import type { StartOrder } from '../plan/plan.ts';
+import type { Incident } from '../diagnose/incident.ts';
+import type { Gate, StartOrder } from '../plan/plan.ts';
 import type { ReachedName } from './limit-reach.ts';
 import type { ForbiddenCall, Reason } from './observation.ts';
 
@@ -17,6 +18,19 @@ export type Order =
   | { readonly kind: 'limit'; readonly unit: string }
   /** Ends, in time, in `exited` and `cleared`. */
   | { readonly kind: 'stop'; readonly unit: string }
+  /** Kill the payload without asking it first; ends in `exited` and `cleared`. */
+  | { readonly kind: 'kill'; readonly unit: string }
+  /** Let nothing of it run any more, so that it can be looked at. */
+  | { readonly kind: 'freeze'; readonly unit: string }
+  /** Open or close it for connections; answers `gate`. */
+  | { readonly kind: 'gate'; readonly unit: string; readonly gate: Gate }
+  /** Open an incident. Comes before the orders that destroy its evidence: what is to be seen of the living is read now. */
+  | { readonly kind: 'incident'; readonly incident: Incident }
+  /** Something more was done about it, or seen. */
+  | { readonly kind: 'incident-step'; readonly id: string; readonly text: string }
+  | { readonly kind: 'incident-over'; readonly id: string; readonly text: string }
+  /** Run a command of the declaration on the host; answers `ran`. */
+  | ({ readonly kind: 'run' } & RunOrder)
   /** Kill what may be left of a dead sandbox; ends in `cleared`. */
   | { readonly kind: 'clear'; readonly unit: string }
   /** Nothing is left of it: forget its record, give back its uid range. */
@@ -35,6 +49,13 @@ export type Order =
       /** The limit that it is about. */
       readonly limit?: ReachedName | undefined;
     };
+
+export interface RunOrder {
+  readonly incident: string;
+  readonly words: readonly string[];
+  readonly timeoutMs: number;
+  readonly environment: Readonly<Record<string, string>>;
+}
 
 /** What the anchor is told; `status` is also what `systemctl status` shows. */
 export type AnchorWord =
@@ -58,4 +79,12 @@ export type NoteKind =
   | 'limit'
   | 'declaration'
   | 'learning'
+  | 'promoted'
+  | 'recovering'
+  | 'recovered'
+  | 'recycling'
+  | 'traffic'
+  | 'quarantined'
+  | 'released'
+  | 'fenced'
   | 'note';

@@ -1,5 +1,5 @@
 import { type LimitCounters, NOTHING_COUNTED } from '../base/limit-counters.ts';
-import type { PluginPlan, SlotName } from '../plan/plan.ts';
+import type { Gate, PluginPlan, SlotName } from '../plan/plan.ts';
 import type { OutOfMemory, Reaches } from './limit-reach.ts';
 import type { Exit, Reason } from './observation.ts';
 import type { SandboxLife } from './sandbox-life.ts';
@@ -73,6 +73,13 @@ export interface SandboxEntry {
   readonly exit: Exit | undefined;
   /** It runs to learn what its payload calls, beside the pool: nothing of the pool counts it, and its end is no death. */
   readonly learning: boolean;
+  /** It is a spare that gets no traffic yet. */
+  readonly standby: boolean;
+  /** Place in the pool, from 0 on; -1 for one that has none. */
+  readonly seat: number;
+  /** What its gate is to be, and what init said last that it is; undefined for one that has none, or that said nothing. */
+  readonly gate: Gate | undefined;
+  readonly gateSeen: Gate | undefined;
   /** Whether its end counts as a death: nobody had asked for it. */
   readonly asked: boolean;
 }
@@ -86,6 +93,10 @@ export const NEW_SANDBOX = {
   ranOut: undefined,
   outOfMemory: undefined,
   exit: undefined,
+  standby: false,
+  seat: -1,
+  gate: undefined,
+  gateSeen: undefined,
   asked: false,
 } as const satisfies Partial<SandboxEntry>;
 

@@ -7,9 +7,11 @@ import type { StateTable } from '../base/state-table.ts';
  *   ready     it serves
  *   stopping  somebody asked it to end: we, or systemd on someone's behalf
  *   dead      its payload ended; the unit still has to be cleared away
+ *   frozen    nothing of it runs any more, so that it can be looked at; outside of the pool
+ *   fenced    it was killed and does not go: the kernel holds a task of it. Nothing waits for it
  *   gone      nothing is left of it; the entry is dropped
  */
-export type SandboxLife = 'starting' | 'ready' | 'stopping' | 'dead' | 'gone';
+export type SandboxLife = 'starting' | 'ready' | 'stopping' | 'dead' | 'frozen' | 'fenced' | 'gone';
 
 /**
  * What can happen to it.
@@ -19,9 +21,19 @@ export type SandboxLife = 'starting' | 'ready' | 'stopping' | 'dead' | 'gone';
  *   exited         init reported the payload's end, or the cgroup ran empty
  *   stop-ordered   we ordered the stop
  *   stop-seen      init reported a stop that we did not order
+ *   frozen         we ordered that it be frozen
+ *   unkillable     tasks of it are there some time after they were killed
  *   cleared        systemd has no such unit any more, or it is inactive with an empty cgroup
  */
-export type SandboxEvent = 'became-ready' | 'start-failed' | 'exited' | 'stop-ordered' | 'stop-seen' | 'cleared';
+export type SandboxEvent =
+  | 'became-ready'
+  | 'start-failed'
+  | 'exited'
+  | 'stop-ordered'
+  | 'stop-seen'
+  | 'frozen'
+  | 'unkillable'
+  | 'cleared';
 
 export const SANDBOX_LIFE: StateTable<SandboxLife, SandboxEvent> = {
   starting: {
@@ -30,6 +42,8 @@ export const SANDBOX_LIFE: StateTable<SandboxLife, SandboxEvent> = {
     exited: 'dead',
     'stop-ordered': 'stopping',
     'stop-seen': 'stopping',
+    frozen: 'frozen',
+    unkillable: 'fenced',
     cleared: 'gone',
   },
   ready: {
@@ -38,6 +52,8 @@ export const SANDBOX_LIFE: StateTable<SandboxLife, SandboxEvent> = {
     exited: 'dead',
     'stop-ordered': 'stopping',
     'stop-seen': 'stopping',
+    frozen: 'frozen',
+    unkillable: 'fenced',
     cleared: 'gone',
   },
   stopping: {
@@ -46,6 +62,8 @@ export const SANDBOX_LIFE: StateTable<SandboxLife, SandboxEvent> = {
     exited: 'dead',
     'stop-ordered': 'ignore',
     'stop-seen': 'ignore',
+    frozen: 'ignore',
+    unkillable: 'fenced',
     cleared: 'gone',
   },
   dead: {
@@ -54,6 +72,28 @@ export const SANDBOX_LIFE: StateTable<SandboxLife, SandboxEvent> = {
     exited: 'ignore',
     'stop-ordered': 'ignore',
     'stop-seen': 'ignore',
+    frozen: 'ignore',
+    unkillable: 'fenced',
+    cleared: 'gone',
+  },
+  frozen: {
+    'became-ready': 'ignore',
+    'start-failed': 'dead',
+    exited: 'dead',
+    'stop-ordered': 'stopping',
+    'stop-seen': 'stopping',
+    frozen: 'ignore',
+    unkillable: 'fenced',
+    cleared: 'gone',
+  },
+  fenced: {
+    'became-ready': 'ignore',
+    'start-failed': 'ignore',
+    exited: 'ignore',
+    'stop-ordered': 'ignore',
+    'stop-seen': 'ignore',
+    frozen: 'ignore',
+    unkillable: 'ignore',
     cleared: 'gone',
   },
   gone: {
@@ -62,6 +102,8 @@ export const SANDBOX_LIFE: StateTable<SandboxLife, SandboxEvent> = {
     exited: 'ignore',
     'stop-ordered': 'ignore',
     'stop-seen': 'ignore',
+    frozen: 'ignore',
+    unkillable: 'ignore',
     cleared: 'ignore',
   },
 };

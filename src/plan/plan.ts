@@ -130,7 +130,17 @@ export interface StartOrder {
   readonly generation: number;
   /** It learns, beside the pool. */
   readonly learning: boolean;
+  /** It is a spare, ready and without traffic until it is promoted. */
+  readonly standby: boolean;
+  /** Place in the pool, from 0 on; -1 for one that has none, such as a standby. */
+  readonly seat: number;
 }
+
+/**
+ * Whether a sandbox gets connections: `open`; `held`, as a standby, whose accept(2) waits; `shut`, one that was taken out
+ * of traffic and goes on with what it has. One without a gate always gets them.
+ */
+export type Gate = 'open' | 'held' | 'shut';
 
 /** What tells one sandbox from the next. */
 export interface SandboxIdentity {

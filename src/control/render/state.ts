@@ -16,5 +16,7 @@ export const SANDBOX_STYLE: Readonly<Record<SandboxStatus['state'], Style>> = {
   ready: 'good',
   starting: 'busy',
   stopping: 'busy',
+  frozen: 'warning',
+  fenced: 'bad',
   gone: 'dim',
 };

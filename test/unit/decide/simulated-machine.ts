@@ -1,4 +1,5 @@
 import { decide } from '../../../src/decide/decide.ts';
+import type { Moment } from '../../../src/decide/draft.ts';
 import type { Observation } from '../../../src/decide/observation.ts';
 import type { Order } from '../../../src/decide/order.ts';
 import type { PluginState } from '../../../src/decide/plugin-state.ts';
@@ -25,7 +26,7 @@ export class SimulatedMachine {
   }
 
   observe(observation: Observation): void {
-    const { state, orders } = decide(this.state, observation, { now: this.now, random: this.random });
+    const { state, orders } = decide(this.state, observation, this.moment());
     this.state = state;
     this.orders = orders;
     for (const order of orders) this.#note(order);
@@ -34,6 +35,11 @@ export class SimulatedMachine {
       if (order.kind === 'load') this.observe({ kind: 'declared', plan: this.plan });
       if (order.kind === 'listen') this.observe({ kind: 'listening' });
     }
+  }
+
+  moment(): Moment {
+    const { now, random } = this;
+    return { now, random, wall: 1_764_106_440_000 + now, riskyAllowed: true, unkillableRoom: 3 };
   }
 
   /** Wanted, and all sandboxes ready. */
