@@ -15,34 +15,47 @@ export function readSchema(directory = root) {
 
 /**
  * One entry for each key, in the schema's order: the dotted key (`listen[].tcp`, `environment.*`), its texts and its
- * default. The manual page is made from the same entries.
+ * default. Keys of one map that share a definition have theirs each, and below it one set of entries in common, as if
+ * their names were free (`recovery.*[].replace`). The manual page is made from the same entries.
  */
-export function listKeys(schema, prefix = '') {
+export function listKeys(schema, prefix = '', root = schema) {
   const keys = [];
+  let shared;
   for (const [name, inner] of Object.entries(schema.properties ?? {})) {
     const key = prefix === '' ? name : `${prefix}.${name}`;
-    keys.push(entry(key, inner), ...below(key, inner));
+    if (inner.$ref === undefined) keys.push(entry(key, inner), ...below(key, inner, root));
+    else {
+      shared = definition(root, inner.$ref);
+      keys.push(entry(key, { ...shared, description: undefined, ...inner }));
+    }
   }
+  if (shared !== undefined) keys.push(entry(`${prefix}.*`, shared), ...below(`${prefix}.*`, shared, root));
   return keys;
 }
 
-function below(key, schema) {
-  const keys = listKeys(schema, key);
-  if (schema.items !== undefined) keys.push(entry(`${key}[]`, schema.items), ...below(`${key}[]`, schema.items));
+function definition(root, reference) {
+  const found = root.$defs?.[/^#\/\$defs\/(.+)$/.exec(reference)?.[1]];
+  if (found === undefined) throw new Error(`there is no definition '${reference}'`);
+  return found;
+}
+
+function below(key, schema, root) {
+  const keys = listKeys(schema, key, root);
+  if (schema.items !== undefined) keys.push(entry(`${key}[]`, schema.items), ...below(`${key}[]`, schema.items, root));
   const rest = schema.additionalProperties;
-  if (typeof rest === 'object') keys.push(entry(`${key}.*`, rest), ...below(`${key}.*`, rest));
+  if (typeof rest === 'object') keys.push(entry(`${key}.*`, rest), ...below(`${key}.*`, rest, root));
   return keys;
 }
 
 function entry(key, schema) {
   const { title, description, examples } = schema;
   const types = [schema.type ?? []].flat().filter((type) => type !== 'null');
-  const words = schema.enum?.filter((word) => word !== null);
+  const words = schema.enum?.filter((word) => typeof word === 'string');
   return {
     key,
     types,
     expected: schema['x-expected'],
-    ...(words === undefined ? {} : { words }),
+    ...(words?.length > 0 ? { words } : {}),
     ...(title === undefined ? {} : { title }),
     ...(description === undefined ? {} : { description }),
     ...('default' in schema ? { default: schema.default } : {}),
@@ -54,6 +67,8 @@ function entry(key, schema) {
 export function generate(schema) {
   const ajv = new Ajv2020({
     allErrors: true,
+    // A definition that is used eighteen times becomes one function.
+    inlineRefs: false,
     allowUnionTypes: true,
     strict: true,
     strictRequired: false,

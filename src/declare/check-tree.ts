@@ -2,7 +2,7 @@ import type { FailureCode } from '../base/failure.ts';
 import { nearest } from '../base/nearest.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import { check } from './check.generated.js';
-import { isFreeMap, type KeyFacts, keyFacts } from './keys.ts';
+import { type KeyFacts, keyBelow, keyFacts } from './keys.ts';
 import {
   describeNode,
   type Entry,
@@ -134,7 +134,8 @@ class TreeChecker {
   #unknown(parent: Spot, name: string): void {
     const entry = entryOf(parent.node, name);
     if (entry === undefined) return;
-    const { problem, meant } = unknownKey(entry.keyPlace, parent.key, name);
+    const shown = parent.key.includes('*') ? parent.path : parent.key;
+    const { problem, meant } = unknownKey(entry.keyPlace, parent.key, name, shown);
     this.problems.push(problem);
     this.broken.add(join(parent.path, name));
     if (meant !== undefined) this.broken.add(meant);
@@ -217,7 +218,7 @@ function spotBelow({ path, key, node }: Spot, name: string): Spot | undefined {
   if (entry === undefined) return undefined;
   return {
     path: join(path, name),
-    key: join(key, isFreeMap(key) ? '*' : name),
+    key: keyBelow(key, name),
     node: entry.value,
     keyPlace: entry.keyPlace,
   };

@@ -13,13 +13,20 @@ export function completeDeclaration(stored: StoredDeclaration): Declaration {
   return completed('', declaration, stored) as Declaration;
 }
 
-/** Only groups are completed: a value that is an object, such as a limit, was written down whole. */
+/**
+ * Only groups are completed: a value that is an object, such as a limit, was written down whole. So was a probe, which
+ * nobody has by default.
+ */
 function completed(key: string, defaults: object, stored: object): object {
   const entries = Object.entries({ ...defaults, ...stored }).map(([name, value]) => {
     const path = key === '' ? name : `${key}.${name}`;
     const fallback = (defaults as Record<string, unknown>)[name];
     const isGroup = keyFacts(path)?.types.includes('object') === true && keysBelow(path).length > 0;
-    return [name, isGroup ? completed(path, fallback as object, value as object) : value];
+    return [name, isGroup && isObject(fallback) ? completed(path, fallback, value as object) : value];
   });
   return Object.fromEntries(entries);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

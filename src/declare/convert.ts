@@ -1,3 +1,5 @@
+import { convertHealth } from './convert-health.ts';
+import { convertRecovery, convertSchedule } from './convert-recovery.ts';
 import type {
   Declaration,
   DeclaredCredential,
@@ -5,28 +7,22 @@ import type {
   IoLimit,
   Listen,
   Network,
-  Origin,
   Origins,
 } from './declaration.ts';
-import { keyFacts } from './keys.ts';
-import { BUILT_IN } from './place.ts';
+import { defaultText, fieldOf, must, Source, sourceOf } from './source.ts';
 import type { MapNode, ScalarNode, TreeNode } from './tree.ts';
 import {
   type Reading,
-  readBackoff,
   readCpu,
   readEndpoint,
   readIoPath,
-  readJitter,
   readLogTime,
-  readLongTime,
   readMemory,
   readMode,
   readQuota,
   readRate,
   readResource,
   readSocketPath,
-  readStartTimeout,
   readStopTimeout,
   readSwap,
   readTasks,
@@ -46,6 +42,7 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
   const number = (key: string) => Number(source.text(key));
   const read = <Value>(key: string, reader: (text: string) => Reading<Value>) => must(key, reader(source.text(key)));
   source.note('template', tree.entries.get('template')?.value);
+  const listen = source.list('listen').map((item, index) => toListen(source, item, index));
   const declaration: Declaration = {
     name,
     description: text('description'),
@@ -53,9 +50,9 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
     version: source.find('version') === undefined ? undefined : text('version'),
     exec: source.list('exec').map(sourceOf),
     environment: Object.fromEntries(source.map('environment')),
-    listen: source.list('listen').map((item, index) => toListen(source, item, index)),
+    listen,
     network: toNetwork(source),
-    pool: { size: number('pool.size') },
+    pool: { size: number('pool.size'), standby: number('pool.standby') },
     view: { root: text('view.root'), tmp: read('view.tmp', readTmp), tmpfs: source.list('view.tmpfs').map(toTmpfs) },
     state: {
       path: source.find('state.path') === undefined ? undefined : text('state.path'),
@@ -82,74 +79,12 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
       core: read('limits.core', readResource),
       log: { messages: number('limits.log.messages'), withinMs: read('limits.log.within', readLogTime) },
     },
-    health: {
-      ready: text('health.ready') === 'notify' ? 'notify' : 'exec',
-      startTimeoutMs: read('health.start-timeout', readStartTimeout),
-    },
+    health: convertHealth(source, listen),
     stop: { signal: text('stop.signal'), timeoutMs: read('stop.timeout', readStopTimeout) },
-    recovery: {
-      backoff: {
-        initialMs: read('recovery.backoff.initial', readBackoff),
-        maxMs: read('recovery.backoff.max', readBackoff),
-        factor: number('recovery.backoff.factor'),
-        jitter: read('recovery.backoff.jitter', readJitter),
-        resetMs: read('recovery.backoff.reset', readLongTime),
-      },
-      budget: { restarts: number('recovery.budget.restarts'), withinMs: read('recovery.budget.within', readLongTime) },
-    },
+    recovery: convertRecovery(source),
+    schedule: convertSchedule(source),
   };
   return { declaration, origins: source.origins };
-}
-
-/** Looks values up, and notes on the way where each came from. */
-class Source {
-  readonly origins = new Map<string, Origin>();
-  readonly #root: MapNode;
-
-  constructor(root: MapNode) {
-    this.#root = root;
-  }
-
-  find(key: string): TreeNode | undefined {
-    let node: TreeNode | undefined = this.#root;
-    for (const name of key.split('.')) node = node?.kind === 'map' ? node.entries.get(name)?.value : undefined;
-    return node;
-  }
-
-  /** Text of a scalar, or of its default. */
-  text(key: string): string {
-    const node = this.find(key);
-    this.note(key, node);
-    return node?.kind === 'scalar' ? node.source : defaultText(key);
-  }
-
-  list(key: string): readonly TreeNode[] {
-    const node = this.find(key);
-    this.note(key, node);
-    if (node?.kind !== 'list') return [];
-    for (const [index, item] of node.items.entries()) this.note(`${key}[${index}]`, item);
-    return node.items;
-  }
-
-  map(key: string): [string, string][] {
-    const node = this.find(key);
-    if (node?.kind !== 'map') return [];
-    return [...node.entries].map(([name, { value }]) => {
-      this.note(`${key}.${name}`, value);
-      return [name, sourceOf(value)];
-    });
-  }
-
-  note(path: string, node: TreeNode | undefined): void {
-    if (node === undefined || node.place === BUILT_IN) this.origins.set(path, { kind: 'built-in' });
-    else this.origins.set(path, { kind: 'file', ...node.place });
-  }
-}
-
-/** The text of a field of a list's item, or its default. */
-function fieldOf(item: TreeNode, key: string, name: string): string {
-  const node = item.kind === 'map' ? item.entries.get(name)?.value : undefined;
-  return node?.kind === 'scalar' ? node.source : defaultText(`${key}.${name}`);
 }
 
 function toTmpfs(item: TreeNode): { path: string; size: number } {
@@ -234,19 +169,4 @@ function toIoLimit(source: Source, item: TreeNode, index: number): IoLimit {
 function socketName(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1).replace(/\.sock(et)?$/, '');
   return base.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64) || 'unix';
-}
-
-function sourceOf(node: TreeNode): string {
-  return node.kind === 'scalar' ? node.source : '';
-}
-
-function defaultText(key: string): string {
-  const fallback = keyFacts(key)?.default;
-  return fallback === undefined ? '' : String(fallback);
-}
-
-/** The tree was checked, so a refusal here is a defect: a reader and a default contradict each other. */
-function must<Value>(key: string, reading: Reading<Value>): Value {
-  if ('refused' in reading) throw new Error(`'${key}' was checked, yet it is refused: ${reading.refused}`);
-  return reading.value;
 }

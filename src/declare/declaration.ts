@@ -1,4 +1,6 @@
 import type { Endpoint } from './endpoint.ts';
+import type { Probes } from './probe.ts';
+import type { Chains, RiskyWindow, Scheduled } from './recovery.ts';
 
 /** A declaration after templates, drop-ins and defaults: every field has its value. Sizes in bytes, times in ms. */
 export interface Declaration {
@@ -13,7 +15,8 @@ export interface Declaration {
   readonly environment: Readonly<Record<string, string>>;
   readonly listen: readonly Listen[];
   readonly network: Network;
-  readonly pool: { readonly size: number };
+  /** `standby`: sandboxes beside those that serve, started and ready and without traffic. */
+  readonly pool: { readonly size: number; readonly standby: number };
   readonly view: {
     /** `host`: a generated skeleton with the host's /usr read-only; else the path of a directory or an image file. */
     readonly root: string;
@@ -53,7 +56,19 @@ export interface Declaration {
     readonly core: number | 'infinity';
     readonly log: { readonly messages: number; readonly withinMs: number };
   };
-  readonly health: { readonly ready: 'exec' | 'notify'; readonly startTimeoutMs: number };
+  readonly health: Probes & {
+    readonly ready: 'exec' | 'notify';
+    /** Covers the startup probe, too. */
+    readonly startTimeoutMs: number;
+    /** How often a sandbox is looked at. */
+    readonly heartbeatMs: number;
+    /** A request without a deadline of its own is overdue after it. */
+    readonly requestTimeoutMs: number;
+    /** On a CPU without progress for so long is a spin. */
+    readonly spinMs: number;
+    /** A payload that somebody stopped or froze is left so for so long. */
+    readonly stoppedMs: number;
+  };
   readonly stop: { readonly signal: string; readonly timeoutMs: number };
   readonly recovery: {
     readonly backoff: {
@@ -67,7 +82,11 @@ export interface Declaration {
     };
     /** More than `restarts` within `withinMs` and the plugin fails. */
     readonly budget: { readonly restarts: number; readonly withinMs: number };
+    readonly chains: Chains;
+    /** When steps that are `risky` are allowed; absent where no step is. */
+    readonly risky?: RiskyWindow;
   };
+  readonly schedule: readonly Scheduled[];
 }
 
 /** What makes a sandbox: systemd-nspawn in a service, or the spawner, whose processes become a scope. */

@@ -1,3 +1,4 @@
+import { isFailureClass } from '../base/failure-class.ts';
 import { keys as generated } from './check.generated.js';
 
 /** What the schema says of one key. */
@@ -30,6 +31,21 @@ export function isFreeMap(key: string): boolean {
   return key === 'environment' || key === 'credentials';
 }
 
+/**
+ * The schema's key of a name below another one. Names that are free share one; so do the chains of `recovery`, and the
+ * settings of its plain steps.
+ */
+export function keyBelow(key: string, name: string): string {
+  const isChain = key === 'recovery' && (isFailureClass(name) || name === 'default');
+  const above = sharedKey(key);
+  if (isFreeMap(key) || isChain) return `${above}.*`;
+  return above === '' ? name : `${above}.${name}`;
+}
+
+function sharedKey(key: string): string {
+  return /^recovery\.\*\[\]\.(?!raise$|run$)[^.]+$/.test(key) ? 'recovery.*[].*' : key;
+}
+
 /** Keys that take a value themselves (not groups such as `limits`), outside lists. */
 export function isSetting(facts: KeyFacts): boolean {
   const inner = facts.key.includes('[]') || facts.key.includes('*');
@@ -39,7 +55,7 @@ export function isSetting(facts: KeyFacts): boolean {
 
 /** Names of the keys directly below a key; below the whole declaration for ''. */
 export function keysBelow(key: string): string[] {
-  const prefix = key === '' ? '' : `${key}.`;
+  const prefix = key === '' ? '' : `${sharedKey(key)}.`;
   return KEYS.map((facts) => facts.key)
     .filter((candidate) => candidate.startsWith(prefix) && candidate !== key)
     .map((candidate) => candidate.slice(prefix.length))

@@ -47,6 +47,19 @@ export function toPlain(node: TreeNode): unknown {
   return plain;
 }
 
+/** A plain value, a default of the schema for one, as a tree. */
+export function treeOf(value: unknown, place: Place): TreeNode {
+  if (Array.isArray(value)) return { kind: 'list', place, items: value.map((item) => treeOf(item, place)) };
+  if (typeof value === 'object' && value !== null) {
+    const map = mapNode(place);
+    for (const [key, inner] of Object.entries(value))
+      map.entries.set(key, { keyPlace: place, value: treeOf(inner, place) });
+    return map;
+  }
+  const isScalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  return { kind: 'scalar', place, value: isScalar ? value : null, source: isScalar ? String(value) : '' };
+}
+
 /** The value, for messages: in ticks as it was written, shortened; or what kind of thing it is. */
 export function describeNode(node: TreeNode): string {
   if (node.kind === 'list') return node.items.length === 0 ? 'an empty list' : 'a list';

@@ -9,10 +9,13 @@ export interface UnknownKey {
   readonly meant: string | undefined;
 }
 
-/** Explains a key that does not exist. `parent` is the schema's key above it, '' for the whole declaration. */
-export function unknownKey(place: Place, parent: string, name: string): UnknownKey {
+/**
+ * Explains a key that does not exist. `parent` is the schema's key above it, '' for the whole declaration; `shown` what
+ * people call it.
+ */
+export function unknownKey(place: Place, parent: string, name: string, shown = parent): UnknownKey {
   const { hint, meant } = suggest(parent, name);
-  const where = parent === '' ? '' : ` in '${parent.replace(/\[\]$/, '')}'`;
+  const where = parent === '' ? '' : ` in '${shown.replace(/\[\]$/, '')}'`;
   const message = `unknown key ${quoteValue(name)}${where}`;
   return { problem: { code: 'BH102', place, message, ...(hint === undefined ? {} : { hint }) }, meant };
 }
@@ -31,10 +34,16 @@ function suggest(parent: string, name: string): Suggestion {
   if (near !== undefined) return { hint: `did you mean '${near}'?`, meant: parent === '' ? near : `${parent}.${near}` };
   const elsewhere = KEYS.filter(isSetting).map(({ key }) => key);
   const last = nearest(lastWord(word), elsewhere.map(lastWord));
-  const full = elsewhere.filter((key) => last !== undefined && lastWord(key) === last);
+  const all = elsewhere.filter((key) => last !== undefined && lastWord(key) === last);
+  const shallowest = Math.min(...all.map(depth));
+  const full = all.filter((key) => depth(key) === shallowest);
   if (full.length > 0) return { hint: `did you mean ${full.map((key) => `'${key}'`).join(' or ')}?`, meant: undefined };
-  const few = siblings.length > 0 && siblings.length <= 8;
+  const few = siblings.length > 0 && siblings.length <= 12;
   return { hint: few ? `known here: ${siblings.join(', ')}` : undefined, meant: undefined };
+}
+
+function depth(key: string): number {
+  return key.split('.').length;
 }
 
 function lastWord(key: string): string {

@@ -1,5 +1,6 @@
 import { formatBytes, parseBytes } from '../base/bytes.ts';
 import { formatDuration, parseDuration } from '../base/duration.ts';
+import { readCron, readDays } from './cron.ts';
 import type { Limit } from './declaration.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { whyNotPluginName } from './plugin-name.ts';
@@ -105,6 +106,36 @@ export const readStopTimeout = duration(0, HOUR);
 export const readBackoff = duration(10, HOUR);
 export const readLongTime = duration(SECOND, DAY);
 export const readLogTime = duration(SECOND, HOUR);
+export const readHeartbeat = duration(SECOND, 60 * SECOND);
+export const readRequestTime = duration(100, DAY);
+export const readSpin = duration(SECOND, HOUR);
+export const readProbeTime = duration(100, HOUR);
+export const readProbeTimeout = duration(10, 300 * SECOND);
+export const readStepDelay = duration(0, HOUR);
+
+export { readDays };
+
+/** Minutes since midnight. */
+export function readTimeOfDay(text: string): Reading<number> {
+  const [, hours, minutes] = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text) ?? [];
+  return hours === undefined ? WRONG : { value: Number(hours) * 60 + Number(minutes) };
+}
+
+/** By how much a limit is raised. */
+export function readRaise(text: string): Reading<{ readonly amount: number } | { readonly percent: number }> {
+  const percent = percentOf(text);
+  if (percent !== undefined)
+    return percent > 0 && percent <= 1000 ? { value: { percent } } : { refused: 'a share is from 0.01% to 1000%' };
+  const amount = readUpTo(text);
+  return 'refused' in amount ? amount : { value: { amount: amount.value } };
+}
+
+/** Bytes, or a number of something. */
+export function readUpTo(text: string): Reading<number> {
+  const bytes = parseBytes(text);
+  if (bytes === undefined) return { ...WRONG, ...sizeHint(text) };
+  return bytes > 0 ? { value: bytes } : { refused: 'it is nothing' };
+}
 
 /** Permission bits; digits are octal, as chmod(1) takes them. */
 export function readMode(text: string): Reading<number> {
@@ -252,12 +283,31 @@ export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['limits.core', readResource],
   ['limits.log.within', readLogTime],
   ['health.start-timeout', readStartTimeout],
+  ['health.heartbeat', readHeartbeat],
+  ['health.request-timeout', readRequestTime],
+  ['health.spin', readSpin],
+  ['health.stopped', readLongTime],
+  ...['startup', 'readiness', 'liveness'].flatMap((name): [string, Reader][] => [
+    [`health.${name}.every`, readProbeTime],
+    [`health.${name}.timeout`, readProbeTimeout],
+    [`health.${name}.command[]`, readArgument],
+  ]),
   ['stop.timeout', readStopTimeout],
   ['recovery.backoff.initial', readBackoff],
   ['recovery.backoff.max', readBackoff],
   ['recovery.backoff.jitter', readJitter],
   ['recovery.backoff.reset', readLongTime],
   ['recovery.budget.within', readLongTime],
+  ['recovery.risky.days', readDays],
+  ['recovery.risky.from', readTimeOfDay],
+  ['recovery.risky.to', readTimeOfDay],
+  ...['*', 'raise', 'run'].map((step): [string, Reader] => [`recovery.*[].${step}.delay`, readStepDelay]),
+  ['recovery.*[].raise.by', readRaise],
+  ['recovery.*[].raise.most', readUpTo],
+  ['recovery.*[].run[]', readArgument],
+  ['recovery.*[].run.command[]', readArgument],
+  ['recovery.*[].run.timeout', readLogTime],
+  ['schedule[].recycle', readCron],
 ]);
 
 const RESERVED = ['NOTIFY_SOCKET', 'STATE_DIRECTORY', 'CREDENTIALS_DIRECTORY'];

@@ -1,3 +1,5 @@
+import type { Declaration } from '../declare/declaration.ts';
+import { PROBE_NAMES, type Probes } from '../declare/probe.ts';
 import { boxCommand } from './box-command.ts';
 import { learningFilterName } from './filter-name.ts';
 import { planHostMounts, planState } from './host-mounts.ts';
@@ -47,6 +49,8 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     state: planState(declaration, paths),
     credentials: plan.credentials,
     limits: plan.limits,
+    gated: isGated(declaration),
+    probes: probesOf(declaration),
     startTimeoutMs: declaration.health.startTimeoutMs,
     stopTimeoutMs: declaration.stop.timeoutMs,
     stopSignal: declaration.stop.signal,
@@ -62,4 +66,13 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
 function describe(plan: PluginPlan, machine: string): string {
   const version = plan.version === undefined ? '' : ` ${plan.version}`;
   return `Sandbox ${machine} of plugin ${plan.plugin}${version}`;
+}
+
+/** Who is to be without traffic at times has the gate; all others are spared it. */
+function isGated({ pool, health }: Declaration): boolean {
+  return pool.standby > 0 || health.readiness !== undefined;
+}
+
+function probesOf({ health }: Declaration): Probes {
+  return Object.fromEntries(PROBE_NAMES.flatMap((name) => (health[name] === undefined ? [] : [[name, health[name]]])));
 }

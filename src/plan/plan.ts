@@ -8,6 +8,7 @@ import type {
   Network,
   Origins,
 } from '../declare/declaration.ts';
+import type { Probes } from '../declare/probe.ts';
 
 /** What the plan needs to know of the host; gathered by the doors, so that planning itself stays pure. */
 export interface HostFacts {
@@ -250,6 +251,9 @@ export interface SandboxPlan extends SandboxIdentity {
   readonly state: PlannedState | undefined;
   readonly credentials: readonly PlannedCredential[];
   readonly limits: PlannedLimits;
+  /** Whether it asks before each accept(2), so that it can be without traffic while it runs. */
+  readonly gated: boolean;
+  readonly probes: Probes;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   /** Name of the signal that ends the payload, say `SIGTERM`. */

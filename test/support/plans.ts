@@ -1,9 +1,11 @@
+import { completeDeclaration } from '../../src/declare/complete.ts';
 import type { Declaration, Isolation } from '../../src/declare/declaration.ts';
 import type { PluginPlan } from '../../src/plan/plan.ts';
 
 /** What a test wants different from an ordinary small plugin. */
 export interface PlanWishes {
   readonly size?: number;
+  readonly standby?: number;
   readonly digest?: string;
   readonly limitsDigest?: string;
   readonly limits?: Partial<PluginPlan['limits']>;
@@ -11,10 +13,13 @@ export interface PlanWishes {
   readonly restarts?: number;
   readonly withinMs?: number;
   readonly resetMs?: number;
+  readonly health?: Partial<Declaration['health']>;
+  readonly chains?: Partial<Declaration['recovery']['chains']>;
 }
 
 /** A plan as the pure stages would make it, for tests of decisions that never look at most of it. */
 export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
+  const defaults = completeDeclaration({ name: 'hello' });
   const declaration: Declaration = {
     name: 'hello',
     description: '',
@@ -24,7 +29,7 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
     environment: {},
     listen: [],
     network: { mode: 'none', egress: [] },
-    pool: { size: wishes.size ?? 2 },
+    pool: { size: wishes.size ?? 2, standby: wishes.standby ?? 0 },
     view: { root: 'host', tmp: 64 << 20, tmpfs: [] },
     isolation: wishes.isolation ?? 'nspawn',
     state: { path: undefined, quota: 'infinity' },
@@ -48,12 +53,14 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
       core: 0,
       log: { messages: 2000, withinMs: 10_000 },
     },
-    health: { ready: 'exec', startTimeoutMs: 30_000 },
+    health: { ...defaults.health, ...wishes.health },
     stop: { signal: 'SIGTERM', timeoutMs: 30_000 },
     recovery: {
       backoff: { initialMs: 100, maxMs: 10_000, factor: 2, jitter: 0, resetMs: wishes.resetMs ?? 60_000 },
       budget: { restarts: wishes.restarts ?? 5, withinMs: wishes.withinMs ?? 60_000 },
+      chains: { ...defaults.recovery.chains, ...wishes.chains },
     },
+    schedule: [],
   };
   return {
     plugin: 'hello',

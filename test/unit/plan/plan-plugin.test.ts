@@ -54,7 +54,9 @@ describe('digest', () => {
     const same = [
       'description: x\n',
       'pool: { size: 4 }\n',
-      'recovery: { budget: { restarts: 9 } }\n',
+      'recovery: { budget: { restarts: 9 }, oom: [quarantine], risky: { from: 1:00, to: 2:00 } }\n',
+      'schedule: [{ recycle: 1 1 * * * }]\n',
+      'health: { heartbeat: 5s, request-timeout: 5s, spin: 5s, stopped: 5s }\n',
       '# a comment\n',
     ];
     for (const more of same) assert.equal(plan(BASE + more).digest, digest, more);
@@ -82,10 +84,16 @@ describe('digest', () => {
       'stop: { signal: SIGINT }\n',
       'stop: { timeout: 1s }\n',
       'health: { start-timeout: 5s }\n',
+      'health: { startup: { command: [./check] } }\n',
+      'health: { liveness: { command: [./check] } }\n',
+      'health: { liveness: { command: [./check], every: 2s } }\n',
+      'health: { readiness: { command: [./check] } }\n',
+      'pool: { standby: 1 }\n',
       'capabilities: [CAP_KILL]\n',
       'isolation: scope\n',
     ];
     assert.equal(new Set([digest, ...different.map((more) => plan(BASE + more).digest)]).size, different.length + 1);
+    assert.equal(plan(`${BASE}pool: { standby: 1 }`).digest, plan(`${BASE}pool: { standby: 2 }`).digest);
   });
 });
 
