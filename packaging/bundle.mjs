@@ -1,11 +1,13 @@
 // Bundles the two programs, and lists the licences of the packages that ended up in them.
 import { execFileSync } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
 const OUT = 'build/dist';
 
+// Made anew, not written over: somebody may hold the old ones, by a link or in a running program.
+await rm(OUT, { recursive: true, force: true });
 const result = await build({
   entryPoints: ['src/bulkheadd.ts', 'src/bulkheadctl.ts'],
   outdir: OUT,
