@@ -16,9 +16,8 @@ static struct failure failed(enum step step, int error, int mount) {
     return (struct failure){.step = step, .error = -error, .mount = mount};
 }
 
-/* Symbolic links are followed, because root laid them; those of /proc, which lead anywhere, are not. */
-static int open_path(const char *path, struct stat *status) {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+static int open_resolved(const char *path, uint64_t resolve, struct stat *status) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve};
     int fd;
     do fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
     while (fd < 0 && (errno == EINTR || errno == EAGAIN));
@@ -28,6 +27,9 @@ static int open_path(const char *path, struct stat *status) {
     (void)close(fd);
     return error;
 }
+
+/* Symbolic links are followed, because root laid them; those of /proc, which lead anywhere, are not. */
+static int open_path(const char *path, struct stat *status) { return open_resolved(path, RESOLVE_NO_MAGICLINKS, status); }
 
 /* A copy of the mount that `fd` is in, with attributes. Closes `fd`. */
 static int copy(int fd, bool recursive, uint64_t set, uint64_t clear) {
@@ -52,8 +54,23 @@ static int open_root(const char *path) {
 /* A node on a read-only mount can be written to as its permissions say; the mode and owner of it cannot be changed. */
 static int copy_device(int fd) { return copy(fd, false, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0); }
 
-static int open_mount(const struct box_mount *mount, bool *is_directory) {
+/* A file of the box's own ids, and no other: what is written into it is nobody else's. */
+static int open_file(const char *path, uid_t base) {
     struct stat status;
+    int fd = open_resolved(path, RESOLVE_NO_SYMLINKS, &status);
+    if (fd < 0) return fd;
+    int error = !S_ISREG(status.st_mode) ? -EINVAL : status.st_uid < base || status.st_uid - base >= ID_RANGE ? -EPERM : 0;
+    if (error == 0) return copy(fd, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, MOUNT_ATTR_RDONLY);
+    (void)close(fd);
+    return error;
+}
+
+static int open_mount(const struct box_mount *mount, uid_t base, bool *is_directory) {
+    struct stat status;
+    if (mount->kind == BIND_FILE) {
+        *is_directory = false;
+        return open_file(mount->source, base);
+    }
     int fd = open_path(mount->source, &status);
     if (fd < 0) return fd;
     *is_directory = S_ISDIR(status.st_mode);
@@ -67,6 +84,7 @@ static int open_mount(const struct box_mount *mount, bool *is_directory) {
             if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) return copy_device(fd);
             (void)close(fd);
             return -ENODEV;
+        case BIND_FILE:
         case TMPFS:
             break;
     }
@@ -93,7 +111,7 @@ struct failure sources_open(struct sources *sources, const struct box *box) {
         sources->mounts[i] = -1;
         sources->is_directory[i] = true;
         if (box->mounts[i].kind == TMPFS) continue;
-        sources->mounts[i] = open_mount(&box->mounts[i], &sources->is_directory[i]);
+        sources->mounts[i] = open_mount(&box->mounts[i], box->id_base, &sources->is_directory[i]);
         if (sources->mounts[i] < 0) return failed(STEP_SOURCE, sources->mounts[i], (int)i);
     }
 

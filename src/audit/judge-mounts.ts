@@ -75,12 +75,13 @@ function plannedDeviations(planned: PlannedMount, row: MountFacts, { same }: San
       ...(tooLarge ? [`${target} has room for ${given ?? 'any number of'} bytes, planned are ${planned.size}`] : []),
     ];
   }
-  const readOnly = planned.kind !== 'bind';
+  const writable = planned.kind === 'bind' || planned.kind === 'bind-file';
   return [
-    ...(readOnly && !options.includes('ro') ? [`${target} is writable`] : []),
-    ...(!readOnly && options.includes('ro') ? [`${target} is not writable`] : []),
+    ...(!writable && !options.includes('ro') ? [`${target} is writable`] : []),
+    ...(writable && options.includes('ro') ? [`${target} is not writable`] : []),
     ...(same.get(target) === true ? [] : [`${target} is not '${planned.source}'`]),
-    ...(planned.kind === 'bind' ? lacking(row, 'nosuid', 'nodev', 'noexec', 'idmapped') : []),
+    ...(writable ? lacking(row, 'nosuid', 'nodev', 'noexec') : []),
+    ...(planned.kind === 'bind' ? lacking(row, 'idmapped') : []),
   ];
 }
 

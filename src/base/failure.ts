@@ -65,6 +65,7 @@ export const FAILURES = {
     summary: 'the plugin cannot be learned from',
     advice: 'it has to run, and one run at a time; see "bulkheadctl status NAME"',
   },
+  BH313: { summary: 'the activity page cannot be made', advice: 'nothing was run; see the mounts below /run/bulkhead' },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

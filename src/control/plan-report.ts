@@ -142,6 +142,7 @@ function mountText(mount: PlannedMount): string {
     case 'bind-ro':
       return `${mount.source}, read-only`;
     case 'bind':
+    case 'bind-file':
       return `${mount.source}, writable`;
     case 'tmpfs':
       return `tmpfs of ${formatBytes(mount.size)}, mode ${mount.mode.toString(8).padStart(4, '0')}`;

@@ -3876,7 +3876,7 @@ export const keys = [
   ],
   "expected": "a map from names to texts",
   "title": "Environment",
-  "description": "Variables for the program. It gets these, PATH, HOME, LANG, TMPDIR, BULKHEAD_PLUGIN, BULKHEAD_VERSION, BULKHEAD_SANDBOX, STATE_DIRECTORY and CREDENTIALS_DIRECTORY where it has such, and those of the socket and readiness protocols, and nothing else. Everybody on the host can read them: secrets belong into 'credentials'.",
+  "description": "Variables for the program. It gets these, PATH, HOME, LANG, TMPDIR, BULKHEAD_PLUGIN, BULKHEAD_VERSION, BULKHEAD_SANDBOX, BULKHEAD_ACTIVITY, STATE_DIRECTORY and CREDENTIALS_DIRECTORY where it has such, and those of the socket and readiness protocols, and nothing else. Everybody on the host can read them: secrets belong into 'credentials'.",
   "default": {},
   "examples": [
    {

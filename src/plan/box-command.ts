@@ -28,6 +28,8 @@ export function mountWords(mount: PlannedMount): readonly string[] {
       return ['--bind-ro', mount.source, mount.target];
     case 'bind':
       return ['--bind', mount.source, mount.target];
+    case 'bind-file':
+      return ['--bind-file', mount.source, mount.target];
     case 'tmpfs':
       return ['--tmpfs', mount.target, String(mount.size), mount.mode.toString(8).padStart(4, '0')];
     case 'device':

@@ -1,11 +1,12 @@
 import type { Declaration } from '../declare/declaration.ts';
+import { activityMount } from './activity.ts';
 import { digestText } from './digest.ts';
 import type { HostMount, HostPaths, PlannedImage, PlannedState, PluginPlan } from './plan.ts';
 import { escapeUnitPath } from './unit-name.ts';
 
 /** The mounts that the host makes for a sandbox: they need privileges that the supervisor does not have. */
-export function planHostMounts({ image, declaration }: PluginPlan, paths: HostPaths): HostMount[] {
-  const mounts: HostMount[] = [];
+export function planHostMounts({ plugin, image, declaration }: PluginPlan, paths: HostPaths): HostMount[] {
+  const mounts: HostMount[] = [activityMount(plugin, paths)];
   if (image !== undefined) {
     const { file, format, stamp } = image;
     mounts.push({ where: imageMount(image, paths), what: file, type: format, options: 'loop,ro,nosuid,nodev', stamp });

@@ -1,4 +1,5 @@
 import type { Declaration } from '../declare/declaration.ts';
+import { ACTIVITY_PATH } from './activity.ts';
 import { PAYLOAD_GID, PAYLOAD_UID } from './identity.ts';
 import { networkOptions } from './network.ts';
 import type { PlannedListener, PlannedNetwork, SandboxPlan } from './plan.ts';
@@ -76,5 +77,6 @@ export function payloadEnvironment(declaration: Declaration, machine: string): R
     BULKHEAD_PLUGIN: declaration.name,
     ...(declaration.version === undefined ? {} : { BULKHEAD_VERSION: declaration.version }),
     BULKHEAD_SANDBOX: machine,
+    BULKHEAD_ACTIVITY: ACTIVITY_PATH,
   };
 }

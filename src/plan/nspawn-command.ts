@@ -92,6 +92,8 @@ export function mountOption(mount: PlannedMount): string {
       return `--bind-ro=${escapePath(mount.source)}:${target}`;
     case 'bind':
       return `--bind=${escapePath(mount.source)}:${target}:idmap`;
+    case 'bind-file':
+      return `--bind=${escapePath(mount.source)}:${target}:norbind`;
     case 'tmpfs':
       return `--tmpfs=${target}:nosuid,nodev,mode=${mount.mode.toString(8).padStart(4, '0')},size=${mount.size},nr_inodes=${inodesOf(mount.size)}`;
   }

@@ -1,5 +1,6 @@
 import type { Declaration } from '../declare/declaration.ts';
 import { PROBE_NAMES, type Probes } from '../declare/probe.ts';
+import { activityBind } from './activity.ts';
 import { boxCommand } from './box-command.ts';
 import { learningFilterName } from './filter-name.ts';
 import { planHostMounts, planState } from './host-mounts.ts';
@@ -43,7 +44,11 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     machine,
     description: describe(plan, machine),
     rootDirectory: rootDirectory(plan, paths),
-    mounts: [...planMounts(plan, unit, paths), ...hostsMount(plan.network, unit, paths)],
+    mounts: [
+      ...planMounts(plan, unit, paths),
+      activityBind({ plugin, unit }, paths),
+      ...hostsMount(plan.network, unit, paths),
+    ],
     network: plan.network,
     hostMounts: planHostMounts(plan, paths),
     state: planState(declaration, paths),

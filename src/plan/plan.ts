@@ -171,7 +171,7 @@ export interface PlannedEndpoint {
 }
 
 /** One mount that the sandbox sees, apart from what every sandbox has. */
-export type PlannedMount = ReadOnlyBind | WritableBind | TmpfsMount | DeviceBind;
+export type PlannedMount = ReadOnlyBind | WritableBind | FileBind | TmpfsMount | DeviceBind;
 
 interface MountCommon {
   /** Absolute path inside; the same one never twice. */
@@ -204,6 +204,12 @@ export interface TmpfsMount extends MountCommon {
   readonly mode: number;
 }
 
+/** One file of the host that belongs to the payload's ids there: writable, without set-uid, devices and executables. */
+export interface FileBind extends MountCommon {
+  readonly kind: 'bind-file';
+  readonly source: string;
+}
+
 /** A device node of the host. What may be done with it is a matter of the unit's device policy. */
 export interface DeviceBind extends MountCommon {
   readonly kind: 'device';
@@ -217,7 +223,7 @@ export interface HostMount {
   readonly where: string;
   readonly what: string;
   /** `none` for a bind. */
-  readonly type: ImageFormat | 'none';
+  readonly type: ImageFormat | 'none' | 'tmpfs';
   readonly options: string;
   /** Of an image: the stamp that its file has to have. */
   readonly stamp: string | undefined;

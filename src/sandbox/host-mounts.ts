@@ -21,6 +21,8 @@ export interface MountControl {
 
 const MOUNT_TIMEOUT_MS = 60_000;
 
+const CODES = { none: 'BH310', squashfs: 'BH311', erofs: 'BH311', tmpfs: 'BH313' } as const;
+
 /**
  * Mounts of the host that sandboxes share: each is there from before the first sandbox that needs it until after the
  * last, and as long as a plan in force names it. What is needed follows from records and plans, so that a supervisor
@@ -57,7 +59,7 @@ export class HostMounts {
     await this.#collect();
   }
 
-  /** Throws BH310 or BH311 when it cannot be mounted, or is not what was planned. */
+  /** Throws BH310, BH311 or BH313 when it cannot be mounted, or is not what was planned. */
   ensure(mount: HostMount): Promise<void> {
     return this.#inTurn(mount.where, () => this.#ensure(mount));
   }
@@ -75,7 +77,7 @@ export class HostMounts {
       await this.#check(mount);
     } catch (error) {
       const { message } = asFailure(error);
-      const code = mount.type === 'none' ? 'BH310' : 'BH311';
+      const code = CODES[mount.type];
       throw new Failure(code, `'${mount.what}': ${message}`, { cause: error });
     }
   }

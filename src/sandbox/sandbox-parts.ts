@@ -1,8 +1,11 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Failure } from '../base/failure.ts';
-import { makeDirectory } from '../kernel/files.ts';
+import { makeActivityFile } from '../kernel/activity-file.ts';
+import { makeDirectory, removeFile } from '../kernel/files.ts';
+import { ACTIVITY_BYTES, activityFile, activityOwner } from '../plan/activity.ts';
 import { planHostMounts } from '../plan/host-mounts.ts';
+import { parseSandboxUnit } from '../plan/identity.ts';
 import { HOSTS } from '../plan/network.ts';
 import type { HostPaths, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { credentialsOf, ROOT_DIRECTORIES, skeletonOf } from '../plan/sandbox-view.ts';
@@ -45,7 +48,7 @@ export class SandboxParts {
     this.#mounts.need(unit, mounts);
   }
 
-  /** Makes all of it; the sandbox is recorded. Throws BH309, BH310 and BH311. */
+  /** Makes all of it; the sandbox is recorded. Throws BH309, BH310, BH311 and BH313. */
   async prepare(plan: SandboxPlan): Promise<void> {
     const { unit, state, credentials, hostMounts, rootDirectory } = plan;
     if (state !== undefined) {
@@ -53,6 +56,7 @@ export class SandboxParts {
       await ensureState(state, () => this.#step(`Quota of ${state.directory}`, words), this.#withoutQuota);
     }
     for (const mount of hostMounts) await this.#mounts.ensure(mount);
+    makeActivityFile(activityFile(plan, this.#paths), ACTIVITY_BYTES, activityOwner(plan));
     if (rootDirectory === skeletonOf(plan.plugin, this.#paths)) {
       makeDirectory(dirname(rootDirectory), 0o755);
       makeSkeleton(rootDirectory);
@@ -69,6 +73,8 @@ export class SandboxParts {
   /** Nothing of the sandbox is left. */
   async forget(unit: string): Promise<void> {
     removeCredentials(credentialsOf(unit, this.#paths));
+    const plugin = parseSandboxUnit(unit)?.plugin;
+    if (plugin !== undefined) removeFile(activityFile({ plugin, unit }, this.#paths));
     await this.#mounts.drop(unit);
   }
 
@@ -76,6 +82,9 @@ export class SandboxParts {
   async sweep(recorded: ReadonlySet<string>): Promise<void> {
     for (const unit of namesBelow(`${this.#paths.run}/credentials`))
       if (!recorded.has(unit)) removeCredentials(credentialsOf(unit, this.#paths));
+    for (const plugin of namesBelow(`${this.#paths.run}/activity`))
+      for (const unit of namesBelow(`${this.#paths.run}/activity/${plugin}`))
+        if (!recorded.has(unit)) removeFile(activityFile({ plugin, unit }, this.#paths));
     await this.#mounts.sweep(this.#paths.run);
   }
 

@@ -6,13 +6,15 @@ import type { TransientUnit } from './transient-unit.ts';
 /** What is set on the unit of a mount that sandboxes share. */
 export function hostMountSettings({ what, type, options }: HostMount): Settings {
   return {
-    description: `${what} for sandboxes`,
+    description: type === 'tmpfs' ? 'activity pages of sandboxes' : `${what} for sandboxes`,
     collectMode: 'inactive-or-failed',
     // What mount(8) says is the reason that people are told.
     syslogLevel: 'err',
     mountWhat: what,
     mountType: type,
     mountOptions: options,
+    // Whoever has a file of it open keeps it; nobody else finds it any more.
+    ...(type === 'tmpfs' ? { mountLazyUnmount: true } : {}),
   };
 }
 

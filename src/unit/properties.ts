@@ -86,6 +86,7 @@ export const PROPERTIES = {
   mountWhat: row('Mount', 'What', 'What', TEXT),
   mountType: row('Mount', 'Type', 'Type', TEXT),
   mountOptions: row('Mount', 'Options', 'Options', TEXT),
+  mountLazyUnmount: row('Mount', 'LazyUnmount', 'LazyUnmount', FLAG),
   memoryMax: row('resource', 'MemoryMax', 'MemoryMax', BYTES, 'limits.memory'),
   memoryHigh: row('resource', 'MemoryHigh', 'MemoryHigh', BYTES, 'limits.memory-high'),
   swapMax: row('resource', 'MemorySwapMax', 'MemorySwapMax', BYTES, 'limits.swap'),

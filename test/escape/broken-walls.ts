@@ -13,7 +13,7 @@ export interface BrokenWall {
 
 /** Directories of the host that are none of a payload's. */
 const HOST_PLACES = [
-  '/run/bulkhead',
+  '/run/bulkhead/sandbox',
   '/run/systemd',
   '/run/dbus',
   '/run/plugin',

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { SandboxStatus } from '../../src/control/api.ts';
-import { declare, installExample, systemctl, uninstall, untilWhole } from '../support/system.ts';
+import { declare, installExample, systemctl, uninstall, until, untilWhole } from '../support/system.ts';
 import type { Kind } from './kind.ts';
 
 export const PROGRAM = fileURLToPath(new URL('../../../native/test/hostile', import.meta.url));
@@ -61,6 +61,11 @@ async function begin(
   const plugin = `hostile${kind}`;
   const version = `/opt/plugin/${plugin}/v1`;
   undo.push(() => rmSync(SECRET, { force: true }));
+  undo.push(() =>
+    until('what was mounted for the plugins is let go', () =>
+      [plugin, NEIGHBOUR].every((name) => !existsSync(`/run/bulkhead/activity/${name}`)),
+    ),
+  );
   writeFileSync(SECRET, 'the secret of the host\n');
   chmodSync(SECRET, 0o644);
   for (const address of [{ port: HOST_PORT, host: '127.0.0.1' }, { path: HOST_SOCKET }]) {

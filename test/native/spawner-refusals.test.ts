@@ -31,6 +31,7 @@ describe('plugin-spawner refuses', function () {
       writeFileSync(join(root, 'proc'), '');
     });
     symlinkSync('/proc/self/root/etc', join(place.path, 'magic'));
+    symlinkSync('/etc/passwd', join(place.path, 'link'));
   });
   after(async () => {
     await host.stop();
@@ -115,6 +116,13 @@ describe('plugin-spawner refuses', function () {
     [
       'a link into /proc',
       () => ({ options: ['--bind-ro', join(place.path, 'magic'), '/plugin'] }),
+      /^failed source 40 /,
+    ],
+    ['a file that is a directory', more('--bind-file', '/etc', '/run/x'), /^failed source 22 \/etc: /],
+    ["a file of the host's", more('--bind-file', '/etc/passwd', '/run/x'), /^failed source 1 \/etc\/passwd: /],
+    [
+      'a file by a link',
+      () => ({ options: ['--bind-file', join(place.path, 'link'), '/run/x'] }),
       /^failed source 40 /,
     ],
     ['a device that is none', more('--device', '/etc/passwd', '/dev/x'), /^failed source 19 \/etc\/pas/],

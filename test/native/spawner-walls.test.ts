@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { prepare, scratch, stateOf, statusField } from './native-programs.ts';
-import { SpawnerHost } from './spawner-host.ts';
+import { ID_BASE, SpawnerHost } from './spawner-host.ts';
 
 describe('a box of plugin-spawner, from inside', function () {
   this.timeout(30_000);
@@ -172,6 +172,23 @@ describe('a box of plugin-spawner, from inside', function () {
     const made = statSync(join(state, 'mine'));
     assert.deepEqual([made.uid, made.gid], [1000, 1001]);
     assert.equal(statSync(join(state, 'sub')).uid, 1000);
+  });
+
+  it('has one file of its own ids to write to, and nothing else by it', async () => {
+    const page = join(place.path, 'page');
+    writeFileSync(page, 'zeros', { mode: 0o600 });
+    chownSync(page, ID_BASE + 1000, ID_BASE + 1001);
+    const script = [
+      'stat -c "%u %g %a" /run/page; echo text >>/run/page; chmod 4755 /run/page; /run/page',
+      'rm /run/page; mv /tmp /run/page; ln /run/page /tmp/page',
+      'grep " /run/page " /proc/self/mountinfo | cut -d " " -f 6',
+    ];
+    const told = await host.shell(`exec 2>&1\n${script.join('\n')}`, { options: ['--bind-file', page, '/run/page'] });
+    assert.match(
+      told,
+      /^1000 1001 600\n.*Permission denied\nrm: .*denied\nmv: .*\nln: .*cross-device link\nrw,nosuid,nodev,noexec,/,
+    );
+    assert.equal(readFileSync(page, 'utf8'), 'zerostext\n');
   });
 
   it('sees what was mounted on the host after the spawner began, read-only, but not in a writable directory', async () => {

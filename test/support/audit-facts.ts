@@ -194,6 +194,7 @@ function mounts(plan: SandboxPlan): MountFacts[] {
 170 76 0:94 / /dev/shm rw,nosuid,nodev shared:200 - tmpfs tmpfs rw,size=65536k
 229 73 0:92 / /run ro,nosuid,nodev - tmpfs tmpfs rw,size=4936820k
 265 229 0:40 /usr/lib/bulkhead/plugin-init /run/plugin-init ro,relatime master:1 - ext4 /dev/vda rw
+266 229 0:120 /plugin-hello-a-g1.service /run/bulkhead/activity rw,nosuid,nodev,noexec,relatime master:4 - tmpfs tmpfs rw,size=16384k
 75 73 254:0 /opt/plugin/hello/v1 /plugin ro,relatime shared:212 master:3 - ext4 /dev/vda rw
 306 73 0:95 / /tmp rw,nosuid,nodev shared:213 - tmpfs tmpfs rw,size=65536k
 307 73 0:40 /usr /usr ro,relatime shared:214 master:1 - ext4 /dev/vda rw
@@ -224,6 +225,7 @@ function boxMounts(plan: SandboxPlan): MountFacts[] {
 408 407 0:5 /null /dev/null ro,nosuid,noexec,relatime - devtmpfs devtmpfs rw
 409 400 0:102 / /run rw,nosuid,nodev,relatime - tmpfs none rw,size=1024k,nr_inodes=1024
 410 409 0:40 /usr/lib/bulkhead/plugin-init /run/plugin-init ro,nosuid,nodev,relatime - ext4 /dev/vda rw
+416 409 0:120 /plugin-hello-a-g1.scope /run/bulkhead/activity rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,size=16384k
 75 400 254:0 /opt/plugin/hello/v1 /plugin ro,nosuid,nodev,relatime - ext4 /dev/vda rw
 411 400 0:40 /usr /usr ro,nosuid,nodev,relatime - ext4 /dev/vda rw
 412 411 0:41 / /usr/local ro,nosuid,nodev,relatime - ext4 /dev/vdb rw

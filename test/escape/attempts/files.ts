@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Attempt, harmless, opening, refused } from '../attempt.ts';
+import { type Attempt, byKind, harmless, opening, refused } from '../attempt.ts';
 import type { Kind } from '../kind.ts';
 import { LINKS, type Scene } from '../scene.ts';
 
@@ -7,6 +7,8 @@ function asItWas({ version }: Scene): void {
   const text = readFileSync(`${version}/open/file`, 'utf8');
   if (text !== 'as it was\n') throw new Error(`a file of the version is now '${text}'`);
 }
+
+const PAGE = '/run/bulkhead/activity';
 
 /** Places that are made anew for each sandbox. */
 const NEW_FILES: Readonly<Record<string, Readonly<Record<Kind, string>>>> = {
@@ -91,6 +93,29 @@ export const FILES: readonly Attempt[] = [
     }),
   ),
   opening('/run/plugin-init', 'w', 'EACCES'),
+  {
+    name: 'more room than its activity page may have',
+    steps: () => [
+      ['open', PAGE, 'w'],
+      ['call', 'fallocate', 'fd', 0, 0, 64 << 20],
+    ],
+    expects: refused('ENOSPC'),
+  },
+  {
+    name: 'its activity page away',
+    steps: () => [['call', 'unlink', `s:${PAGE}`]],
+    expects: byKind({ nspawn: refused('EROFS'), scope: refused('EACCES') }),
+  },
+  {
+    name: 'a second name of its activity page',
+    steps: () => [['call', 'link', `s:${PAGE}`, 's:/tmp/page']],
+    expects: refused('EXDEV'),
+  },
+  {
+    name: 'another file beside its activity page',
+    steps: () => [['open', '/run/bulkhead/hostile', 'wcx']],
+    expects: byKind({ nspawn: refused('EROFS'), scope: refused('EACCES') }),
+  },
   {
     name: 'a set-uid program in /tmp',
     steps: () => [

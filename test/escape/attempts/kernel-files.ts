@@ -54,7 +54,8 @@ const FOR_ADMINISTRATORS = ['debug', 'tracing', 'security', 'config'];
  * Its own file systems. And by pressure files of the kernel everybody may ask to be woken when the node is under
  * pressure, at most every two seconds: what it learns so is the same that can be read there.
  */
-const WRITABLE = /^(?:(?:\/tmp(?:\/\S+)?|\/dev\/shm|\/dev\/mqueue|\/proc\/pressure\/(?:cpu|io|memory|irq)) )+$/;
+const WRITABLE =
+  /^(?:(?:\/tmp(?:\/\S+)?|\/dev\/shm|\/dev\/mqueue|\/run\/bulkhead\/activity|\/proc\/pressure\/(?:cpu|io|memory|irq)) )+$/;
 
 export const KERNEL_FILES: readonly Attempt[] = [
   ...WRITTEN_BY_ROOT.map((path) => openingOfKernel(path, 'w')),

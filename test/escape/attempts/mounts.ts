@@ -60,11 +60,11 @@ export const MOUNTS: readonly Attempt[] = [
     name: 'to leave the root by the working directory',
     steps: () => [
       ['call', 'chdir', 's:/plugin/open'],
-      ['call', 'chdir', `s:${'../'.repeat(12)}run/bulkhead`],
+      ['call', 'chdir', `s:${'../'.repeat(12)}run/bulkhead/sandbox`],
     ],
     expects: refused('ENOENT'),
   },
-  opening('/run/bulkhead', 'rd', 'ENOENT'),
+  opening('/run/bulkhead/sandbox', 'rd', 'ENOENT'),
   {
     name: 'to read the list of mounts with statmount',
     steps: () => [['call', 457, 'z:32', 'z:512', 512, 0]],

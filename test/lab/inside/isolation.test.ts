@@ -51,8 +51,15 @@ const NATIVE = fileURLToPath(new URL('../../../../native/', import.meta.url));
 
 /** Mounts that are writable. Those in /proc/sys lie below read-only ones; /run belongs to nobody who is there. */
 const WRITABLE = {
-  nspawn: ['/dev/shm tmpfs', '/proc proc', '/proc/sys/kernel/random/boot_id tmpfs', '/proc/sys/net proc', '/tmp tmpfs'],
-  scope: ['/dev/shm tmpfs', '/proc proc', '/run tmpfs', '/tmp tmpfs'],
+  nspawn: [
+    '/dev/shm tmpfs',
+    '/proc proc',
+    '/proc/sys/kernel/random/boot_id tmpfs',
+    '/proc/sys/net proc',
+    '/run/bulkhead/activity tmpfs',
+    '/tmp tmpfs',
+  ],
+  scope: ['/dev/shm tmpfs', '/proc proc', '/run tmpfs', '/run/bulkhead/activity tmpfs', '/tmp tmpfs'],
 } as const;
 
 interface Seen {
@@ -212,6 +219,7 @@ forEachIsolation('isolation, seen from outside', function (isolation) {
         ],
         ...(example === undefined ? [] : [...example.own, 'BULKHEAD_VERSION=v1']),
         ...[`BULKHEAD_PLUGIN=${plugin}`, `BULKHEAD_SANDBOX=${sandbox.machine}`],
+        'BULKHEAD_ACTIVITY=/run/bulkhead/activity',
         ...(example === undefined
           ? ['LISTEN_FDS=2', 'LISTEN_FDNAMES=web:side']
           : ['LISTEN_FDS=1', 'LISTEN_FDNAMES=web']),
@@ -419,14 +427,14 @@ forEachIsolation('isolation, tried from inside', function (isolation) {
     await uninstall('iso-neighbour');
   });
 
-  it('nothing can be written but /tmp and /dev/shm', () => {
+  it('nothing can be written but /tmp, /dev/shm and the activity page', () => {
     const { directories, files, devices, looked } = probed.writes;
     assert.ok(looked > 1000, `only ${looked} files and directories were looked at`);
     assert.deepEqual(directories, ['/dev/shm', '/tmp']);
     // Everybody may open these everywhere: a trigger on pressure (PSI) is the process's own and changes nothing.
     assert.deepEqual(
       files.filter((path) => !/^\/proc\/pressure\/(cpu|io|irq|memory)$/.test(path)),
-      [],
+      ['/run/bulkhead/activity'],
     );
     const harmless = ['full', 'null', 'random', 'tty', 'urandom', 'zero'].map((device) => `/dev/${device}`);
     const nspawns = [...harmless.slice(0, 2), '/dev/pts/ptmx', ...harmless.slice(2)];
@@ -456,8 +464,8 @@ forEachIsolation('isolation, tried from inside', function (isolation) {
     ]);
     for (const path of ['/home', '/root', '/opt', '/var/lib', '/tmp']) assert.deepEqual(listings[path], [], path);
     assert.deepEqual(listings['/var'], ['lib', 'run', 'tmp']);
-    assert.deepEqual(listings['/run'], isolation === 'nspawn' ? ['host', 'plugin-init'] : ['plugin-init']);
-    assert.equal(listings['/run/bulkhead'], 'No such file or directory');
+    assert.deepEqual(listings['/run'], ['bulkhead', ...(isolation === 'nspawn' ? ['host'] : []), 'plugin-init']);
+    assert.deepEqual(listings['/run/bulkhead'], ['activity']);
     assert.equal(listings['/run/host/incoming'], 'No such file or directory');
     assert.deepEqual(listings['/sys'], ['fs']);
     assert.deepEqual(listings['/run/host'], isolation === 'nspawn' ? [] : 'No such file or directory');

@@ -76,6 +76,20 @@ const BROKEN: readonly BrokenCase[] = [
     () => changedMount('/proc/keys', { options: ['rw', 'nosuid'] }),
   ],
   [
+    'an activity page with devices',
+    'mounts',
+    'broken',
+    /^\/run\/bulkhead\/activity is not nodev$/,
+    () => changedMount('/run/bulkhead/activity', { options: ['rw', 'nosuid', 'noexec'] }),
+  ],
+  [
+    'a read-only activity page',
+    'mounts',
+    'broken',
+    /^\/run\/bulkhead\/activity is not writable$/,
+    () => changedMount('/run/bulkhead/activity', { options: ['ro', 'nosuid', 'nodev', 'noexec'] }),
+  ],
+  [
     'set-uid programs',
     'mounts',
     'broken',

@@ -106,6 +106,7 @@ describe('planSandbox', () => {
     assert.deepEqual(changed, [
       'plugin-x-a-g1.service',
       '--machine=x-a-g1',
+      '--bind=/run/bulkhead/activity/x/plugin-x-a-g1.service:/run/bulkhead/activity:norbind',
       '--private-users=65536:65536',
       '--env=BULKHEAD_SANDBOX=x-a-g1',
     ]);
@@ -125,12 +126,14 @@ describe('mountWords', () => {
       [
         mountWords({ ...common, kind: 'bind-ro', source: '/s' }),
         mountWords({ ...common, kind: 'bind', source: '/s' }),
+        mountWords({ ...common, kind: 'bind-file', source: '/s' }),
         mountWords({ ...common, kind: 'tmpfs', size: 65536, mode: 0o700 }),
         mountWords({ ...common, kind: 'device', source: '/dev/s', access: 'rw' }),
       ],
       [
         ['--bind-ro', '/s', '/t'],
         ['--bind', '/s', '/t'],
+        ['--bind-file', '/s', '/t'],
         ['--tmpfs', '/t', '65536', '0700'],
         ['--device', '/dev/s', '/t'],
       ],
@@ -145,12 +148,14 @@ describe('mountOption', () => {
       [
         mountOption({ ...common, kind: 'bind-ro', source: '/s' }),
         mountOption({ ...common, kind: 'bind', source: '/s' }),
+        mountOption({ ...common, kind: 'bind-file', source: '/s:1' }),
         mountOption({ ...common, kind: 'tmpfs', size: 65536, mode: 0o700 }),
         mountOption({ ...common, kind: 'device', source: '/dev/s', access: 'rw' }),
       ],
       [
         '--bind-ro=/s:/t',
         '--bind=/s:/t:idmap',
+        '--bind=/s\\:1:/t:norbind',
         '--tmpfs=/t:nosuid,nodev,mode=0700,size=65536,nr_inodes=1024',
         '--bind-ro=/dev/s:/t',
       ],
