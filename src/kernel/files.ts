@@ -10,8 +10,10 @@ import {
   readFileSync,
   renameSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 /** No state file of ours comes near this size; a larger one is damaged. */
@@ -40,6 +42,28 @@ export function writeFileAtomically(path: string, text: string): void {
     fsyncSync(directory);
   } finally {
     closeSync(directory);
+  }
+}
+
+/**
+ * The same without waiting for the disk: whoever reads it, after a crash of this process, too, sees the old content or
+ * the new, but a loss of power may take both.
+ */
+export function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, path);
+}
+
+/** Makes what was written to the file, and its name, survive a loss of power; waits beside everything else. */
+export async function flushFile(path: string): Promise<void> {
+  for (const each of [path, dirname(path)]) {
+    const handle = await open(each, constants.O_RDONLY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { printable } from '../base/printable.ts';
 
 /** Time (ms) that journalctl may take; it reads the end of the journal only. */
 const LIMIT_MS = 3000;
@@ -26,8 +27,34 @@ function look(unit: string): Promise<string | undefined> {
     execFile('journalctl', words, { timeout: LIMIT_MS, maxBuffer: 1 << 20 }, (error, stdout) => {
       const lines = error === null ? stdout.trim().split('\n') : [];
       const line = lines.findLast((each) => !VERDICT.test(each)) ?? lines.at(-1);
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-      resolve(line ? line.slice(0, LONGEST).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?') : undefined);
+      resolve(line ? printable(line, LONGEST) : undefined);
+    });
+  });
+}
+
+/** A line of a program can be as long as it likes; what is kept of it is for people. */
+const LONGEST_TAIL_LINE = 500;
+
+/**
+ * The last entries of a unit's journal up to a moment (wall clock, ms since 1970), a line each, with time and
+ * identifier. Undefined when the journal cannot be read.
+ */
+export function tailOf(unit: string, lines: number, until: number): Promise<readonly string[] | undefined> {
+  const words = [
+    `--unit=${unit}`,
+    `--lines=${lines}`,
+    `--until=@${Math.ceil(until / 1000)}`,
+    '--output=short-iso-precise',
+    '--no-hostname',
+    '--no-pager',
+    '--quiet',
+  ];
+  return new Promise((resolve) => {
+    execFile('journalctl', words, { timeout: LIMIT_MS, maxBuffer: 4 << 20 }, (error, stdout) => {
+      // What came before it took too long, or became too much, is worth having.
+      if (error !== null && stdout === '') return resolve(undefined);
+      const all = stdout.split('\n').filter((line) => line !== '');
+      resolve(all.slice(-lines).map((line) => printable(line, LONGEST_TAIL_LINE)));
     });
   });
 }

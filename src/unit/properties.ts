@@ -55,6 +55,7 @@ export const PROPERTIES = {
   collectMode: row('Unit', 'CollectMode', 'CollectMode', TEXT),
   type: row('Service', 'Type', 'Type', TEXT),
   notifyAccess: row('Service', 'NotifyAccess', 'NotifyAccess', TEXT),
+  remainAfterExit: row('Service', 'RemainAfterExit', 'RemainAfterExit', FLAG),
   execStart: row('Service', 'ExecStart', 'ExecStart', COMMAND, 'exec'),
   environment: row('Service', 'Environment', 'Environment', ASSIGNMENTS),
   startTimeout: row('Service', 'TimeoutStartSec', 'TimeoutStartUSec', TIME, 'health.start-timeout'),

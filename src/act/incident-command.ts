@@ -1,0 +1,71 @@
+import { formatDuration } from '../base/duration.ts';
+import { asFailure } from '../base/failure.ts';
+import type { Manager } from '../systemd/manager.ts';
+import { runUnit, runUnitName } from '../unit/run-unit.ts';
+
+/** How a command ended: its exit status, or -1 when it did not end by itself, or was never run. */
+export interface CommandEnd {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** What is run about an incident. */
+export interface IncidentCommand {
+  readonly incident: string;
+  readonly words: readonly string[];
+  readonly timeoutMs: number;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** systemd works its jobs off one by one when it is loaded. */
+const PATIENCE_MS = 30_000;
+/** CLD_KILLED and CLD_DUMPED of waitid(2), which ExecMainCode is. */
+const SIGNALLED: readonly unknown[] = [2, 3];
+
+/**
+ * Commands about incidents, each run once by systemd, which is their parent: a supervisor that is killed meanwhile takes
+ * nothing along. The next one finds the unit under its name, and waits on or is told how it ended.
+ */
+export class IncidentCommands {
+  readonly #manager: Manager;
+
+  constructor(manager: Manager) {
+    this.#manager = manager;
+  }
+
+  /** Runs the command, or finds that it runs or has run, and waits for its end. */
+  async run(command: IncidentCommand): Promise<CommandEnd> {
+    const { incident, words, timeoutMs, environment } = command;
+    const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+    const { name, properties } = runUnit(incident, words, assignments, timeoutMs);
+    const options = { jobTimeoutMs: timeoutMs + PATIENCE_MS };
+    try {
+      await this.#manager.startTransientUnit(name, properties, options).catch(async (error: unknown) => {
+        if (asFailure(error).dbusName !== 'org.freedesktop.systemd1.UnitExists') throw error;
+        const state = await this.#manager.unitProperty(name, 'Unit', 'ActiveState');
+        // The job that is under way is the one that is waited for.
+        if (state === 'activating') await this.#manager.startUnit(name, options);
+      });
+      return describeEnd(await this.#manager.unitProperties(name, ['Service']), timeoutMs);
+    } catch (error) {
+      return { status: -1, text: asFailure(error).message };
+    }
+  }
+
+  /** What was told of its end is durable now: the unit is not needed any more. */
+  async forget(incident: string): Promise<void> {
+    const name = runUnitName(incident);
+    await this.#manager.stopUnit(name, { wait: false });
+    await this.#manager.resetFailed(name);
+  }
+}
+
+/** What the properties of the unit say about its command. */
+export function describeEnd(properties: Readonly<Record<string, unknown>>, timeoutMs: number): CommandEnd {
+  const { Result, ExecMainCode, ExecMainStatus } = properties;
+  const status = Number(ExecMainStatus);
+  if (Result === 'timeout') return { status: -1, text: `it took longer than ${formatDuration(timeoutMs)}` };
+  if (Result === 'success' || Result === 'exit-code') return { status, text: `exit status ${status}` };
+  if (SIGNALLED.includes(ExecMainCode)) return { status: -1, text: `killed by signal ${status}` };
+  return { status: -1, text: `it could not be run: ${String(Result)}` };
+}
