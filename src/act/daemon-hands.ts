@@ -11,7 +11,7 @@ import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
 import { requirePlan } from './load-plan.ts';
 import type { Hands } from './plugin-loop.ts';
-import { type RanCommand, runCommand } from './run-command.ts';
+import type { RanCommand, RunCommands } from './run-command.ts';
 import type { SystemdUnits } from './systemd-units.ts';
 
 /** The plugin's sockets; made in traffic/, which comes after this folder. */
@@ -36,6 +36,7 @@ export interface DaemonHandsParts {
   readonly hostParts: SandboxParts;
   readonly sockets: PluginSockets;
   readonly incidents: IncidentKeeper;
+  readonly commands: RunCommands;
   readonly unkillableRoom: () => number;
   readonly tell: (plugin: string, word: AnchorWord) => void;
   readonly note: (plugin: string, note: Extract<Order, { kind: 'note' }>) => void;
@@ -142,7 +143,11 @@ export class DaemonHands implements Hands {
   }
 
   run(order: RunOrder): Promise<RanCommand> {
-    return runCommand(order);
+    return this.#parts.commands.run(order);
+  }
+
+  forgetRun(incident: string): Promise<void> {
+    return this.#parts.commands.forget(incident);
   }
 
   clearSandbox(unit: string): Promise<void> {

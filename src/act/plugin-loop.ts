@@ -40,6 +40,8 @@ export interface Hands {
   incidentOver(id: string, text: string): void;
   /** Runs a command on the host. Never rejects for how it ended. */
   run(order: RunOrder): Promise<RanCommand>;
+  /** How it ended is durable: nobody will ask again. */
+  forgetRun(incident: string): Promise<void>;
   clearSandbox(unit: string): Promise<void>;
   forgetSandbox(unit: string): void;
   tell(plugin: string, word: AnchorWord): void;
@@ -173,7 +175,10 @@ export class PluginLoop implements Owned {
   #run(order: RunOrder, refused: (failure: Failure) => void): void {
     const { incident } = order;
     this.#later(
-      this.#hands.run(order).then((ran) => this.observe({ kind: 'ran', incident, ...ran })),
+      this.#hands.run(order).then((ran) => {
+        this.observe({ kind: 'ran', incident, ...ran });
+        return this.#hands.forgetRun(incident);
+      }),
       refused,
     );
   }

@@ -1,42 +1,64 @@
-import { execFile } from 'node:child_process';
-import { constants } from 'node:os';
+import { formatDuration } from '../base/duration.ts';
+import { asFailure } from '../base/failure.ts';
 import type { RunOrder } from '../decide/order.ts';
+import type { Manager } from '../systemd/manager.ts';
+import { runUnit, runUnitName } from '../unit/run-unit.ts';
 
-/** A command that says more is killed. */
-const MOST_OUTPUT = 1024 * 1024;
-/** Where programs are looked for that are named without a path: as systemd does. */
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin';
-
+/** How a command ended: its exit status, or -1 when it did not end by itself, or was never run. */
 export interface RanCommand {
-  /** Exit status, 128 and the signal's number where one ended it, 127 when it could not be started. */
   readonly status: number;
-  /** The first line of what it said, or why it could not be started. */
   readonly text: string;
 }
 
-/** Runs a command on the host, bounded in time and output; it is killed when its time is over. */
-export function runCommand({ words, timeoutMs, environment }: RunOrder): Promise<RanCommand> {
-  const [program = '', ...rest] = words;
-  const options = {
-    timeout: timeoutMs,
-    killSignal: 'SIGKILL',
-    maxBuffer: MOST_OUTPUT,
-    cwd: '/',
-    env: { PATH, ...environment },
-  } as const;
-  return new Promise((resolve) => {
-    execFile(program, rest, options, (error, stdout, stderr) => {
-      const said = firstLine(stdout) || firstLine(stderr);
-      if (error === null) return resolve({ status: 0, text: said });
-      const { code, signal } = error;
-      if (typeof code === 'number') return resolve({ status: code, text: said });
-      const number = signal ? constants.signals[signal] : undefined;
-      if (number !== undefined) return resolve({ status: 128 + number, text: said });
-      resolve({ status: 127, text: error.message.slice(0, 200) });
-    });
-  });
+/** systemd works its jobs off one by one when it is loaded. */
+const PATIENCE_MS = 30_000;
+/** CLD_KILLED and CLD_DUMPED of waitid(2), which ExecMainCode is. */
+const SIGNALLED: readonly unknown[] = [2, 3];
+
+/**
+ * Commands about incidents, each run once by systemd, which is their parent: a supervisor that is killed meanwhile takes
+ * nothing along. The next one finds the unit under its name, and waits on or is told how it ended.
+ */
+export class RunCommands {
+  readonly #manager: Manager;
+
+  constructor(manager: Manager) {
+    this.#manager = manager;
+  }
+
+  /** Runs the command, or finds that it runs or has run, and waits for its end. */
+  async run(order: RunOrder): Promise<RanCommand> {
+    const { incident, words, timeoutMs, environment } = order;
+    const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+    const { name, properties } = runUnit(incident, words, assignments, timeoutMs);
+    const options = { jobTimeoutMs: timeoutMs + PATIENCE_MS };
+    try {
+      await this.#manager.startTransientUnit(name, properties, options).catch(async (error: unknown) => {
+        if (asFailure(error).dbusName !== 'org.freedesktop.systemd1.UnitExists') throw error;
+        const state = await this.#manager.unitProperty(name, 'Unit', 'ActiveState');
+        // The job that is under way is the one that is waited for.
+        if (state === 'activating') await this.#manager.startUnit(name, options);
+      });
+      return describeEnd(await this.#manager.unitProperties(name, ['Service']), timeoutMs);
+    } catch (error) {
+      return { status: -1, text: asFailure(error).message };
+    }
+  }
+
+  /** What was told of its end is durable now: the unit is not needed any more. */
+  async forget(incident: string): Promise<void> {
+    const name = runUnitName(incident);
+    await this.#manager.stopUnit(name, { wait: false });
+    await this.#manager.resetFailed(name);
+  }
 }
 
-function firstLine(text: string): string {
-  return (text.split('\n', 1)[0] ?? '').slice(0, 200);
+/** What the properties of the unit say about its command. */
+export function describeEnd(properties: Readonly<Record<string, unknown>>, timeoutMs: number): RanCommand {
+  const { Result, ExecMainCode, ExecMainStatus } = properties;
+  const status = Number(ExecMainStatus);
+  if (Result === 'timeout') return { status: -1, text: `it took longer than ${formatDuration(timeoutMs)}` };
+  if (Result === 'success' || Result === 'exit-code') return { status, text: `exit status ${status}` };
+  if (SIGNALLED.includes(ExecMainCode)) return { status: -1, text: `killed by signal ${status}` };
+  return { status: -1, text: `it could not be run: ${String(Result)}` };
 }

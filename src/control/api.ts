@@ -1,6 +1,7 @@
 import type { Finding, Verdict } from '../audit/finding.ts';
 import type { LimitInForce } from '../audit/limits-in-force.ts';
 import type { FailureCode } from '../base/failure.ts';
+import type { FailureClass } from '../base/failure-class.ts';
 import type { ReachedName } from '../decide/limit-reach.ts';
 import type { NoteKind } from '../decide/order.ts';
 
@@ -120,10 +121,13 @@ export interface EventRecord {
   readonly unit: string | null;
   readonly kind: EventKind;
   readonly code: FailureCode | null;
+  /** Of the failure that it is about, and the incident that was opened for it. */
+  readonly class: FailureClass | null;
+  readonly incident: string | null;
   readonly text: string;
 }
 
-export type EventKind = NoteKind | 'supervisor-started';
+export type EventKind = NoteKind | 'incident' | 'incident-step' | 'incident-over' | 'supervisor-started';
 
 /** One planned thing with its origin, as `bulkheadctl plan` prints it. */
 export interface PlanReport {

@@ -1,7 +1,8 @@
 import { closeSync } from 'node:fs';
 import { AnchorServer } from '../act/anchor-server.ts';
 import { isWanted } from '../act/anchor-units.ts';
-import { DaemonHands, type IncidentKeeper } from '../act/daemon-hands.ts';
+import { DaemonHands } from '../act/daemon-hands.ts';
+import { RunCommands } from '../act/run-command.ts';
 import { Supervisor } from '../act/supervisor.ts';
 import { SystemdUnits } from '../act/systemd-units.ts';
 import type { Clock, Owned } from '../base/clock.ts';
@@ -12,11 +13,14 @@ import { remember } from '../decide/restore.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { groupId } from '../kernel/identities.ts';
 import type { CountedSandbox } from '../kernel/limit-counters.ts';
-import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
-import type { HostPaths } from '../plan/plan.ts';
+import { parseAnchorUnit, parseSandboxUnit, UID_RANGE_SIZE } from '../plan/identity.ts';
+import type { HostPaths, PluginPlan } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
 import type { EventRing } from '../record/event-ring.ts';
+import { IncidentKeeper } from '../record/incident-keeper.ts';
+import { INCIDENT_DIRECTORY, type IncidentScene, Incidents } from '../record/incidents.ts';
 import { PluginStates } from '../record/plugin-states.ts';
+import { RETENTION } from '../record/retention.ts';
 import { FilterCache, filterPaths } from '../sandbox/filter-cache.ts';
 import { serveLaunchers } from '../sandbox/launch-server.ts';
 import { REPORT_PREFIX } from '../sandbox/report-pipes.ts';
@@ -31,6 +35,7 @@ import { systemBusSockets } from '../systemd/address.ts';
 import { Bus } from '../systemd/bus.ts';
 import type { FdStore } from '../systemd/fd-store.ts';
 import { watchJournalDrops } from '../systemd/journal-drops.ts';
+import { tailOf } from '../systemd/journal-tail.ts';
 import type { Manager } from '../systemd/manager.ts';
 import { SERVICE_MAX_INCOMING_BYTES, Service } from '../systemd/service.ts';
 import type { UnitEvent } from '../systemd/unit-events.ts';
@@ -111,6 +116,16 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     ignored: (text, failure) => chronicle.ignored(text, failure),
   });
   owner.own(sandboxes);
+  const incidents = owner.own(
+    new Incidents({
+      directory: INCIDENT_DIRECTORY,
+      clock,
+      wall: () => Date.now(),
+      tailOf,
+      retention: () => RETENTION,
+      ignored: (text, failure) => chronicle.ignored(text, failure),
+    }),
+  );
   const hands = new DaemonHands({
     clock,
     paths,
@@ -119,7 +134,11 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     sandboxes,
     hostParts,
     sockets: listeners,
-    incidents: incidentsInJournal(chronicle),
+    incidents: new IncidentKeeper(incidents, chronicle, (unit) => {
+      const plugin = parseSandboxUnit(unit)?.plugin ?? '';
+      return sceneOf(unit, sandboxes, supervisor.loops.get(plugin)?.state.plan, paths);
+    }),
+    commands: new RunCommands(manager),
     unkillableRoom: () => supervisor.unkillableRoom(),
     tell: (plugin, word) => anchors.tell(plugin, word),
     note: (plugin, { what, ...note }) => chronicle.add({ ...note, kind: what, plugin }),
@@ -179,6 +198,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     records: sandboxRecords,
     reports,
   });
+  incidents.begin((_id, plugin) => supervisor.loop(plugin).state.phase !== 'off');
   guard(hostParts.sweep(new Set(sandboxRecords.map(({ unit }) => unit))));
   await limits.begin();
   // What changed while the lists were read.
@@ -291,15 +311,20 @@ function* livingSandboxes(supervisor: Supervisor, sandboxes: Sandboxes): Iterabl
   }
 }
 
-/** Incidents as lines of the journal. */
-function incidentsInJournal(chronicle: Chronicle<EventKind>): IncidentKeeper {
-  const say = (plugin: string | undefined, unit: string | undefined, text: string): void =>
-    chronicle.add({ kind: 'note', plugin, unit, code: undefined, text });
+/** What is to be seen of a sandbox that something is wrong with. */
+function sceneOf(
+  unit: string,
+  sandboxes: Sandboxes,
+  plan: PluginPlan | undefined,
+  paths: HostPaths,
+): IncidentScene | undefined {
+  const record = sandboxes.get(unit)?.record;
+  if (record === undefined) return undefined;
+  const { cgroup, payloadCgroup, uidBase } = record;
   return {
-    open: ({ id, plugin, unit, verdict, action }) =>
-      say(plugin, unit, `incident ${id}: ${verdict.class}: ${verdict.text}; ${action}`),
-    step: (id, text) => say(undefined, undefined, `incident ${id}: ${text}`),
-    over: (id, text) => say(undefined, undefined, `incident ${id} is over: ${text}`),
+    place: { cgroup, payloadCgroup, activityPage: `${paths.run}/activity/${unit}` },
+    uids: { base: uidBase, count: UID_RANGE_SIZE },
+    coreLimit: plan?.limits.core ?? 0,
   };
 }
 

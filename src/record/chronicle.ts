@@ -1,7 +1,9 @@
 import type { Failure, FailureCode } from '../base/failure.ts';
+import type { FailureClass } from '../base/failure-class.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import type { Journal, Priority } from '../systemd/journal.ts';
 import type { EventRing } from './event-ring.ts';
+import { messageId } from './messages.ts';
 
 /** What happened, before it has a number and a time. */
 export interface Happening<Kind extends string> {
@@ -14,6 +16,17 @@ export interface Happening<Kind extends string> {
   readonly forbidden?: { readonly call: string; readonly pid: number; readonly tid: number } | undefined;
   /** The limit that it is about. */
   readonly limit?: string | undefined;
+  readonly incident?: IncidentWords | undefined;
+}
+
+/** What an entry says of the incident that it is about. */
+export interface IncidentWords {
+  readonly id: string;
+  readonly class: FailureClass;
+  readonly kind: string | undefined;
+  readonly version: string | undefined;
+  /** Of the first request that was in its hands. */
+  readonly traceId: string | undefined;
 }
 
 /** Kinds of happenings that are worth more than an `info` line. */
@@ -24,6 +37,11 @@ const PRIORITIES: Readonly<Record<string, Priority>> = {
   limit: 'warning',
   failed: 'error',
   declaration: 'error',
+  incident: 'warning',
+  'incident-step': 'notice',
+  'incident-over': 'notice',
+  quarantined: 'error',
+  fenced: 'error',
 };
 
 /** Writes what happens into the journal, which is the history, and into the ring that clients read. */
@@ -37,19 +55,21 @@ export class Chronicle<Kind extends string> {
   }
 
   add(happening: Happening<Kind>): void {
-    const { kind, plugin, unit, code, text, forbidden, limit } = happening;
+    const { kind, plugin, unit, code, text, forbidden, limit, incident } = happening;
     this.#ring.add({
       at: Date.now(),
       plugin: plugin ?? null,
       unit: unit ?? null,
       kind,
       code: code ?? null,
+      class: incident?.class ?? null,
+      incident: incident?.id ?? null,
       text,
     });
     const who = unit ?? plugin;
     const line = `${who === undefined ? '' : `'${who}': `}${code === undefined ? '' : `${code} `}${text}`;
     const parsed = unit === undefined ? undefined : parseSandboxUnit(unit);
-    this.#journal.write(PRIORITIES[kind] ?? 'info', line, {
+    const fields = {
       BULKHEAD_PLUGIN: plugin,
       BULKHEAD_UNIT: unit,
       BULKHEAD_GENERATION: parsed?.generation,
@@ -59,7 +79,13 @@ export class Chronicle<Kind extends string> {
       BULKHEAD_SYSCALL: forbidden?.call,
       BULKHEAD_SYSCALL_PID: forbidden?.pid,
       BULKHEAD_SYSCALL_TID: forbidden?.tid,
-    });
+      BULKHEAD_INCIDENT: incident?.id,
+      BULKHEAD_CLASS: incident?.class,
+      BULKHEAD_KIND: incident?.kind,
+      BULKHEAD_VERSION: incident?.version,
+      BULKHEAD_TRACE_ID: incident?.traceId,
+    };
+    this.#journal.write(PRIORITIES[kind] ?? 'info', line, fields, messageId(kind, incident?.class));
   }
 
   /** Something odd that changed nothing. */

@@ -1,4 +1,5 @@
 import type { FailureCode } from '../base/failure.ts';
+import type { FailureClass } from '../base/failure-class.ts';
 
 /** Something that happened, as people and scripts see it. */
 export interface RecordedEvent<Kind extends string> {
@@ -9,6 +10,9 @@ export interface RecordedEvent<Kind extends string> {
   readonly unit: string | null;
   readonly kind: Kind;
   readonly code: FailureCode | null;
+  /** Of the failure that it is about, and the incident that was opened for it. */
+  readonly class: FailureClass | null;
+  readonly incident: string | null;
   readonly text: string;
 }
 

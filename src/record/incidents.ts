@@ -19,6 +19,9 @@ import {
   withStep,
 } from './stored-incident.ts';
 
+/** Where they are: not only until the next boot. */
+export const INCIDENT_DIRECTORY = '/var/lib/bulkhead/incidents';
+
 /** The sandbox that an incident is about, as far as it is there. */
 export interface IncidentScene {
   readonly place: EvidencePlace;
@@ -83,7 +86,7 @@ export class Incidents implements Owned {
   }
 
   /** Reads what earlier supervisors left, beside everything else. `isOpen`: somebody still follows this incident. */
-  begin(isOpen: (id: string) => boolean): void {
+  begin(isOpen: (id: string, plugin: string) => boolean): void {
     this.#found = this.#find(isOpen).catch((error: unknown) => {
       this.#parts.ignored('incidents of earlier supervisors cannot be read, ignoring', asFailure(error));
     });
@@ -207,7 +210,7 @@ export class Incidents implements Owned {
     });
   }
 
-  async #find(isOpen: (id: string) => boolean): Promise<void> {
+  async #find(isOpen: (id: string, plugin: string) => boolean): Promise<void> {
     const { directory, clock } = this.#parts;
     const names = readdirSync(directory).filter(isIncidentId);
     for (const [index, id] of names.entries()) {
@@ -220,7 +223,7 @@ export class Incidents implements Owned {
         continue;
       }
       this.#known.set(id, summaryOf(stored, bundle.size()));
-      const forgotten = stored.over === null && !isOpen(id);
+      const forgotten = stored.over === null && !isOpen(id, stored.incident.plugin);
       if (forgotten) this.over(id, 'nobody followed it to its end: the supervisor was away');
       if (stored.evidence === 'gathering') {
         const job = { incident: stored.incident, bundle, seen: undefined, seenAt: clock.now(), core: stored.core };

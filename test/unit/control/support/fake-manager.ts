@@ -91,6 +91,8 @@ export function event(number: number, fields: Partial<EventRecord> = {}): EventR
     unit: null,
     kind: 'note',
     code: null,
+    class: null,
+    incident: null,
     text: `event ${number}`,
     ...fields,
   };

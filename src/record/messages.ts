@@ -1,0 +1,105 @@
+import { FAILURE_CLASS_NAMES, FAILURE_CLASSES, type FailureClass } from '../base/failure-class.ts';
+
+/** Entries of the journal about an incident, by its class. Random once; never changed, and never used again. */
+const CLASS_MESSAGES: Readonly<Record<FailureClass, string>> = {
+  'start-failed': '7337e2dfbae64e2cf1a50f26ddc48758',
+  'not-ready': 'bd524a946fcb313e4da7df99dfa60f7c',
+  exit: 'b866d5327ae2d4723827dd3a6397f475',
+  crash: '27a0dfbdd73ef7cfefc054d4f97598ff',
+  oom: '532bee4d6b2bfcced3fd517d75b38a04',
+  'oom-host': 'cd0d732956ef621e79c986b2a009fced',
+  'forbidden-syscall': 'd88bb38d85961c0fb1ad439d3d2dc854',
+  'forbidden-exec': '357251faf04128bd87b77ff77cc04d68',
+  hang: '32f026f9e815a84e2a16c08d67e52035',
+  deadlock: '4dafc6f3e6b907f4b7b18b3c8b353135',
+  spin: '51cc8b7c2577af14f6362a3f19b3e5b6',
+  leak: '437895ca13e34b98b4d53ff5e0b68db0',
+  'fork-bomb': '99436f2ce6abfec15d70935b16209b67',
+  unresponsive: '731aff0e34afaccff111ccbd3ae5c705',
+  'probe-failed': '769fcff67b65a711e6be485be349c335',
+  dependency: '92acc10b20c437756aafc3d117464b68',
+  unkillable: '7a1fbd0921dda7da0c51f13f7d3ec6ae',
+  hardware: '509b35646bf3e9f18df876fe70b99bd2',
+};
+
+interface Message {
+  readonly id: string;
+  readonly subject: string;
+  /** Fields of the entry stand between two at signs; no other at sign can be in it. */
+  readonly body: string;
+}
+
+/** Entries that need to be explained without an incident, by the kind of what happened. */
+const KIND_MESSAGES: Readonly<Record<string, Message>> = {
+  failed: {
+    id: 'dd0be8423cad88262a81cd14f2a67b9b',
+    subject: 'Plugin @BULKHEAD_PLUGIN@ was given up',
+    body: `It is not started again by itself. What it failed for, and what to do about it:
+    bulkheadctl why @BULKHEAD_PLUGIN@
+When the cause is corrected, it is started by:
+    bulkheadctl restart @BULKHEAD_PLUGIN@`,
+  },
+  quarantined: {
+    id: '2a35533a438f5bfd2162e8c5463468a9',
+    subject: 'Plugin @BULKHEAD_PLUGIN@ is in quarantine',
+    body: `All steps of its recovery were taken and did not help, so it is kept from running. The reason:
+    bulkheadctl why @BULKHEAD_PLUGIN@
+When the cause is corrected, it is let go by:
+    bulkheadctl release @BULKHEAD_PLUGIN@`,
+  },
+  fenced: {
+    id: '010bd3466ca0a28994a0522bdaf41db3',
+    subject: 'Sandbox @BULKHEAD_UNIT@ cannot be killed',
+    body: `A task of it does not end although it was killed: the kernel holds it. The sandbox is fenced off and replaced by
+another one; it is cleared away when the kernel lets go. See what it waits for:
+    bulkheadctl why @BULKHEAD_PLUGIN@`,
+  },
+  limit: {
+    id: '7e1a233fc3120f31abf9c7bd2ed5e595',
+    subject: 'Sandbox @BULKHEAD_UNIT@ has reached its limit @BULKHEAD_LIMIT@',
+    body: `It goes on as far as the limit lets it. Limits, and how often they were reached:
+    bulkheadctl status @BULKHEAD_PLUGIN@
+A higher limit in the declaration holds as soon as the plugin's unit is reloaded.`,
+  },
+  declaration: {
+    id: '5daa9c07c652cdff2a2b024cf9a976a7',
+    subject: 'The declaration of plugin @BULKHEAD_PLUGIN@ cannot be used',
+    body: `What runs of it goes on as it was declared before. All mistakes at once, with their places:
+    bulkheadctl check @BULKHEAD_PLUGIN@`,
+  },
+  'incident-over': {
+    id: 'fea7e925d3d12ef046a89a65b683472c',
+    subject: 'Plugin @BULKHEAD_PLUGIN@ has recovered',
+    body: `The incident is over. What happened, and what was done:
+    bulkheadctl incidents show @BULKHEAD_INCIDENT@`,
+  },
+};
+
+/** MESSAGE_ID= of an entry; undefined for one that explains itself. */
+export function messageId(kind: string, failure: FailureClass | undefined): string | undefined {
+  if (kind === 'incident' && failure !== undefined) return CLASS_MESSAGES[failure];
+  return KIND_MESSAGES[kind]?.id;
+}
+
+/** The text of bulkhead.catalog: what journalctl(1) shows with --catalog. */
+export function catalogText(): string {
+  const messages = [...FAILURE_CLASS_NAMES.map(classMessage), ...Object.values(KIND_MESSAGES)];
+  const head = '# Explanations for journalctl --catalog; generated from the tables of classes and messages.\n';
+  return [head, ...messages.map(entry)].join('\n');
+}
+
+function classMessage(name: FailureClass): Message {
+  const { summary, advice } = FAILURE_CLASSES[name];
+  return {
+    id: CLASS_MESSAGES[name],
+    subject: `Plugin @BULKHEAD_PLUGIN@: ${summary}`,
+    body: `Sandbox @BULKHEAD_UNIT@ of version @BULKHEAD_VERSION@ failed; class ${name}, kind @BULKHEAD_KIND@. What to do:
+    ${advice.replaceAll(/\bNAME\b/g, '@BULKHEAD_PLUGIN@')}
+Its evidence, and what was done about it:
+    bulkheadctl incidents show @BULKHEAD_INCIDENT@`,
+  };
+}
+
+function entry({ id, subject, body }: Message): string {
+  return `-- ${id}\nSubject: ${subject}\nDefined-By: bulkhead\nDocumentation: man:bulkheadctl(1)\n\n${body}\n`;
+}
