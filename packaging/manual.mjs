@@ -11,6 +11,7 @@ const OUT = 'build/man';
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8'));
 const { FAILURES } = await importSource('src/base/failure.ts');
+const { FAILURE_CLASSES } = await importSource('src/base/failure-class.ts');
 const { VERBS } = await importSource('src/control/verb-table.ts');
 const { verbManText } = await importSource('src/control/verb-man.ts');
 
@@ -21,6 +22,7 @@ const generated = {
       .filter((key) => key.title)
       .map(keyEntry)
       .join(''),
+  classes: () => Object.entries(FAILURE_CLASSES).map(errorEntry).join(''),
   verbs: () => verbManText(VERBS),
   errors: () => Object.entries(FAILURES).map(errorEntry).join(''),
 };

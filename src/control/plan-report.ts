@@ -1,7 +1,10 @@
 import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
+import { FAILURE_CLASS_NAMES } from '../base/failure-class.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
 import { BUILT_IN } from '../declare/place.ts';
+import { PROBE_NAMES, probeText } from '../declare/probe.ts';
+import { chainText, riskyText } from '../declare/recovery.ts';
 import { mountUnitName } from '../plan/host-mounts.ts';
 import { listenerKey } from '../plan/listener-key.ts';
 import type { HostPaths, PlannedListener, PlannedMount, PluginPlan, SandboxPlan } from '../plan/plan.ts';
@@ -76,12 +79,13 @@ function parentOf(key: string): string {
 
 /** What the supervisor itself acts on; everything else of the declaration shows in the units. */
 function declarationRows(declaration: Declaration, origins: Origins, { quotaHolds }: Comparison): Row[] {
-  const { backoff, budget } = declaration.recovery;
+  const { backoff, budget, chains, risky } = declaration.recovery;
   const values: [key: string, value: string][] = [
     ['template', declaration.templates.join(', ') || 'none'],
     ['description', declaration.description],
     ['version', declaration.version ?? 'none'],
     ['pool.size', String(declaration.pool.size)],
+    ['pool.standby', String(declaration.pool.standby)],
     ['view.root', declaration.view.root],
     ['view.tmp', formatBytes(declaration.view.tmp)],
     ['allow', declaration.allow.join(' ') || 'none'],
@@ -92,6 +96,11 @@ function declarationRows(declaration: Declaration, origins: Origins, { quotaHold
     ['capabilities', declaration.capabilities.join(' ') || 'none'],
     ['health.ready', declaration.health.ready],
     ['health.start-timeout', formatDuration(declaration.health.startTimeoutMs)],
+    ['health.heartbeat', formatDuration(declaration.health.heartbeatMs)],
+    ['health.request-timeout', formatDuration(declaration.health.requestTimeoutMs)],
+    ['health.spin', formatDuration(declaration.health.spinMs)],
+    ['health.stopped', formatDuration(declaration.health.stoppedMs)],
+    ...probeRows(declaration),
     ['stop.signal', declaration.stop.signal],
     ['stop.timeout', formatDuration(declaration.stop.timeoutMs)],
     ['recovery.backoff.initial', formatDuration(backoff.initialMs)],
@@ -101,8 +110,21 @@ function declarationRows(declaration: Declaration, origins: Origins, { quotaHold
     ['recovery.backoff.reset', formatDuration(backoff.resetMs)],
     ['recovery.budget.restarts', String(budget.restarts)],
     ['recovery.budget.within', formatDuration(budget.withinMs)],
+    ...FAILURE_CLASS_NAMES.map((name): [string, string] => [`recovery.${name}`, chainText(chains[name])]),
+    ['recovery.risky', risky === undefined ? 'never' : riskyText(risky)],
+    ...declaration.schedule.map(({ action, cron }, index): [string, string] => [
+      `schedule[${index}]`,
+      `${action} at ${cron}`,
+    ]),
   ];
   return values.map(([key, value]) => row(key, value, originOf(key, origins)));
+}
+
+function probeRows({ health }: Declaration): [string, string][] {
+  return PROBE_NAMES.map((name) => {
+    const probe = health[name];
+    return [`health.${name}`, probe === undefined ? 'none' : probeText(probe)];
+  });
 }
 
 function stateRow(quota: number | 'infinity', holds: boolean | undefined): [string, string] {

@@ -122,7 +122,11 @@ class TreeChecker {
         return this.#wrongValue('BH103', spot, '', typeHint(spot));
       case 'maxItems':
       case 'maxProperties':
-        return this.#wrongValue('BH104', spot, `at most ${error.params.limit} are allowed`);
+        return this.#wrongValue(
+          'BH104',
+          spot,
+          `at most ${error.params.limit} ${error.params.limit === 1 ? 'is' : 'are'} allowed`,
+        );
       default: {
         const reading = spot.node.kind === 'scalar' ? READERS.get(spot.key)?.(spot.node.source) : undefined;
         const refusal = reading !== undefined && 'refused' in reading ? reading : { refused: '' };

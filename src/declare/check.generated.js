@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate52;
-const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1},"standby":{"type":["integer","null"],"minimum":0,"maximum":16,"default":0}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"},"heartbeat":{"type":["string","number","null"],"default":"1s"},"request-timeout":{"type":["string","number","null"],"default":"30s"},"spin":{"type":["string","number","null"],"default":"30s"},"stopped":{"type":["string","number","null"],"default":"60s"},"startup":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"],"enum":[true,null]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0}}},"readiness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"],"enum":[true,null]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3},"passes":{"type":["integer","null"],"minimum":1,"maximum":100,"default":1}}},"liveness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"],"enum":[true,null]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"notify":{"type":["boolean","null"],"enum":[true,null]},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}},"start-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"not-ready":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"exit":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"crash":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom-host":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"forbidden-syscall":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"forbidden-exec":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"hang":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"deadlock":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"spin":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"leak":{"$ref":"#/$defs/chain","default":["recycle"]},"fork-bomb":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"unresponsive":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"probe-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"dependency":{"$ref":"#/$defs/chain","default":[{"replace":{"delay":"1s"}},"quarantine"]},"unkillable":{"$ref":"#/$defs/chain","default":["replace"]},"hardware":{"$ref":"#/$defs/chain","default":["notify"]},"default":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"risky":{"type":["object","null"],"additionalProperties":false,"properties":{"days":{"type":["string","null"],"default":"mon-sun"},"from":{"type":["string","null"]},"to":{"type":["string","null"]}}}}},"schedule":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"recycle":{"type":"string"}}},"default":[]}},"$defs":{"chain":{"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}},"settings":{"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}}}};
+const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1},"standby":{"type":["integer","null"],"minimum":0,"maximum":16,"default":0}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"},"heartbeat":{"type":["string","number","null"],"default":"1s"},"request-timeout":{"type":["string","number","null"],"default":"30s"},"spin":{"type":["string","number","null"],"default":"30s"},"stopped":{"type":["string","number","null"],"default":"60s"},"startup":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0}}},"readiness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3},"passes":{"type":["integer","null"],"minimum":1,"maximum":100,"default":1}}},"liveness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"notify":{"type":["boolean","null"]},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}},"start-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"not-ready":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"exit":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"crash":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom-host":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"forbidden-syscall":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"forbidden-exec":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"hang":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"deadlock":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"spin":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"leak":{"$ref":"#/$defs/chain","default":["recycle"]},"fork-bomb":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"unresponsive":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"probe-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"dependency":{"$ref":"#/$defs/chain","default":[{"replace":{"delay":"1s"}},"quarantine"]},"unkillable":{"$ref":"#/$defs/chain","default":["replace"]},"hardware":{"$ref":"#/$defs/chain","default":["notify"]},"default":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"risky":{"type":["object","null"],"additionalProperties":false,"properties":{"days":{"type":["string","null"],"default":"mon-sun"},"from":{"type":["string","null"]},"to":{"type":["string","null"]}}}}},"schedule":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"recycle":{"type":"string"}}},"default":[]}},"$defs":{"chain":{"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}},"settings":{"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern3 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern4 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
@@ -2546,8 +2546,11 @@ vErrors.push(err150);
 }
 errors++;
 }
-if(!((data78 === true) || (data78 === null))){
-const err151 = {instancePath:instancePath+"/health/startup/tcp",schemaPath:"#/properties/health/properties/startup/properties/tcp/enum",keyword:"enum",params:{allowedValues: schema19.properties.health.properties.startup.properties.tcp.enum},message:"must be equal to one of the allowed values"};
+}
+if(data77.http !== undefined){
+let data79 = data77.http;
+if((typeof data79 !== "string") && (data79 !== null)){
+const err151 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err151];
 }
@@ -2556,11 +2559,9 @@ vErrors.push(err151);
 }
 errors++;
 }
-}
-if(data77.http !== undefined){
-let data79 = data77.http;
-if((typeof data79 !== "string") && (data79 !== null)){
-const err152 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.http.type},message:"must be string,null"};
+if(typeof data79 === "string"){
+if(!pattern10.test(data79)){
+const err152 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err152];
 }
@@ -2569,9 +2570,12 @@ vErrors.push(err152);
 }
 errors++;
 }
-if(typeof data79 === "string"){
-if(!pattern10.test(data79)){
-const err153 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+}
+}
+if(data77.command !== undefined){
+let data80 = data77.command;
+if((!(Array.isArray(data80))) && (data80 !== null)){
+const err153 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err153];
 }
@@ -2580,12 +2584,9 @@ vErrors.push(err153);
 }
 errors++;
 }
-}
-}
-if(data77.command !== undefined){
-let data80 = data77.command;
-if((!(Array.isArray(data80))) && (data80 !== null)){
-const err154 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.type},message:"must be array,null"};
+if(Array.isArray(data80)){
+if(data80.length > 64){
+const err154 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err154];
 }
@@ -2594,9 +2595,8 @@ vErrors.push(err154);
 }
 errors++;
 }
-if(Array.isArray(data80)){
-if(data80.length > 64){
-const err155 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+if(data80.length < 1){
+const err155 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err155];
 }
@@ -2605,26 +2605,16 @@ vErrors.push(err155);
 }
 errors++;
 }
-if(data80.length < 1){
-const err156 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+const len9 = data80.length;
+for(let i9=0; i9<len9; i9++){
+let data81 = data80[i9];
+if((typeof data81 !== "string") && (!((typeof data81 == "number") && (isFinite(data81))))){
+const err156 = {instancePath:instancePath+"/health/startup/command/" + i9,schemaPath:"#/properties/health/properties/startup/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err156];
 }
 else {
 vErrors.push(err156);
-}
-errors++;
-}
-const len9 = data80.length;
-for(let i9=0; i9<len9; i9++){
-let data81 = data80[i9];
-if((typeof data81 !== "string") && (!((typeof data81 == "number") && (isFinite(data81))))){
-const err157 = {instancePath:instancePath+"/health/startup/command/" + i9,schemaPath:"#/properties/health/properties/startup/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.items.type},message:"must be string,number"};
-if(vErrors === null){
-vErrors = [err157];
-}
-else {
-vErrors.push(err157);
 }
 errors++;
 }
@@ -2634,7 +2624,18 @@ errors++;
 if(data77.port !== undefined){
 let data82 = data77.port;
 if((!(((typeof data82 == "number") && (!(data82 % 1) && !isNaN(data82))) && (isFinite(data82)))) && (data82 !== null)){
-const err158 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.port.type},message:"must be integer,null"};
+const err157 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.port.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err157];
+}
+else {
+vErrors.push(err157);
+}
+errors++;
+}
+if((typeof data82 == "number") && (isFinite(data82))){
+if(data82 > 65535 || isNaN(data82)){
+const err158 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err158];
 }
@@ -2643,9 +2644,8 @@ vErrors.push(err158);
 }
 errors++;
 }
-if((typeof data82 == "number") && (isFinite(data82))){
-if(data82 > 65535 || isNaN(data82)){
-const err159 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if(data82 < 1 || isNaN(data82)){
+const err159 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err159];
 }
@@ -2654,8 +2654,12 @@ vErrors.push(err159);
 }
 errors++;
 }
-if(data82 < 1 || isNaN(data82)){
-const err160 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data77.every !== undefined){
+let data83 = data77.every;
+if(((typeof data83 !== "string") && (!((typeof data83 == "number") && (isFinite(data83))))) && (data83 !== null)){
+const err160 = {instancePath:instancePath+"/health/startup/every",schemaPath:"#/properties/health/properties/startup/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err160];
 }
@@ -2665,11 +2669,10 @@ vErrors.push(err160);
 errors++;
 }
 }
-}
-if(data77.every !== undefined){
-let data83 = data77.every;
-if(((typeof data83 !== "string") && (!((typeof data83 == "number") && (isFinite(data83))))) && (data83 !== null)){
-const err161 = {instancePath:instancePath+"/health/startup/every",schemaPath:"#/properties/health/properties/startup/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.every.type},message:"must be string,number,null"};
+if(data77.timeout !== undefined){
+let data84 = data77.timeout;
+if(((typeof data84 !== "string") && (!((typeof data84 == "number") && (isFinite(data84))))) && (data84 !== null)){
+const err161 = {instancePath:instancePath+"/health/startup/timeout",schemaPath:"#/properties/health/properties/startup/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err161];
 }
@@ -2679,10 +2682,10 @@ vErrors.push(err161);
 errors++;
 }
 }
-if(data77.timeout !== undefined){
-let data84 = data77.timeout;
-if(((typeof data84 !== "string") && (!((typeof data84 == "number") && (isFinite(data84))))) && (data84 !== null)){
-const err162 = {instancePath:instancePath+"/health/startup/timeout",schemaPath:"#/properties/health/properties/startup/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.timeout.type},message:"must be string,number,null"};
+if(data77.misses !== undefined){
+let data85 = data77.misses;
+if((!(((typeof data85 == "number") && (!(data85 % 1) && !isNaN(data85))) && (isFinite(data85)))) && (data85 !== null)){
+const err162 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.misses.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err162];
 }
@@ -2691,11 +2694,9 @@ vErrors.push(err162);
 }
 errors++;
 }
-}
-if(data77.misses !== undefined){
-let data85 = data77.misses;
-if((!(((typeof data85 == "number") && (!(data85 % 1) && !isNaN(data85))) && (isFinite(data85)))) && (data85 !== null)){
-const err163 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.misses.type},message:"must be integer,null"};
+if((typeof data85 == "number") && (isFinite(data85))){
+if(data85 > 1000 || isNaN(data85)){
+const err163 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err163];
 }
@@ -2704,24 +2705,13 @@ vErrors.push(err163);
 }
 errors++;
 }
-if((typeof data85 == "number") && (isFinite(data85))){
-if(data85 > 1000 || isNaN(data85)){
-const err164 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(data85 < 0 || isNaN(data85)){
+const err164 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err164];
 }
 else {
 vErrors.push(err164);
-}
-errors++;
-}
-if(data85 < 0 || isNaN(data85)){
-const err165 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
-if(vErrors === null){
-vErrors = [err165];
-}
-else {
-vErrors.push(err165);
 }
 errors++;
 }
@@ -2732,7 +2722,19 @@ errors++;
 if(data70.readiness !== undefined){
 let data86 = data70.readiness;
 if((!(data86 && typeof data86 == "object" && !Array.isArray(data86))) && (data86 !== null)){
-const err166 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.type},message:"must be object,null"};
+const err165 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err165];
+}
+else {
+vErrors.push(err165);
+}
+errors++;
+}
+if(data86 && typeof data86 == "object" && !Array.isArray(data86)){
+for(const key18 in data86){
+if(!((((((((key18 === "tcp") || (key18 === "http")) || (key18 === "command")) || (key18 === "port")) || (key18 === "every")) || (key18 === "timeout")) || (key18 === "misses")) || (key18 === "passes"))){
+const err166 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err166];
 }
@@ -2741,10 +2743,11 @@ vErrors.push(err166);
 }
 errors++;
 }
-if(data86 && typeof data86 == "object" && !Array.isArray(data86)){
-for(const key18 in data86){
-if(!((((((((key18 === "tcp") || (key18 === "http")) || (key18 === "command")) || (key18 === "port")) || (key18 === "every")) || (key18 === "timeout")) || (key18 === "misses")) || (key18 === "passes"))){
-const err167 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
+}
+if(data86.tcp !== undefined){
+let data87 = data86.tcp;
+if((typeof data87 !== "boolean") && (data87 !== null)){
+const err167 = {instancePath:instancePath+"/health/readiness/tcp",schemaPath:"#/properties/health/properties/readiness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.tcp.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err167];
 }
@@ -2754,10 +2757,10 @@ vErrors.push(err167);
 errors++;
 }
 }
-if(data86.tcp !== undefined){
-let data87 = data86.tcp;
-if((typeof data87 !== "boolean") && (data87 !== null)){
-const err168 = {instancePath:instancePath+"/health/readiness/tcp",schemaPath:"#/properties/health/properties/readiness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.tcp.type},message:"must be boolean,null"};
+if(data86.http !== undefined){
+let data88 = data86.http;
+if((typeof data88 !== "string") && (data88 !== null)){
+const err168 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err168];
 }
@@ -2766,8 +2769,9 @@ vErrors.push(err168);
 }
 errors++;
 }
-if(!((data87 === true) || (data87 === null))){
-const err169 = {instancePath:instancePath+"/health/readiness/tcp",schemaPath:"#/properties/health/properties/readiness/properties/tcp/enum",keyword:"enum",params:{allowedValues: schema19.properties.health.properties.readiness.properties.tcp.enum},message:"must be equal to one of the allowed values"};
+if(typeof data88 === "string"){
+if(!pattern10.test(data88)){
+const err169 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err169];
 }
@@ -2777,10 +2781,11 @@ vErrors.push(err169);
 errors++;
 }
 }
-if(data86.http !== undefined){
-let data88 = data86.http;
-if((typeof data88 !== "string") && (data88 !== null)){
-const err170 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.http.type},message:"must be string,null"};
+}
+if(data86.command !== undefined){
+let data89 = data86.command;
+if((!(Array.isArray(data89))) && (data89 !== null)){
+const err170 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err170];
 }
@@ -2789,9 +2794,9 @@ vErrors.push(err170);
 }
 errors++;
 }
-if(typeof data88 === "string"){
-if(!pattern10.test(data88)){
-const err171 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+if(Array.isArray(data89)){
+if(data89.length > 64){
+const err171 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err171];
 }
@@ -2800,12 +2805,8 @@ vErrors.push(err171);
 }
 errors++;
 }
-}
-}
-if(data86.command !== undefined){
-let data89 = data86.command;
-if((!(Array.isArray(data89))) && (data89 !== null)){
-const err172 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.type},message:"must be array,null"};
+if(data89.length < 1){
+const err172 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err172];
 }
@@ -2814,37 +2815,16 @@ vErrors.push(err172);
 }
 errors++;
 }
-if(Array.isArray(data89)){
-if(data89.length > 64){
-const err173 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+const len10 = data89.length;
+for(let i10=0; i10<len10; i10++){
+let data90 = data89[i10];
+if((typeof data90 !== "string") && (!((typeof data90 == "number") && (isFinite(data90))))){
+const err173 = {instancePath:instancePath+"/health/readiness/command/" + i10,schemaPath:"#/properties/health/properties/readiness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err173];
 }
 else {
 vErrors.push(err173);
-}
-errors++;
-}
-if(data89.length < 1){
-const err174 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
-if(vErrors === null){
-vErrors = [err174];
-}
-else {
-vErrors.push(err174);
-}
-errors++;
-}
-const len10 = data89.length;
-for(let i10=0; i10<len10; i10++){
-let data90 = data89[i10];
-if((typeof data90 !== "string") && (!((typeof data90 == "number") && (isFinite(data90))))){
-const err175 = {instancePath:instancePath+"/health/readiness/command/" + i10,schemaPath:"#/properties/health/properties/readiness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.items.type},message:"must be string,number"};
-if(vErrors === null){
-vErrors = [err175];
-}
-else {
-vErrors.push(err175);
 }
 errors++;
 }
@@ -2854,7 +2834,28 @@ errors++;
 if(data86.port !== undefined){
 let data91 = data86.port;
 if((!(((typeof data91 == "number") && (!(data91 % 1) && !isNaN(data91))) && (isFinite(data91)))) && (data91 !== null)){
-const err176 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.port.type},message:"must be integer,null"};
+const err174 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.port.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err174];
+}
+else {
+vErrors.push(err174);
+}
+errors++;
+}
+if((typeof data91 == "number") && (isFinite(data91))){
+if(data91 > 65535 || isNaN(data91)){
+const err175 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if(vErrors === null){
+vErrors = [err175];
+}
+else {
+vErrors.push(err175);
+}
+errors++;
+}
+if(data91 < 1 || isNaN(data91)){
+const err176 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err176];
 }
@@ -2863,9 +2864,12 @@ vErrors.push(err176);
 }
 errors++;
 }
-if((typeof data91 == "number") && (isFinite(data91))){
-if(data91 > 65535 || isNaN(data91)){
-const err177 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+}
+}
+if(data86.every !== undefined){
+let data92 = data86.every;
+if(((typeof data92 !== "string") && (!((typeof data92 == "number") && (isFinite(data92))))) && (data92 !== null)){
+const err177 = {instancePath:instancePath+"/health/readiness/every",schemaPath:"#/properties/health/properties/readiness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err177];
 }
@@ -2874,8 +2878,11 @@ vErrors.push(err177);
 }
 errors++;
 }
-if(data91 < 1 || isNaN(data91)){
-const err178 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data86.timeout !== undefined){
+let data93 = data86.timeout;
+if(((typeof data93 !== "string") && (!((typeof data93 == "number") && (isFinite(data93))))) && (data93 !== null)){
+const err178 = {instancePath:instancePath+"/health/readiness/timeout",schemaPath:"#/properties/health/properties/readiness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err178];
 }
@@ -2885,11 +2892,10 @@ vErrors.push(err178);
 errors++;
 }
 }
-}
-if(data86.every !== undefined){
-let data92 = data86.every;
-if(((typeof data92 !== "string") && (!((typeof data92 == "number") && (isFinite(data92))))) && (data92 !== null)){
-const err179 = {instancePath:instancePath+"/health/readiness/every",schemaPath:"#/properties/health/properties/readiness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.every.type},message:"must be string,number,null"};
+if(data86.misses !== undefined){
+let data94 = data86.misses;
+if((!(((typeof data94 == "number") && (!(data94 % 1) && !isNaN(data94))) && (isFinite(data94)))) && (data94 !== null)){
+const err179 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.misses.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err179];
 }
@@ -2898,11 +2904,9 @@ vErrors.push(err179);
 }
 errors++;
 }
-}
-if(data86.timeout !== undefined){
-let data93 = data86.timeout;
-if(((typeof data93 !== "string") && (!((typeof data93 == "number") && (isFinite(data93))))) && (data93 !== null)){
-const err180 = {instancePath:instancePath+"/health/readiness/timeout",schemaPath:"#/properties/health/properties/readiness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.timeout.type},message:"must be string,number,null"};
+if((typeof data94 == "number") && (isFinite(data94))){
+if(data94 > 1000 || isNaN(data94)){
+const err180 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err180];
 }
@@ -2911,11 +2915,8 @@ vErrors.push(err180);
 }
 errors++;
 }
-}
-if(data86.misses !== undefined){
-let data94 = data86.misses;
-if((!(((typeof data94 == "number") && (!(data94 % 1) && !isNaN(data94))) && (isFinite(data94)))) && (data94 !== null)){
-const err181 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.misses.type},message:"must be integer,null"};
+if(data94 < 1 || isNaN(data94)){
+const err181 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err181];
 }
@@ -2924,9 +2925,12 @@ vErrors.push(err181);
 }
 errors++;
 }
-if((typeof data94 == "number") && (isFinite(data94))){
-if(data94 > 1000 || isNaN(data94)){
-const err182 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+}
+if(data86.passes !== undefined){
+let data95 = data86.passes;
+if((!(((typeof data95 == "number") && (!(data95 % 1) && !isNaN(data95))) && (isFinite(data95)))) && (data95 !== null)){
+const err182 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.passes.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err182];
 }
@@ -2935,8 +2939,9 @@ vErrors.push(err182);
 }
 errors++;
 }
-if(data94 < 1 || isNaN(data94)){
-const err183 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if((typeof data95 == "number") && (isFinite(data95))){
+if(data95 > 100 || isNaN(data95)){
+const err183 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
 if(vErrors === null){
 vErrors = [err183];
 }
@@ -2945,38 +2950,13 @@ vErrors.push(err183);
 }
 errors++;
 }
-}
-}
-if(data86.passes !== undefined){
-let data95 = data86.passes;
-if((!(((typeof data95 == "number") && (!(data95 % 1) && !isNaN(data95))) && (isFinite(data95)))) && (data95 !== null)){
-const err184 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.passes.type},message:"must be integer,null"};
+if(data95 < 1 || isNaN(data95)){
+const err184 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err184];
 }
 else {
 vErrors.push(err184);
-}
-errors++;
-}
-if((typeof data95 == "number") && (isFinite(data95))){
-if(data95 > 100 || isNaN(data95)){
-const err185 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
-if(vErrors === null){
-vErrors = [err185];
-}
-else {
-vErrors.push(err185);
-}
-errors++;
-}
-if(data95 < 1 || isNaN(data95)){
-const err186 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
-if(vErrors === null){
-vErrors = [err186];
-}
-else {
-vErrors.push(err186);
 }
 errors++;
 }
@@ -2987,7 +2967,32 @@ errors++;
 if(data70.liveness !== undefined){
 let data96 = data70.liveness;
 if((!(data96 && typeof data96 == "object" && !Array.isArray(data96))) && (data96 !== null)){
-const err187 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.type},message:"must be object,null"};
+const err185 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err185];
+}
+else {
+vErrors.push(err185);
+}
+errors++;
+}
+if(data96 && typeof data96 == "object" && !Array.isArray(data96)){
+for(const key19 in data96){
+if(!((((((((key19 === "tcp") || (key19 === "http")) || (key19 === "command")) || (key19 === "notify")) || (key19 === "port")) || (key19 === "every")) || (key19 === "timeout")) || (key19 === "misses"))){
+const err186 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err186];
+}
+else {
+vErrors.push(err186);
+}
+errors++;
+}
+}
+if(data96.tcp !== undefined){
+let data97 = data96.tcp;
+if((typeof data97 !== "boolean") && (data97 !== null)){
+const err187 = {instancePath:instancePath+"/health/liveness/tcp",schemaPath:"#/properties/health/properties/liveness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.tcp.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err187];
 }
@@ -2996,10 +3001,11 @@ vErrors.push(err187);
 }
 errors++;
 }
-if(data96 && typeof data96 == "object" && !Array.isArray(data96)){
-for(const key19 in data96){
-if(!((((((((key19 === "tcp") || (key19 === "http")) || (key19 === "command")) || (key19 === "notify")) || (key19 === "port")) || (key19 === "every")) || (key19 === "timeout")) || (key19 === "misses"))){
-const err188 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
+}
+if(data96.http !== undefined){
+let data98 = data96.http;
+if((typeof data98 !== "string") && (data98 !== null)){
+const err188 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err188];
 }
@@ -3008,11 +3014,9 @@ vErrors.push(err188);
 }
 errors++;
 }
-}
-if(data96.tcp !== undefined){
-let data97 = data96.tcp;
-if((typeof data97 !== "boolean") && (data97 !== null)){
-const err189 = {instancePath:instancePath+"/health/liveness/tcp",schemaPath:"#/properties/health/properties/liveness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.tcp.type},message:"must be boolean,null"};
+if(typeof data98 === "string"){
+if(!pattern10.test(data98)){
+const err189 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err189];
 }
@@ -3021,8 +3025,12 @@ vErrors.push(err189);
 }
 errors++;
 }
-if(!((data97 === true) || (data97 === null))){
-const err190 = {instancePath:instancePath+"/health/liveness/tcp",schemaPath:"#/properties/health/properties/liveness/properties/tcp/enum",keyword:"enum",params:{allowedValues: schema19.properties.health.properties.liveness.properties.tcp.enum},message:"must be equal to one of the allowed values"};
+}
+}
+if(data96.command !== undefined){
+let data99 = data96.command;
+if((!(Array.isArray(data99))) && (data99 !== null)){
+const err190 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err190];
 }
@@ -3031,11 +3039,9 @@ vErrors.push(err190);
 }
 errors++;
 }
-}
-if(data96.http !== undefined){
-let data98 = data96.http;
-if((typeof data98 !== "string") && (data98 !== null)){
-const err191 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.http.type},message:"must be string,null"};
+if(Array.isArray(data99)){
+if(data99.length > 64){
+const err191 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err191];
 }
@@ -3044,9 +3050,8 @@ vErrors.push(err191);
 }
 errors++;
 }
-if(typeof data98 === "string"){
-if(!pattern10.test(data98)){
-const err192 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+if(data99.length < 1){
+const err192 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err192];
 }
@@ -3055,51 +3060,16 @@ vErrors.push(err192);
 }
 errors++;
 }
-}
-}
-if(data96.command !== undefined){
-let data99 = data96.command;
-if((!(Array.isArray(data99))) && (data99 !== null)){
-const err193 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.type},message:"must be array,null"};
+const len11 = data99.length;
+for(let i11=0; i11<len11; i11++){
+let data100 = data99[i11];
+if((typeof data100 !== "string") && (!((typeof data100 == "number") && (isFinite(data100))))){
+const err193 = {instancePath:instancePath+"/health/liveness/command/" + i11,schemaPath:"#/properties/health/properties/liveness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err193];
 }
 else {
 vErrors.push(err193);
-}
-errors++;
-}
-if(Array.isArray(data99)){
-if(data99.length > 64){
-const err194 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
-if(vErrors === null){
-vErrors = [err194];
-}
-else {
-vErrors.push(err194);
-}
-errors++;
-}
-if(data99.length < 1){
-const err195 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
-if(vErrors === null){
-vErrors = [err195];
-}
-else {
-vErrors.push(err195);
-}
-errors++;
-}
-const len11 = data99.length;
-for(let i11=0; i11<len11; i11++){
-let data100 = data99[i11];
-if((typeof data100 !== "string") && (!((typeof data100 == "number") && (isFinite(data100))))){
-const err196 = {instancePath:instancePath+"/health/liveness/command/" + i11,schemaPath:"#/properties/health/properties/liveness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.items.type},message:"must be string,number"};
-if(vErrors === null){
-vErrors = [err196];
-}
-else {
-vErrors.push(err196);
 }
 errors++;
 }
@@ -3109,7 +3079,41 @@ errors++;
 if(data96.notify !== undefined){
 let data101 = data96.notify;
 if((typeof data101 !== "boolean") && (data101 !== null)){
-const err197 = {instancePath:instancePath+"/health/liveness/notify",schemaPath:"#/properties/health/properties/liveness/properties/notify/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.notify.type},message:"must be boolean,null"};
+const err194 = {instancePath:instancePath+"/health/liveness/notify",schemaPath:"#/properties/health/properties/liveness/properties/notify/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.notify.type},message:"must be boolean,null"};
+if(vErrors === null){
+vErrors = [err194];
+}
+else {
+vErrors.push(err194);
+}
+errors++;
+}
+}
+if(data96.port !== undefined){
+let data102 = data96.port;
+if((!(((typeof data102 == "number") && (!(data102 % 1) && !isNaN(data102))) && (isFinite(data102)))) && (data102 !== null)){
+const err195 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.port.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err195];
+}
+else {
+vErrors.push(err195);
+}
+errors++;
+}
+if((typeof data102 == "number") && (isFinite(data102))){
+if(data102 > 65535 || isNaN(data102)){
+const err196 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if(vErrors === null){
+vErrors = [err196];
+}
+else {
+vErrors.push(err196);
+}
+errors++;
+}
+if(data102 < 1 || isNaN(data102)){
+const err197 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err197];
 }
@@ -3118,8 +3122,12 @@ vErrors.push(err197);
 }
 errors++;
 }
-if(!((data101 === true) || (data101 === null))){
-const err198 = {instancePath:instancePath+"/health/liveness/notify",schemaPath:"#/properties/health/properties/liveness/properties/notify/enum",keyword:"enum",params:{allowedValues: schema19.properties.health.properties.liveness.properties.notify.enum},message:"must be equal to one of the allowed values"};
+}
+}
+if(data96.every !== undefined){
+let data103 = data96.every;
+if(((typeof data103 !== "string") && (!((typeof data103 == "number") && (isFinite(data103))))) && (data103 !== null)){
+const err198 = {instancePath:instancePath+"/health/liveness/every",schemaPath:"#/properties/health/properties/liveness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err198];
 }
@@ -3129,10 +3137,10 @@ vErrors.push(err198);
 errors++;
 }
 }
-if(data96.port !== undefined){
-let data102 = data96.port;
-if((!(((typeof data102 == "number") && (!(data102 % 1) && !isNaN(data102))) && (isFinite(data102)))) && (data102 !== null)){
-const err199 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.port.type},message:"must be integer,null"};
+if(data96.timeout !== undefined){
+let data104 = data96.timeout;
+if(((typeof data104 !== "string") && (!((typeof data104 == "number") && (isFinite(data104))))) && (data104 !== null)){
+const err199 = {instancePath:instancePath+"/health/liveness/timeout",schemaPath:"#/properties/health/properties/liveness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err199];
 }
@@ -3141,9 +3149,11 @@ vErrors.push(err199);
 }
 errors++;
 }
-if((typeof data102 == "number") && (isFinite(data102))){
-if(data102 > 65535 || isNaN(data102)){
-const err200 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+}
+if(data96.misses !== undefined){
+let data105 = data96.misses;
+if((!(((typeof data105 == "number") && (!(data105 % 1) && !isNaN(data105))) && (isFinite(data105)))) && (data105 !== null)){
+const err200 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.misses.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err200];
 }
@@ -3152,8 +3162,9 @@ vErrors.push(err200);
 }
 errors++;
 }
-if(data102 < 1 || isNaN(data102)){
-const err201 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if((typeof data105 == "number") && (isFinite(data105))){
+if(data105 > 1000 || isNaN(data105)){
+const err201 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err201];
 }
@@ -3162,64 +3173,13 @@ vErrors.push(err201);
 }
 errors++;
 }
-}
-}
-if(data96.every !== undefined){
-let data103 = data96.every;
-if(((typeof data103 !== "string") && (!((typeof data103 == "number") && (isFinite(data103))))) && (data103 !== null)){
-const err202 = {instancePath:instancePath+"/health/liveness/every",schemaPath:"#/properties/health/properties/liveness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.every.type},message:"must be string,number,null"};
+if(data105 < 1 || isNaN(data105)){
+const err202 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err202];
 }
 else {
 vErrors.push(err202);
-}
-errors++;
-}
-}
-if(data96.timeout !== undefined){
-let data104 = data96.timeout;
-if(((typeof data104 !== "string") && (!((typeof data104 == "number") && (isFinite(data104))))) && (data104 !== null)){
-const err203 = {instancePath:instancePath+"/health/liveness/timeout",schemaPath:"#/properties/health/properties/liveness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.timeout.type},message:"must be string,number,null"};
-if(vErrors === null){
-vErrors = [err203];
-}
-else {
-vErrors.push(err203);
-}
-errors++;
-}
-}
-if(data96.misses !== undefined){
-let data105 = data96.misses;
-if((!(((typeof data105 == "number") && (!(data105 % 1) && !isNaN(data105))) && (isFinite(data105)))) && (data105 !== null)){
-const err204 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.misses.type},message:"must be integer,null"};
-if(vErrors === null){
-vErrors = [err204];
-}
-else {
-vErrors.push(err204);
-}
-errors++;
-}
-if((typeof data105 == "number") && (isFinite(data105))){
-if(data105 > 1000 || isNaN(data105)){
-const err205 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
-if(vErrors === null){
-vErrors = [err205];
-}
-else {
-vErrors.push(err205);
-}
-errors++;
-}
-if(data105 < 1 || isNaN(data105)){
-const err206 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
-if(vErrors === null){
-vErrors = [err206];
-}
-else {
-vErrors.push(err206);
 }
 errors++;
 }
@@ -3232,24 +3192,24 @@ errors++;
 if(data.stop !== undefined){
 let data106 = data.stop;
 if((!(data106 && typeof data106 == "object" && !Array.isArray(data106))) && (data106 !== null)){
-const err207 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema19.properties.stop.type},message:"must be object,null"};
+const err203 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema19.properties.stop.type},message:"must be object,null"};
 if(vErrors === null){
-vErrors = [err207];
+vErrors = [err203];
 }
 else {
-vErrors.push(err207);
+vErrors.push(err203);
 }
 errors++;
 }
 if(data106 && typeof data106 == "object" && !Array.isArray(data106)){
 for(const key20 in data106){
 if(!((key20 === "signal") || (key20 === "timeout"))){
-const err208 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key20},message:"must NOT have additional properties"};
+const err204 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key20},message:"must NOT have additional properties"};
 if(vErrors === null){
-vErrors = [err208];
+vErrors = [err204];
 }
 else {
-vErrors.push(err208);
+vErrors.push(err204);
 }
 errors++;
 }
@@ -3257,22 +3217,22 @@ errors++;
 if(data106.signal !== undefined){
 let data107 = data106.signal;
 if((typeof data107 !== "string") && (data107 !== null)){
-const err209 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema19.properties.stop.properties.signal.type},message:"must be string,null"};
+const err205 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema19.properties.stop.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
-vErrors = [err209];
+vErrors = [err205];
 }
 else {
-vErrors.push(err209);
+vErrors.push(err205);
 }
 errors++;
 }
 if(!((((((((data107 === "SIGTERM") || (data107 === "SIGINT")) || (data107 === "SIGQUIT")) || (data107 === "SIGHUP")) || (data107 === "SIGUSR1")) || (data107 === "SIGUSR2")) || (data107 === "SIGWINCH")) || (data107 === null))){
-const err210 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+const err206 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
-vErrors = [err210];
+vErrors = [err206];
 }
 else {
-vErrors.push(err210);
+vErrors.push(err206);
 }
 errors++;
 }
@@ -3280,12 +3240,12 @@ errors++;
 if(data106.timeout !== undefined){
 let data108 = data106.timeout;
 if(((typeof data108 !== "string") && (!((typeof data108 == "number") && (isFinite(data108))))) && (data108 !== null)){
-const err211 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema19.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+const err207 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema19.properties.stop.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
-vErrors = [err211];
+vErrors = [err207];
 }
 else {
-vErrors.push(err211);
+vErrors.push(err207);
 }
 errors++;
 }
@@ -3295,7 +3255,57 @@ errors++;
 if(data.recovery !== undefined){
 let data109 = data.recovery;
 if((!(data109 && typeof data109 == "object" && !Array.isArray(data109))) && (data109 !== null)){
-const err212 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema19.properties.recovery.type},message:"must be object,null"};
+const err208 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema19.properties.recovery.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err208];
+}
+else {
+vErrors.push(err208);
+}
+errors++;
+}
+if(data109 && typeof data109 == "object" && !Array.isArray(data109)){
+for(const key21 in data109){
+if(!(func1.call(schema19.properties.recovery.properties, key21))){
+const err209 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key21},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err209];
+}
+else {
+vErrors.push(err209);
+}
+errors++;
+}
+}
+if(data109.backoff !== undefined){
+let data110 = data109.backoff;
+if((!(data110 && typeof data110 == "object" && !Array.isArray(data110))) && (data110 !== null)){
+const err210 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err210];
+}
+else {
+vErrors.push(err210);
+}
+errors++;
+}
+if(data110 && typeof data110 == "object" && !Array.isArray(data110)){
+for(const key22 in data110){
+if(!(((((key22 === "initial") || (key22 === "max")) || (key22 === "factor")) || (key22 === "jitter")) || (key22 === "reset"))){
+const err211 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key22},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err211];
+}
+else {
+vErrors.push(err211);
+}
+errors++;
+}
+}
+if(data110.initial !== undefined){
+let data111 = data110.initial;
+if(((typeof data111 !== "string") && (!((typeof data111 == "number") && (isFinite(data111))))) && (data111 !== null)){
+const err212 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err212];
 }
@@ -3304,10 +3314,11 @@ vErrors.push(err212);
 }
 errors++;
 }
-if(data109 && typeof data109 == "object" && !Array.isArray(data109)){
-for(const key21 in data109){
-if(!(func1.call(schema19.properties.recovery.properties, key21))){
-const err213 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key21},message:"must NOT have additional properties"};
+}
+if(data110.max !== undefined){
+let data112 = data110.max;
+if(((typeof data112 !== "string") && (!((typeof data112 == "number") && (isFinite(data112))))) && (data112 !== null)){
+const err213 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err213];
 }
@@ -3317,10 +3328,10 @@ vErrors.push(err213);
 errors++;
 }
 }
-if(data109.backoff !== undefined){
-let data110 = data109.backoff;
-if((!(data110 && typeof data110 == "object" && !Array.isArray(data110))) && (data110 !== null)){
-const err214 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(data110.factor !== undefined){
+let data113 = data110.factor;
+if((!((typeof data113 == "number") && (isFinite(data113)))) && (data113 !== null)){
+const err214 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
 if(vErrors === null){
 vErrors = [err214];
 }
@@ -3329,10 +3340,9 @@ vErrors.push(err214);
 }
 errors++;
 }
-if(data110 && typeof data110 == "object" && !Array.isArray(data110)){
-for(const key22 in data110){
-if(!(((((key22 === "initial") || (key22 === "max")) || (key22 === "factor")) || (key22 === "jitter")) || (key22 === "reset"))){
-const err215 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key22},message:"must NOT have additional properties"};
+if((typeof data113 == "number") && (isFinite(data113))){
+if(data113 > 10 || isNaN(data113)){
+const err215 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
 if(vErrors === null){
 vErrors = [err215];
 }
@@ -3341,11 +3351,8 @@ vErrors.push(err215);
 }
 errors++;
 }
-}
-if(data110.initial !== undefined){
-let data111 = data110.initial;
-if(((typeof data111 !== "string") && (!((typeof data111 == "number") && (isFinite(data111))))) && (data111 !== null)){
-const err216 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if(data113 < 1 || isNaN(data113)){
+const err216 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err216];
 }
@@ -3355,10 +3362,11 @@ vErrors.push(err216);
 errors++;
 }
 }
-if(data110.max !== undefined){
-let data112 = data110.max;
-if(((typeof data112 !== "string") && (!((typeof data112 == "number") && (isFinite(data112))))) && (data112 !== null)){
-const err217 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+}
+if(data110.jitter !== undefined){
+let data114 = data110.jitter;
+if((typeof data114 !== "string") && (data114 !== null)){
+const err217 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err217];
 }
@@ -3368,63 +3376,15 @@ vErrors.push(err217);
 errors++;
 }
 }
-if(data110.factor !== undefined){
-let data113 = data110.factor;
-if((!((typeof data113 == "number") && (isFinite(data113)))) && (data113 !== null)){
-const err218 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+if(data110.reset !== undefined){
+let data115 = data110.reset;
+if(((typeof data115 !== "string") && (!((typeof data115 == "number") && (isFinite(data115))))) && (data115 !== null)){
+const err218 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err218];
 }
 else {
 vErrors.push(err218);
-}
-errors++;
-}
-if((typeof data113 == "number") && (isFinite(data113))){
-if(data113 > 10 || isNaN(data113)){
-const err219 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
-if(vErrors === null){
-vErrors = [err219];
-}
-else {
-vErrors.push(err219);
-}
-errors++;
-}
-if(data113 < 1 || isNaN(data113)){
-const err220 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
-if(vErrors === null){
-vErrors = [err220];
-}
-else {
-vErrors.push(err220);
-}
-errors++;
-}
-}
-}
-if(data110.jitter !== undefined){
-let data114 = data110.jitter;
-if((typeof data114 !== "string") && (data114 !== null)){
-const err221 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
-if(vErrors === null){
-vErrors = [err221];
-}
-else {
-vErrors.push(err221);
-}
-errors++;
-}
-}
-if(data110.reset !== undefined){
-let data115 = data110.reset;
-if(((typeof data115 !== "string") && (!((typeof data115 == "number") && (isFinite(data115))))) && (data115 !== null)){
-const err222 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
-if(vErrors === null){
-vErrors = [err222];
-}
-else {
-vErrors.push(err222);
 }
 errors++;
 }
@@ -3434,7 +3394,53 @@ errors++;
 if(data109.budget !== undefined){
 let data116 = data109.budget;
 if((!(data116 && typeof data116 == "object" && !Array.isArray(data116))) && (data116 !== null)){
-const err223 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.type},message:"must be object,null"};
+const err219 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err219];
+}
+else {
+vErrors.push(err219);
+}
+errors++;
+}
+if(data116 && typeof data116 == "object" && !Array.isArray(data116)){
+for(const key23 in data116){
+if(!((key23 === "restarts") || (key23 === "within"))){
+const err220 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key23},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err220];
+}
+else {
+vErrors.push(err220);
+}
+errors++;
+}
+}
+if(data116.restarts !== undefined){
+let data117 = data116.restarts;
+if((!(((typeof data117 == "number") && (!(data117 % 1) && !isNaN(data117))) && (isFinite(data117)))) && (data117 !== null)){
+const err221 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err221];
+}
+else {
+vErrors.push(err221);
+}
+errors++;
+}
+if((typeof data117 == "number") && (isFinite(data117))){
+if(data117 > 1000 || isNaN(data117)){
+const err222 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err222];
+}
+else {
+vErrors.push(err222);
+}
+errors++;
+}
+if(data117 < 0 || isNaN(data117)){
+const err223 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err223];
 }
@@ -3443,63 +3449,17 @@ vErrors.push(err223);
 }
 errors++;
 }
-if(data116 && typeof data116 == "object" && !Array.isArray(data116)){
-for(const key23 in data116){
-if(!((key23 === "restarts") || (key23 === "within"))){
-const err224 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key23},message:"must NOT have additional properties"};
-if(vErrors === null){
-vErrors = [err224];
-}
-else {
-vErrors.push(err224);
-}
-errors++;
-}
-}
-if(data116.restarts !== undefined){
-let data117 = data116.restarts;
-if((!(((typeof data117 == "number") && (!(data117 % 1) && !isNaN(data117))) && (isFinite(data117)))) && (data117 !== null)){
-const err225 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
-if(vErrors === null){
-vErrors = [err225];
-}
-else {
-vErrors.push(err225);
-}
-errors++;
-}
-if((typeof data117 == "number") && (isFinite(data117))){
-if(data117 > 1000 || isNaN(data117)){
-const err226 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
-if(vErrors === null){
-vErrors = [err226];
-}
-else {
-vErrors.push(err226);
-}
-errors++;
-}
-if(data117 < 0 || isNaN(data117)){
-const err227 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
-if(vErrors === null){
-vErrors = [err227];
-}
-else {
-vErrors.push(err227);
-}
-errors++;
-}
 }
 }
 if(data116.within !== undefined){
 let data118 = data116.within;
 if(((typeof data118 !== "string") && (!((typeof data118 == "number") && (isFinite(data118))))) && (data118 !== null)){
-const err228 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+const err224 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
-vErrors = [err228];
+vErrors = [err224];
 }
 else {
-vErrors.push(err228);
+vErrors.push(err224);
 }
 errors++;
 }
@@ -3623,24 +3583,24 @@ errors = vErrors.length;
 if(data109.risky !== undefined){
 let data138 = data109.risky;
 if((!(data138 && typeof data138 == "object" && !Array.isArray(data138))) && (data138 !== null)){
-const err229 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.type},message:"must be object,null"};
+const err225 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.type},message:"must be object,null"};
 if(vErrors === null){
-vErrors = [err229];
+vErrors = [err225];
 }
 else {
-vErrors.push(err229);
+vErrors.push(err225);
 }
 errors++;
 }
 if(data138 && typeof data138 == "object" && !Array.isArray(data138)){
 for(const key24 in data138){
 if(!(((key24 === "days") || (key24 === "from")) || (key24 === "to"))){
-const err230 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key24},message:"must NOT have additional properties"};
+const err226 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key24},message:"must NOT have additional properties"};
 if(vErrors === null){
-vErrors = [err230];
+vErrors = [err226];
 }
 else {
-vErrors.push(err230);
+vErrors.push(err226);
 }
 errors++;
 }
@@ -3648,12 +3608,12 @@ errors++;
 if(data138.days !== undefined){
 let data139 = data138.days;
 if((typeof data139 !== "string") && (data139 !== null)){
-const err231 = {instancePath:instancePath+"/recovery/risky/days",schemaPath:"#/properties/recovery/properties/risky/properties/days/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.days.type},message:"must be string,null"};
+const err227 = {instancePath:instancePath+"/recovery/risky/days",schemaPath:"#/properties/recovery/properties/risky/properties/days/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.days.type},message:"must be string,null"};
 if(vErrors === null){
-vErrors = [err231];
+vErrors = [err227];
 }
 else {
-vErrors.push(err231);
+vErrors.push(err227);
 }
 errors++;
 }
@@ -3661,12 +3621,12 @@ errors++;
 if(data138.from !== undefined){
 let data140 = data138.from;
 if((typeof data140 !== "string") && (data140 !== null)){
-const err232 = {instancePath:instancePath+"/recovery/risky/from",schemaPath:"#/properties/recovery/properties/risky/properties/from/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.from.type},message:"must be string,null"};
+const err228 = {instancePath:instancePath+"/recovery/risky/from",schemaPath:"#/properties/recovery/properties/risky/properties/from/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.from.type},message:"must be string,null"};
 if(vErrors === null){
-vErrors = [err232];
+vErrors = [err228];
 }
 else {
-vErrors.push(err232);
+vErrors.push(err228);
 }
 errors++;
 }
@@ -3674,12 +3634,12 @@ errors++;
 if(data138.to !== undefined){
 let data141 = data138.to;
 if((typeof data141 !== "string") && (data141 !== null)){
-const err233 = {instancePath:instancePath+"/recovery/risky/to",schemaPath:"#/properties/recovery/properties/risky/properties/to/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.to.type},message:"must be string,null"};
+const err229 = {instancePath:instancePath+"/recovery/risky/to",schemaPath:"#/properties/recovery/properties/risky/properties/to/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.to.type},message:"must be string,null"};
 if(vErrors === null){
-vErrors = [err233];
+vErrors = [err229];
 }
 else {
-vErrors.push(err233);
+vErrors.push(err229);
 }
 errors++;
 }
@@ -3691,23 +3651,23 @@ errors++;
 if(data.schedule !== undefined){
 let data142 = data.schedule;
 if((!(Array.isArray(data142))) && (data142 !== null)){
-const err234 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: schema19.properties.schedule.type},message:"must be array,null"};
+const err230 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: schema19.properties.schedule.type},message:"must be array,null"};
 if(vErrors === null){
-vErrors = [err234];
+vErrors = [err230];
 }
 else {
-vErrors.push(err234);
+vErrors.push(err230);
 }
 errors++;
 }
 if(Array.isArray(data142)){
 if(data142.length > 16){
-const err235 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+const err231 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
-vErrors = [err235];
+vErrors = [err231];
 }
 else {
-vErrors.push(err235);
+vErrors.push(err231);
 }
 errors++;
 }
@@ -3716,57 +3676,57 @@ for(let i12=0; i12<len12; i12++){
 let data143 = data142[i12];
 if(data143 && typeof data143 == "object" && !Array.isArray(data143)){
 if(Object.keys(data143).length > 1){
-const err236 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/maxProperties",keyword:"maxProperties",params:{limit: 1},message:"must NOT have more than 1 properties"};
+const err232 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/maxProperties",keyword:"maxProperties",params:{limit: 1},message:"must NOT have more than 1 properties"};
 if(vErrors === null){
-vErrors = [err236];
+vErrors = [err232];
 }
 else {
-vErrors.push(err236);
+vErrors.push(err232);
 }
 errors++;
 }
 if(Object.keys(data143).length < 1){
-const err237 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/minProperties",keyword:"minProperties",params:{limit: 1},message:"must NOT have fewer than 1 properties"};
+const err233 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/minProperties",keyword:"minProperties",params:{limit: 1},message:"must NOT have fewer than 1 properties"};
 if(vErrors === null){
-vErrors = [err237];
+vErrors = [err233];
 }
 else {
-vErrors.push(err237);
+vErrors.push(err233);
 }
 errors++;
 }
 for(const key25 in data143){
 if(!(key25 === "recycle")){
-const err238 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key25},message:"must NOT have additional properties"};
+const err234 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key25},message:"must NOT have additional properties"};
 if(vErrors === null){
-vErrors = [err238];
+vErrors = [err234];
 }
 else {
-vErrors.push(err238);
+vErrors.push(err234);
 }
 errors++;
 }
 }
 if(data143.recycle !== undefined){
 if(typeof data143.recycle !== "string"){
-const err239 = {instancePath:instancePath+"/schedule/" + i12+"/recycle",schemaPath:"#/properties/schedule/items/properties/recycle/type",keyword:"type",params:{type: "string"},message:"must be string"};
+const err235 = {instancePath:instancePath+"/schedule/" + i12+"/recycle",schemaPath:"#/properties/schedule/items/properties/recycle/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
-vErrors = [err239];
+vErrors = [err235];
 }
 else {
-vErrors.push(err239);
+vErrors.push(err235);
 }
 errors++;
 }
 }
 }
 else {
-const err240 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err236 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
-vErrors = [err240];
+vErrors = [err236];
 }
 else {
-vErrors.push(err240);
+vErrors.push(err236);
 }
 errors++;
 }

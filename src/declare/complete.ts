@@ -22,7 +22,8 @@ function completed(key: string, defaults: object, stored: object): object {
     const path = key === '' ? name : `${key}.${name}`;
     const fallback = (defaults as Record<string, unknown>)[name];
     const isGroup = keyFacts(path)?.types.includes('object') === true && keysBelow(path).length > 0;
-    return [name, isGroup && isObject(fallback) ? completed(path, fallback, value as object) : value];
+    const isCompleted = isGroup || path === 'recovery.chains';
+    return [name, isCompleted && isObject(fallback) ? completed(path, fallback, value as object) : value];
   });
   return Object.fromEntries(entries);
 }

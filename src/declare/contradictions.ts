@@ -1,18 +1,19 @@
 import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
-import type { FailureCode } from '../base/failure.ts';
-import type { Place, Problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
+import { checkHealth } from './check-health.ts';
+import { checkProgram } from './check-program.ts';
+import { checkRecovery } from './check-recovery.ts';
 import type { Declaration, Isolation, Listen, Origins } from './declaration.ts';
 import { endpointText } from './endpoint.ts';
-import { BUILT_IN, otherPlace } from './place.ts';
-import { quoteValue } from './tree.ts';
+import { Finder } from './finder.ts';
 
 /**
  * What no single value shows: settings of a whole declaration that cannot hold together. Both places are named.
  * Whatever involves a key in `broken` was reported before and is left out.
  */
 export function findContradictions(declaration: Declaration, origins: Origins, broken: ReadonlySet<string>): Problem[] {
-  const finder = new Finder(origins, broken);
+  const finder = new SettingsFinder(origins, broken);
   finder.checkExec(declaration);
   finder.checkListen(declaration.listen);
   finder.checkNetwork(declaration);
@@ -25,51 +26,34 @@ export function findContradictions(declaration: Declaration, origins: Origins, b
   finder.checkWritable(declaration);
   finder.checkCredentials(declaration.credentials);
   finder.checkDevices(declaration.devices);
+  checkHealth(finder, declaration);
+  checkRecovery(finder, declaration);
   return finder.found;
 }
 
-class Finder {
-  readonly found: Problem[] = [];
-  readonly #origins: Origins;
-  readonly #broken: ReadonlySet<string>;
-
-  constructor(origins: Origins, broken: ReadonlySet<string>) {
-    this.#origins = origins;
-    this.#broken = broken;
-  }
-
+class SettingsFinder extends Finder {
   checkExec({ exec, version }: Declaration): void {
     const [program] = exec;
-    if (program === undefined || this.#isBroken('exec')) return;
-    const shown = `the program ${quoteValue(program)}`;
-    const path = program.startsWith('./') ? program.slice(1) : program;
-    if (/\p{Cc}/u.test(program)) this.#add('BH104', 'exec', `${shown} must not contain control characters`);
-    else if (!path.startsWith('/')) {
-      const hint = /^[\w.+-]{1,64}$/.test(program) ? `write './${program}' or '/usr/bin/${program}'` : undefined;
-      this.#add('BH104', 'exec', `${shown} must be a full path, or begin with './'`, hint);
-    } else if (path.split('/').includes('..')) this.#add('BH104', 'exec', `${shown} must not contain '..'`);
-    else if (program.startsWith('./') && version === undefined && !this.#isBroken('version')) {
-      this.#add('BH110', 'exec', `${shown} is in the version's directory, but there is no 'version'`, "add 'version'");
-    }
+    if (program !== undefined) checkProgram(this, 'exec', program, version);
   }
 
   checkListen(listen: readonly Listen[]): void {
-    if (this.#isBroken('listen')) return;
+    if (this.isBroken('listen')) return;
     listen.forEach((socket, index) => {
       const first = listen.findIndex((other) => addressOf(other) === addressOf(socket));
       const kind = socket.kind;
       if (first < index)
-        this.#conflict(
+        this.conflict(
           `listen[${index}].${kind}`,
           `'${addressOf(socket)}' is listened on twice`,
           `listen[${first}].${kind}`,
         );
       const named = listen.findIndex((other) => other.name === socket.name);
       // Two sockets may share a default name: 127.0.0.1:80 and [::1]:80 are the same service.
-      if (named < index && (this.#isWritten(`listen[${index}].name`) || this.#isWritten(`listen[${named}].name`))) {
+      if (named < index && (this.isWritten(`listen[${index}].name`) || this.isWritten(`listen[${named}].name`))) {
         const where = (at: number) =>
-          this.#isWritten(`listen[${at}].name`) ? `listen[${at}].name` : `listen[${at}].${listen[at]?.kind}`;
-        this.#conflict(where(index), `two sockets have the name '${socket.name}'`, where(named));
+          this.isWritten(`listen[${at}].name`) ? `listen[${at}].name` : `listen[${at}].${listen[at]?.kind}`;
+        this.conflict(where(index), `two sockets have the name '${socket.name}'`, where(named));
       }
     });
   }
@@ -79,7 +63,7 @@ class Finder {
     egress.forEach((endpoint, index) => {
       const first = egress.findIndex(({ host, port }) => host === endpoint.host && port === endpoint.port);
       if (first < index)
-        this.#conflict(
+        this.conflict(
           `network.egress[${index}]`,
           `'${endpointText(endpoint)}' is allowed twice`,
           `network.egress[${first}]`,
@@ -89,10 +73,10 @@ class Finder {
       if (to === undefined) return;
       const key = `listen[${index}].to`;
       if (mode === 'host')
-        this.#conflict(key, `'${key}' forwards into a network of the sandbox's own, and there is none`, 'network');
+        this.conflict(key, `'${key}' forwards into a network of the sandbox's own, and there is none`, 'network');
       const taken = egress.findIndex(({ host, port }) => host === '127.0.0.1' && port === to);
       if (taken >= 0)
-        this.#conflict(
+        this.conflict(
           key,
           `the program cannot bind port ${to}: '127.0.0.1:${to}' leads out`,
           `network.egress[${taken}]`,
@@ -102,29 +86,24 @@ class Finder {
 
   checkTwice(key: string, names: readonly string[]): void {
     const twice = names.find((name, index) => names.indexOf(name) < index);
-    if (twice !== undefined) this.#add('BH111', key, `'${twice}' is given twice`);
+    if (twice !== undefined) this.add('BH111', key, `'${twice}' is given twice`);
   }
 
   checkLimits({ memory, memoryHigh }: Declaration['limits']): void {
     if (memory === 'infinity' || memoryHigh === 'infinity' || !('bytes' in memory) || !('bytes' in memoryHigh)) return;
     if (memoryHigh.bytes <= memory.bytes) return;
     const sizes = `'limits.memory-high' is ${formatBytes(memoryHigh.bytes)}, more than 'limits.memory', which is ${formatBytes(memory.bytes)}`;
-    this.#conflict('limits.memory-high', sizes, 'limits.memory');
+    this.conflict('limits.memory-high', sizes, 'limits.memory');
   }
 
   checkIo(io: Declaration['limits']['io']): void {
-    if (this.#isBroken('limits.io')) return;
+    if (this.isBroken('limits.io')) return;
     io.forEach(({ path, ...rates }, index) => {
       const key = `limits.io[${index}]`;
       const first = io.findIndex((other) => other.path === path);
-      if (first < index) this.#conflict(`${key}.path`, `'${path}' has limits twice`, `limits.io[${first}].path`);
+      if (first < index) this.conflict(`${key}.path`, `'${path}' has limits twice`, `limits.io[${first}].path`);
       if (Object.values(rates).every((rate) => rate === 'infinity'))
-        this.#add(
-          'BH105',
-          `${key}.path`,
-          `'${key}' limits nothing`,
-          "add 'read', 'write', 'read-iops' or 'write-iops'",
-        );
+        this.add('BH105', `${key}.path`, `'${key}' limits nothing`, "add 'read', 'write', 'read-iops' or 'write-iops'");
     });
   }
 
@@ -132,20 +111,20 @@ class Finder {
   checkLog(isolation: Isolation): void {
     if (isolation !== 'scope') return;
     for (const key of ['limits.log.messages', 'limits.log.within'])
-      if (this.#isOwn(key)) this.#conflict(key, `'${key}' has no effect on a scope`, 'isolation');
+      if (this.isOwn(key)) this.conflict(key, `'${key}' has no effect on a scope`, 'isolation');
   }
 
   checkBackoff({ initialMs, maxMs }: Declaration['recovery']['backoff']): void {
     if (initialMs <= maxMs) return;
     const times = `'recovery.backoff.initial' is ${formatDuration(initialMs)}, more than 'recovery.backoff.max', which is ${formatDuration(maxMs)}`;
-    this.#conflict('recovery.backoff.initial', times, 'recovery.backoff.max');
+    this.conflict('recovery.backoff.initial', times, 'recovery.backoff.max');
   }
 
   /** Two writable directories at one place, or one within the other, would hide each other. */
   checkWritable({ state, view }: Declaration): void {
-    if (state.path === undefined && state.quota !== 'infinity' && !this.#isBroken('state.path'))
-      this.#add('BH110', 'state.quota', "there is a 'state.quota', but no 'state.path'", "add 'state.path'");
-    const places = this.#isBroken('view.tmpfs')
+    if (state.path === undefined && state.quota !== 'infinity' && !this.isBroken('state.path'))
+      this.add('BH110', 'state.quota', "there is a 'state.quota', but no 'state.path'", "add 'state.path'");
+    const places = this.isBroken('view.tmpfs')
       ? []
       : view.tmpfs.map(({ path }, index) => ({ key: `view.tmpfs[${index}]`, path }));
     if (state.path !== undefined) places.push({ key: 'state.path', path: state.path });
@@ -154,52 +133,23 @@ class Finder {
       if (other === undefined) return;
       const [inner, outer] = path.length > other.path.length ? [path, other.path] : [other.path, path];
       const words = inner === outer ? `'${path}' is given twice` : `'${inner}' is within '${outer}'`;
-      this.#conflict(key, words, other.key);
+      this.conflict(key, words, other.key);
     });
   }
 
   checkCredentials(credentials: Declaration['credentials']): void {
     for (const { name, path } of credentials) {
       const key = `credentials.${name}`;
-      if (path === '' && !this.#isBroken(`${key}.path`)) this.#add('BH105', key, `'${key}' has no 'path'`);
+      if (path === '' && !this.isBroken(`${key}.path`)) this.add('BH105', key, `'${key}' has no 'path'`);
     }
   }
 
   checkDevices(devices: Declaration['devices']): void {
-    if (this.#isBroken('devices')) return;
+    if (this.isBroken('devices')) return;
     devices.forEach(({ path }, index) => {
       const first = devices.findIndex((other) => other.path === path);
-      if (first < index) this.#conflict(`devices[${index}]`, `'${path}' is given twice`, `devices[${first}]`);
+      if (first < index) this.conflict(`devices[${index}]`, `'${path}' is given twice`, `devices[${first}]`);
     });
-  }
-
-  #conflict(key: string, message: string, other: string): void {
-    if (this.#isBroken(key) || this.#isBroken(other)) return;
-    this.#add('BH110', key, message, otherPlace(this.#placeOf(other)));
-  }
-
-  #add(code: FailureCode, key: string, message: string, hint?: string): void {
-    this.found.push({ code, place: this.#placeOf(key), message, ...(hint === undefined ? {} : { hint }) });
-  }
-
-  #isWritten(key: string): boolean {
-    return this.#origins.get(key)?.kind === 'file';
-  }
-
-  /** Written by the declaration itself or a drop-in of it. */
-  #isOwn(key: string): boolean {
-    return this.#isWritten(key) && !/(?:^|\/)templates\/[^/]+$/.test(this.#placeOf(key).file);
-  }
-
-  #isBroken(key: string): boolean {
-    for (const path of this.#broken)
-      if (path === key || path.startsWith(`${key}[`) || key.startsWith(`${path}.`)) return true;
-    return false;
-  }
-
-  #placeOf(key: string): Place {
-    const origin = this.#origins.get(key);
-    return origin?.kind === 'file' ? { file: origin.file, line: origin.line, column: origin.column } : BUILT_IN;
   }
 }
 

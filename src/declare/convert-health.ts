@@ -1,5 +1,5 @@
 import type { Declaration, Listen } from './declaration.ts';
-import { PROBE_NAMES, type Probe, type ProbeName, type Probes } from './probe.ts';
+import { PROBE_KINDS, PROBE_NAMES, type Probe, type ProbeKind, type ProbeName, type Probes } from './probe.ts';
 import { must, type Source } from './source.ts';
 import {
   type Reading,
@@ -37,21 +37,22 @@ function probes(source: Source, listen: readonly Listen[]): Probes {
   return found;
 }
 
-const KINDS = ['tcp', 'http', 'command', 'notify'] as const;
-
 /** What a probe is said to be; more or less than one is a problem. */
-export function probeKinds(source: Source, name: ProbeName): readonly Probe['kind'][] {
-  return KINDS.filter((kind) => source.find(`health.${name}.${kind}`) !== undefined);
+function probeKinds(source: Source, name: ProbeName): readonly ProbeKind[] {
+  return PROBE_KINDS.filter((kind) => source.find(`health.${name}.${kind}`) !== undefined);
 }
 
-/** The first kind that is named counts; that there is just one, contradictions.ts looks after. */
+/** The first kind that is named counts; check-health.ts sees to it that there is just one. */
 function toProbe(source: Source, name: ProbeName, listen: readonly Listen[]): Probe | undefined {
   const key = `health.${name}`;
   const node = source.find(key);
   const [kind] = probeKinds(source, name);
   if (node === undefined) return undefined;
   source.note(key, node);
-  for (const each of probeKinds(source, name)) source.note(`${key}.${each}`, source.find(`${key}.${each}`));
+  for (const each of [...probeKinds(source, name), 'port']) {
+    const said = source.find(`${key}.${each}`);
+    if (said !== undefined) source.note(`${key}.${each}`, said);
+  }
   if (kind === undefined) return undefined;
   const timing = {
     everyMs: must(`${key}.every`, readProbeTime(source.text(`${key}.every`))),

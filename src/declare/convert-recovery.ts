@@ -55,8 +55,8 @@ function chainAt(source: Source, name: string): Chain {
   return items.map((item, index) => toStep(item, index === items.length - 1));
 }
 
-/** Steps that are taken as often as the budget lasts, where nothing is said. */
-const REPEATED: readonly Step['kind'][] = ['restart', 'replace', 'recycle'];
+/** Steps that are taken as often as there is need and budget, where nothing is said. */
+const REPEATED: readonly Step['kind'][] = ['restart', 'replace', 'recycle', 'quarantine'];
 
 function toStep(item: TreeNode, isLast: boolean): Step {
   const [entry] = item.kind === 'map' ? item.entries : [];
@@ -93,15 +93,12 @@ function wordsOf(node: TreeNode): string[] {
 /** Absent unless both ends are said; one alone is a problem. */
 function toRisky(source: Source): RiskyWindow | undefined {
   const key = 'recovery.risky';
-  const node = source.find(key);
-  source.note(key, node);
-  const [from, to] = [source.find(`${key}.from`), source.find(`${key}.to`)];
-  if (node === undefined || from === undefined || to === undefined) return undefined;
-  return {
-    days: must(`${key}.days`, readDays(source.text(`${key}.days`))),
-    fromMinute: must(`${key}.from`, readTimeOfDay(source.text(`${key}.from`))),
-    toMinute: must(`${key}.to`, readTimeOfDay(source.text(`${key}.to`))),
-  };
+  source.note(key, source.find(key));
+  const days = must(`${key}.days`, readDays(source.text(`${key}.days`)));
+  const [from, to] = [source.text(`${key}.from`), source.text(`${key}.to`)];
+  if (from === '' || to === '') return undefined;
+  const minuteOf = (end: string, text: string) => must(`${key}.${end}`, readTimeOfDay(text));
+  return { days, fromMinute: minuteOf('from', from), toMinute: minuteOf('to', to) };
 }
 
 export function convertSchedule(source: Source): readonly Scheduled[] {

@@ -1,3 +1,5 @@
+import { formatBytes } from '../base/bytes.ts';
+import { formatDuration } from '../base/duration.ts';
 import type { FailureClass } from '../base/failure-class.ts';
 
 /**
@@ -62,4 +64,40 @@ export interface RiskyWindow {
 export interface Scheduled {
   readonly action: 'recycle';
   readonly cron: string;
+}
+
+/** `replace 2 times, raise memory by 50% up to 2G, quarantine`. */
+export function chainText(chain: Chain): string {
+  return chain.map(stepText).join(', ');
+}
+
+export function stepText(step: Step): string {
+  const { delayMs, times, risky } = step;
+  const often = step.kind === 'restart' || step.kind === 'replace' || step.kind === 'recycle';
+  return [
+    step.kind === 'raise' ? raiseText(step) : step.kind === 'run' ? `run ${step.words.join(' ')}` : step.kind,
+    ...(delayMs > 0 ? [`after ${formatDuration(delayMs)}`] : []),
+    ...(times === 'any' || (times === 1 && !often) ? [] : [times === 1 ? 'once' : `${times} times`]),
+    ...(risky ? ['when risky steps are allowed'] : []),
+  ].join(' ');
+}
+
+function raiseText({ limit, by, most }: RaiseStep): string {
+  const amount = 'percent' in by ? `${by.percent}%` : quantity(limit, by.amount);
+  return `raise ${limit} by ${amount} up to ${quantity(limit, most)}`;
+}
+
+function quantity(limit: RaisableLimit, amount: number): string {
+  return limit === 'memory' ? formatBytes(amount) : String(amount);
+}
+
+const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+
+/** `mon,tue 01:00 to 05:00`. */
+export function riskyText({ days, fromMinute, toMinute }: RiskyWindow): string {
+  return `${days.map((day) => DAYS[day]).join(',')} ${timeOfDay(fromMinute)} to ${timeOfDay(toMinute)}`;
+}
+
+function timeOfDay(minute: number): string {
+  return [Math.floor(minute / 60), minute % 60].map((part) => String(part).padStart(2, '0')).join(':');
 }

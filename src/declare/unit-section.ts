@@ -24,6 +24,9 @@ export const UNIT_SECTION = 'X-Plugin';
  * - `limits.io=/PATH read=50M write=10M` adds limits for a disk; the words after the path are the keys of YAML;
  * - `credentials=` takes `NAME:PATH` words, or `NAME:PATH:encrypted`, and adds;
  * - `devices=` takes `PATH` or `PATH:ACCESS` words, `view.tmpfs=` `PATH` or `PATH:SIZE` words, and both add;
+ * - `recovery.CLASS=` takes the steps of the chain as words, and `health.PROBE.command=` words as `exec=` does; steps
+ *   with settings are for YAML;
+ * - `schedule=recycle 17 3 * * *`, an action and its time, adds;
  * - an empty value takes back what was said before, in YAML files and templates, too; the default holds again;
  * - everything else is the text after '=', without quotes. Specifiers (%i) and variables are not expanded.
  */
@@ -80,6 +83,7 @@ class SectionReader {
     else if (key === 'credentials') this.#addCredentials(assignment);
     else if (key === 'view.tmpfs') this.#addPaths(assignment, 'size');
     else if (key === 'devices') this.#addPaths(assignment, 'access');
+    else if (key === 'schedule') this.#addScheduled(assignment);
     else if (facts.types.includes('array')) this.#addWords(assignment);
     else this.#put(key, keyPlace, scalar(value, placeAt(0), facts.types));
   }
@@ -114,7 +118,7 @@ class SectionReader {
       return;
     }
     const items = words.map(({ text, offset }) => scalar(text, placeAt(offset), ['string']));
-    const before = key === 'exec' ? [] : this.#itemsOf(key);
+    const before = /^(?:exec$|recovery\.|health\.)/.test(key) ? [] : this.#itemsOf(key);
     this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...before, ...items] });
   }
 
@@ -223,6 +227,14 @@ class SectionReader {
     this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...this.#itemsOf(key), disk] });
   }
 
+  #addScheduled({ key, keyPlace, value, placeAt }: Assignment): void {
+    const [, action = '', space = '', cron = ''] = /^(\S+)(\s*)(.*)$/s.exec(value) ?? [];
+    const scheduled = mapNode(placeAt(0));
+    const place = placeAt(action.length + space.length);
+    scheduled.entries.set(action, { keyPlace: placeAt(0), value: scalar(cron, place, ['string']) });
+    this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...this.#itemsOf(key), scheduled] });
+  }
+
   #split({ key, value, placeAt }: Assignment): readonly Word[] | undefined {
     const words = splitWords(value);
     if (Array.isArray(words)) return words;
@@ -257,8 +269,10 @@ class SectionReader {
   }
 }
 
-/** A number where only a number will do, as YAML would make it; text otherwise. */
+/** A number or truth where only that will do, as YAML would make it; text otherwise. */
 function scalar(source: string, place: Place, types: readonly string[]): ScalarNode {
+  if (types.includes('boolean') && !types.includes('string') && /^(?:true|false)$/.test(source))
+    return { kind: 'scalar', place, source, value: source === 'true' };
   const isNumber = !types.includes('string') && /^[-+]?\d+(?:\.\d+)?$/.test(source) && source.length < 16;
   return { kind: 'scalar', place, source, value: isNumber ? Number(source) : source };
 }

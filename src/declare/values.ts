@@ -115,6 +115,11 @@ export const readStepDelay = duration(0, HOUR);
 
 export { readDays };
 
+/** A choice that is made by naming it, so that there is nothing to deny. */
+function readTrue(text: string): Reading<true> {
+  return text === 'true' ? { value: true } : WRONG;
+}
+
 /** Minutes since midnight. */
 export function readTimeOfDay(text: string): Reading<number> {
   const [, hours, minutes] = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text) ?? [];
@@ -291,7 +296,9 @@ export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
     [`health.${name}.every`, readProbeTime],
     [`health.${name}.timeout`, readProbeTimeout],
     [`health.${name}.command[]`, readArgument],
+    [`health.${name}.tcp`, readTrue],
   ]),
+  ['health.liveness.notify', readTrue],
   ['stop.timeout', readStopTimeout],
   ['recovery.backoff.initial', readBackoff],
   ['recovery.backoff.max', readBackoff],

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { readCron, readDays } from '../../../src/declare/cron.ts';
+
+describe('readCron', () => {
+  const good = [
+    '* * * * *',
+    '17 3 * * *',
+    '0 0 1,15 jan-mar MON-fri',
+    '*/10 8-18/2 29 2 *',
+    '30 * * * * *',
+    '0 0 31 2 1',
+  ];
+  for (const text of good) it(`takes '${text}'`, () => assert.deepEqual(readCron(text), { value: text }));
+
+  const bad: readonly [text: string, why: string][] = [
+    ['', 'it has 0 fields, not minute, hour, day of the month, month and day of the week'],
+    ['* * * * * * *', 'it has 7 fields, not minute, hour, day of the month, month and day of the week'],
+    ['60 * * * * *', "'60' is no second: 0 to 59"],
+    ['* 24 * * *', "'24' is no hour: 0 to 23"],
+    ['* * 0 * *', "'0' is no day of the month: 1 to 31"],
+    ['* * * 13 *', "'13' is no month: 1 to 12, or jan to dec"],
+    ['* * * * mond', "'mond' is no day of the week: 0 to 7, or sun to sat"],
+    ['1, * * * *', "'' is no minute: 0 to 59"],
+    ['* * 31 apr,jun *', 'no month that it names has such a day'],
+    [`${'1,'.repeat(120)}1 * * * *`, 'it has 249 characters'],
+  ];
+  for (const [text, refused] of bad)
+    it(`refuses '${text.slice(0, 30)}'`, () => assert.deepEqual(readCron(text), { refused }));
+});
+
+describe('readDays', () => {
+  it('ends the week with Sunday, whatever its number', () => {
+    for (const text of ['sat-sun', 'sat,sun', '6-7', '6-0', '0,6']) assert.deepEqual(readDays(text), { value: [0, 6] });
+    assert.deepEqual(readDays('mon-sun'), { value: [0, 1, 2, 3, 4, 5, 6] });
+    assert.deepEqual(readDays('sun-mon'), { value: [0, 1] });
+  });
+});
