@@ -7,6 +7,7 @@
  *   - It never waits in accept(). All sandboxes of the plugin take connections from the same socket, so
  *     the one that was announced may be gone already.
  *   - On SIGTERM it stops accepting, answers what is in hand, and exits with status 0.
+ *   - It tells what it is doing by its activity page, so that it is known of a hang what hangs.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,12 +23,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "activity.h"
+
 enum {
   FIRST_FD = 3,
   MAX_LISTENERS = 16,
   MAX_CLIENTS = 512,
   MAX_REQUEST = 16 * 1024, /* head and body */
   MAX_ANSWER = 1024,
+  TICK_MS = 1000,
   LAST_CALL_MS = 1000, /* a silent connection is kept open so long after SIGTERM: a request may be on its way */
 };
 
@@ -49,6 +53,7 @@ struct request {
 static struct client clients[MAX_CLIENTS];
 static volatile sig_atomic_t asked_to_stop;
 static bool stopping;
+static struct activity *activity;
 
 /* The one function to change: what this plugin is for. Writes at most SIZE bytes, returns how many. */
 static size_t answer(const struct request *request, char *text, size_t size) {
@@ -146,8 +151,10 @@ static void advance(struct client *client) {
     }
     client->in_length -= request.length;
     memmove(client->in, client->in + request.length, client->in_length);
+    activity_begin(activity, &activity->slot[0], request.path, 0, NULL);
     size_t length = answer(&request, text, sizeof text);
     respond(client, "200 OK", text, length, request.keep && !stopping, strcmp(request.method, "HEAD") != 0);
+    activity_end(activity, &activity->slot[0], true);
   }
 }
 
@@ -191,6 +198,9 @@ int main(void) {
     fprintf(stderr, "no sockets were handed in (LISTEN_FDS); start this as a plugin\n");
     return 1;
   }
+  activity = activity_open(1);
+  if (!activity)
+    return 1;
   for (int i = 0; i < listeners; i++)
     fcntl(FIRST_FD + i, F_SETFL, fcntl(FIRST_FD + i, F_GETFL) | O_NONBLOCK);
   for (int i = 0; i < MAX_CLIENTS; i++)
@@ -225,10 +235,11 @@ int main(void) {
       polled[count++] = (struct pollfd){.fd = clients[i].fd, .events = events};
     }
     struct timespec left = {0};
-    long long ms = stopping ? deadline - now_ms() : 0;
+    long long ms = stopping ? deadline - now_ms() : TICK_MS;
     if (ms > 0)
       left = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    int ready = ppoll(polled, count, stopping ? &left : NULL, &waiting);
+    activity_tick(activity);
+    int ready = ppoll(polled, count, &left, &waiting);
     if (asked_to_stop && !stopping) {
       stopping = true;
       deadline = now_ms() + LAST_CALL_MS;

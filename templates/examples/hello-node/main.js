@@ -4,12 +4,15 @@
 //   * It serves on inherited sockets: descriptor 3 and up, LISTEN_FDS of them. It binds nothing itself.
 //     All sandboxes of the plugin take connections from the same socket; Node.js copes with that.
 //   * On SIGTERM it stops accepting, answers what is in hand, and exits with status 0.
+//   * It tells what it is doing by its activity page, so that it is known of a hang what hangs.
 'use strict';
 
 const http = require('node:http');
 const net = require('node:net');
+const { Activity, Slot } = require('./activity.js');
 
 const FIRST_FD = 3;
+const TICK_MS = 1000;
 const LAST_CALL_MS = 1000; // a silent connection is kept open so long after SIGTERM: a request may be on its way
 
 let stopping = false;
@@ -21,7 +24,12 @@ function answer(method, path, body) {
   return `hello from node: ${method} ${path}, ${body.length} bytes, pid ${process.pid}\n`;
 }
 
+const activity = new Activity();
+const slot = new Slot(activity);
+
 async function respond(request, response) {
+  const inHand = slot.begin(request.url);
+  response.on('close', () => slot.end(inHand, response.writableFinished));
   const parts = [];
   for await (const part of request) parts.push(part);
   const text = answer(request.method, request.url, Buffer.concat(parts));
@@ -69,4 +77,6 @@ if (count === 0) {
   process.exit(1);
 }
 const servers = Array.from({ length: count }, (_, index) => listen(FIRST_FD + index));
+activity.tick();
+setInterval(() => activity.tick(), TICK_MS);
 process.on('SIGTERM', () => stop(servers));

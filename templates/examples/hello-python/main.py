@@ -5,6 +5,7 @@ What makes it a good plugin, and is worth copying:
   * It never waits in accept(). All sandboxes of the plugin take connections from the same socket, so
     the one that was announced may be gone already.
   * On SIGTERM it stops accepting, answers what is in hand, and exits with status 0.
+  * It tells what it is doing by its activity page, so that it is known of a hang what hangs.
 """
 
 import asyncio
@@ -12,9 +13,12 @@ import os
 import signal
 import socket
 
+from activity import Activity, Slot
+
 FIRST_FD = 3
 MAX_HEAD = 16 * 1024
 MAX_BODY = 1024 * 1024
+TICK = 1.0  # seconds
 LAST_CALL = 1.0  # seconds a silent connection is kept open after SIGTERM: a request may be on its way
 
 
@@ -83,8 +87,10 @@ class Connection(asyncio.Protocol):
         return method, path, rest[:length], keep
 
     def respond(self, method, path, body, keep):
+        request = self.plugin.slot.begin(path)
         text = answer(method, path, body)
         self.send("200 OK", text, keep and not self.plugin.stopping, with_body=method != "HEAD")
+        self.plugin.slot.end(request)
 
     def send(self, status, text, keep, with_body=True):
         head = (
@@ -106,9 +112,16 @@ class Plugin:
         self.accepting = set()
         self.stopping = False
         self.finished = loop.create_future()
+        self.activity = Activity()
+        self.slot = Slot(self.activity)
+        self.tick()
         for listener in listeners:
             listener.setblocking(False)
             loop.add_reader(listener, self.accept, listener)
+
+    def tick(self):
+        self.activity.tick()
+        self.loop.call_later(TICK, self.tick)
 
     def accept(self, listener):
         """Takes a single connection at a time, which leaves the next to whoever is idle."""

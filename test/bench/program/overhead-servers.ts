@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Owned } from '../../../src/base/clock.ts';
 import type { Isolation } from '../../../src/declare/declaration.ts';
@@ -33,6 +34,9 @@ const PROGRAMS = {
   },
 } as const;
 
+/** What a program needs in its directory. */
+const BESIDE: Readonly<Record<Server, readonly string[]>> = { c: [], python: ['activity.py'], node: ['activity.js'] };
+
 /** One of the examples as a plugin. */
 export class ServerPlugin {
   readonly isolation: Isolation;
@@ -52,6 +56,7 @@ export class ServerPlugin {
     const directory = `/opt/plugin/${this.#name}/v1`;
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     cpSync(from, `${directory}/${file}`);
+    for (const beside of BESIDE[this.#server]) cpSync(`${dirname(from)}/${beside}`, `${directory}/${beside}`);
     declare(this.#name, [`template: ${template}`, 'version: v1', `isolation: ${this.isolation}`, ...declaration]);
   }
 

@@ -118,7 +118,8 @@ describe('the shipped examples, on a shared listening socket', function () {
   before(() => {
     scratch = mkdtempSync(join(tmpdir(), 'bulkhead-examples-'));
     // Not where it is: the checkout's package.json would make an ES module of it.
-    copyFileSync(join(EXAMPLES, 'hello-node/main.js'), join(scratch, 'main.js'));
+    for (const file of ['main.js', 'activity.js'])
+      copyFileSync(join(EXAMPLES, 'hello-node', file), join(scratch, file));
     // The line that the program's own comment gives.
     execFileSync('cc', [
       '-O2',

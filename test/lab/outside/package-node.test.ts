@@ -51,7 +51,7 @@ describe('the Debian packages where Node.js and systemd are older', function () 
 
   it('the descriptors that systemd keeps survive a restart of the supervisor there, too', async () => {
     await machine.get(
-      'install -D /usr/share/doc/bulkhead/examples/hello-python/main.py /opt/plugin/hello/v1/main.py && cp /usr/share/doc/bulkhead/examples/hello-python/hello-python.yaml /etc/bulkhead/plugins/hello.yaml && systemctl start plugin@hello',
+      'install -D -t /opt/plugin/hello/v1 /usr/share/doc/bulkhead/examples/hello-python/*.py && cp /usr/share/doc/bulkhead/examples/hello-python/hello-python.yaml /etc/bulkhead/plugins/hello.yaml && systemctl start plugin@hello',
     );
     const inode = 'ss -Hltne sport = :8081 | grep -o "ino:[0-9]*"';
     const before = await machine.get(inode);

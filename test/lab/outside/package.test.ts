@@ -45,7 +45,7 @@ describe('the Debian package', function () {
   const added = async () => (await machine.get(SNAPSHOT)).split('\n').filter((path) => !untouched.includes(path));
 
   const declareExample = () =>
-    machine.get(`install -D /usr/share/doc/bulkhead/examples/hello-python/main.py /opt/plugin/hello/v1/main.py &&
+    machine.get(`install -D -t /opt/plugin/hello/v1 /usr/share/doc/bulkhead/examples/hello-python/*.py &&
       cp /usr/share/doc/bulkhead/examples/hello-python/hello-python.yaml /etc/bulkhead/plugins/hello.yaml`);
 
   before(async () => {

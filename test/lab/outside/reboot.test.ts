@@ -8,7 +8,8 @@ describe('a host that loses its power', function () {
   before(async () => {
     machine = await Machine.up('reboot', '--deb', await makePackage('bulkhead'));
     await machine.get('mkdir -p /opt/plugin/hello/v1');
-    await machine.push('templates/examples/hello-python/main.py', '/opt/plugin/hello/v1/main.py');
+    for (const file of ['main.py', 'activity.py'])
+      await machine.push(`templates/examples/hello-python/${file}`, `/opt/plugin/hello/v1/${file}`);
     await machine.push('templates/examples/hello-python/hello-python.yaml', '/etc/bulkhead/plugins/hello.yaml');
     await machine.get('chmod -R a+rX /opt/plugin');
   });
