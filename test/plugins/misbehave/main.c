@@ -98,12 +98,14 @@ static bool receive(int fd, struct request *request) {
     return true;
 }
 
+/* Says which sandbox it is, so that clients can tell one from the next. */
 static void answer(int fd, bool well) {
-    char text[256];
-    int body = snprintf(NULL, 0, "pid %d\n", (int)getpid());
-    int length = snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\npid %d\n",
-                          well ? "200 OK" : "503 Service Unavailable", body, (int)getpid());
-    (void)send(fd, text, (size_t)length, MSG_NOSIGNAL);
+    const char *sandbox = getenv("BULKHEAD_SANDBOX");
+    char text[512];
+    if (sandbox == NULL) sandbox = "no sandbox";
+    int length = snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s\n",
+                          well ? "200 OK" : "503 Service Unavailable", strlen(sandbox) + 1, sandbox);
+    if (length < (int)sizeof(text)) (void)send(fd, text, (size_t)length, MSG_NOSIGNAL);
 }
 
 static bool flaps_now(void) {
