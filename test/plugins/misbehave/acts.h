@@ -16,6 +16,8 @@ extern const struct act DEATHS[], GREED[], STUCK[];
 struct manners {
     /* The main loop stands still, and what is accepted is not answered. */
     bool silent;
+    /* Requests that the main loop has in its hands and will never end. */
+    int forgotten;
     /* The threads that serve have ended; one that answers health checks is left. */
     bool workers_dead;
     /* /ready, or /healthz, is answered with 503. */

@@ -198,6 +198,13 @@ static void take_listeners(void) {
     }
 }
 
+/* Each in a slot of its own, as in a program that serves many requests in one loop. */
+static int take_over(int taken) {
+    static const uint8_t no_trace[16];
+    while (taken < manners.forgotten) activity_begin(WORKERS + taken++, "forgotten", no_trace, 0);
+    return taken;
+}
+
 static void act_at_start(const char *words) {
     char name[64] = "";
     int amount = 0;
@@ -227,8 +234,9 @@ int main(int argc, char **argv) {
     for (int slot = 0; slot < WORKERS; slot++) in_background(work, slot);
     if (ready) tell("READY=1");
     const struct timespec tick = {.tv_sec = TICK_MS / 1000};
-    while (!is_stopping()) {
+    for (int taken = 0; !is_stopping();) {
         if (!manners.silent) activity_tick();
+        taken = take_over(taken);
         if (watchdog && !manners.silent) tell("WATCHDOG=1");
         (void)ppoll(NULL, 0, manners.silent ? NULL : &tick, &none);
     }
