@@ -16,12 +16,8 @@ const { VERBS } = await importSource('src/control/verb-table.ts');
 const { verbManText } = await importSource('src/control/verb-man.ts');
 
 const generated = {
-  // Entries of lists have keys without a title, which say nothing that the list's own key does not.
-  keys: () =>
-    listKeys(readSchema())
-      .filter((key) => key.title)
-      .map(keyEntry)
-      .join(''),
+  keys: () => keyEntries('plugin'),
+  'configuration-keys': () => keyEntries('bulkhead'),
   classes: () => Object.entries(FAILURE_CLASSES).map(errorEntry).join(''),
   verbs: () => verbManText(VERBS),
   errors: () => Object.entries(FAILURES).map(errorEntry).join(''),
@@ -48,6 +44,14 @@ function errorEntry([code, { summary, advice }]) {
 
 function sentence(text) {
   return prose(/[.?]$/.test(text) ? text : `${text}.`);
+}
+
+/** Entries of lists have keys without a title, which say nothing that the list's own key does not. */
+function keyEntries(schema) {
+  return listKeys(readSchema(schema))
+    .filter((key) => key.title)
+    .map(keyEntry)
+    .join('');
 }
 
 function keyEntry(key) {

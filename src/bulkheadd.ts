@@ -1,8 +1,11 @@
+import { LiveConfiguration } from './act/live-configuration.ts';
 import { asFailure } from './base/failure.ts';
+import { formatProblem } from './base/problem.ts';
 import type { EventKind } from './control/api.ts';
 import { startDaemon } from './control/daemon.ts';
 import { VERSION } from './control/version.ts';
 import { systemClock } from './kernel/clock.ts';
+import { loadConfiguration } from './kernel/configuration-files.ts';
 import { HOST_PATHS } from './kernel/host-facts.ts';
 import { pipe, sendDatagram, setCloexec } from './kernel/native.ts';
 import { Chronicle } from './record/chronicle.ts';
@@ -45,6 +48,20 @@ async function main(): Promise<void> {
     privateSocket: PRIVATE_SOCKET,
     busSockets: systemBusSockets(process.env),
   });
+  const configuration = new LiveConfiguration({
+    load: loadConfiguration,
+    refused: (problems, held) => {
+      for (const problem of problems) chronicle.refused(problem);
+      chronicle.ignored(`the configuration is not taken; ${held} holds`);
+    },
+  });
+  configuration.reload();
+  let serving = false;
+  // systemd's reload. Before the start is over there is nobody to tell.
+  process.on('SIGHUP', () => {
+    configuration.reload();
+    if (serving) tellStatus(notifier, configuration, chronicle);
+  });
   const daemon = await startDaemon({
     clock,
     paths: HOST_PATHS,
@@ -54,8 +71,10 @@ async function main(): Promise<void> {
     chronicle,
     events,
     environment: process.env,
+    configuration,
   });
-  notifier.ready('supervising');
+  notifier.ready(statusOf(configuration));
+  serving = true;
   const watchdog = Number(process.env.WATCHDOG_USEC ?? 0) / 1000;
   // Half of the limit, as sd_watchdog_enabled(3) recommends. A blocked event loop sends nothing, which is the point.
   const ping = watchdog > 0 ? setInterval(() => notifier.watchdog(), watchdog / 2) : undefined;
@@ -67,6 +86,20 @@ async function main(): Promise<void> {
       process.exit(0);
     });
   }
+}
+
+function tellStatus(notifier: Notifier, configuration: LiveConfiguration, chronicle: Chronicle<EventKind>): void {
+  try {
+    notifier.status(statusOf(configuration));
+  } catch (error) {
+    chronicle.ignored('systemd cannot be told of a reload, ignoring', asFailure(error));
+  }
+}
+
+/** The first line that a person reads who asks systemd. */
+function statusOf({ problems }: LiveConfiguration): string {
+  const [first] = problems;
+  return first === undefined ? 'supervising' : `supervising; the configuration is not taken: ${formatProblem(first)}`;
 }
 
 main().catch((error: unknown) => {

@@ -18,9 +18,6 @@ export interface SandboxUnitRow {
   readonly activeSince: number;
 }
 
-/** Sandboxes that cannot be killed take their memory and ids with them: so many are replaced on a node, no more. */
-const MOST_UNKILLABLE = 3;
-
 /** What the supervisor reads from systemd. */
 export interface UnitsView {
   anchors(): Promise<readonly AnchorUnit[]>;
@@ -33,6 +30,8 @@ export interface SupervisorParts {
   readonly units: UnitsView;
   readonly sandboxes: Sandboxes;
   readonly hands: Hands;
+  /** How many sandboxes of the node may be replaced that cannot be killed. */
+  readonly mostUnkillable: () => number;
   /** Something odd that changes nothing, for the journal. */
   readonly note: (text: string, failure?: Failure) => void;
 }
@@ -102,7 +101,7 @@ export class Supervisor implements Owned {
     const fenced = [...this.#loops.values()].flatMap(({ state }) =>
       [...state.sandboxes.values()].filter(({ life }) => life === 'fenced'),
     );
-    return Math.max(0, MOST_UNKILLABLE - fenced.length);
+    return Math.max(0, this.#parts.mostUnkillable() - fenced.length);
   }
 
   /** The plugin's loop; a plugin that was never heard of gets one in phase `off`. */

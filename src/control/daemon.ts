@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { AnchorServer } from '../act/anchor-server.ts';
 import { isWanted } from '../act/anchor-units.ts';
 import { DaemonHands } from '../act/daemon-hands.ts';
+import type { LiveConfiguration } from '../act/live-configuration.ts';
 import { RunCommands } from '../act/run-command.ts';
 import { Supervisor } from '../act/supervisor.ts';
 import { SystemdUnits } from '../act/systemd-units.ts';
@@ -20,7 +21,6 @@ import type { EventRing } from '../record/event-ring.ts';
 import { IncidentKeeper } from '../record/incident-keeper.ts';
 import { INCIDENT_DIRECTORY, type IncidentScene, Incidents } from '../record/incidents.ts';
 import { PluginStates } from '../record/plugin-states.ts';
-import { RETENTION } from '../record/retention.ts';
 import { FilterCache, filterPaths } from '../sandbox/filter-cache.ts';
 import { serveLaunchers } from '../sandbox/launch-server.ts';
 import { REPORT_PREFIX } from '../sandbox/report-pipes.ts';
@@ -65,11 +65,13 @@ export interface DaemonParts {
   readonly chronicle: Chronicle<EventKind>;
   readonly events: EventRing<EventKind>;
   readonly environment: NodeJS.ProcessEnv;
+  /** bulkhead's own, read already. */
+  readonly configuration: LiveConfiguration;
 }
 
 /** Wires the parts of the supervisor, takes over what runs, and serves. Releasing it leaves all plugins running. */
 export async function startDaemon(parts: DaemonParts): Promise<Owned> {
-  const { clock, paths, manager, fdStore, chronicle, events } = parts;
+  const { clock, paths, manager, fdStore, chronicle, events, configuration } = parts;
   const owner = new Owner('daemon');
   const onDefect = (thrown: unknown): void => chronicle.defect(thrown);
   makeRuntimeDirectories(paths);
@@ -122,7 +124,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       clock,
       wall: () => Date.now(),
       tailOf,
-      retention: () => RETENTION,
+      retention: () => configuration.current.incidents,
       ignored: (text, failure) => chronicle.ignored(text, failure),
     }),
   );
@@ -166,7 +168,14 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     if (plugin !== undefined) supervisor.loops.get(plugin)?.observe(seen);
   };
   owner.own(watchJournalDrops(clock, (unit, count) => observeUnit(unit, { kind: 'messages-dropped', unit, count })));
-  const supervisor = new Supervisor({ clock, units, sandboxes, hands, note: (...odd) => chronicle.ignored(...odd) });
+  const supervisor = new Supervisor({
+    clock,
+    units,
+    sandboxes,
+    hands,
+    mostUnkillable: () => configuration.current.unkillable.most,
+    note: (...odd) => chronicle.ignored(...odd),
+  });
   owner.own(supervisor);
   const guard = (work: Promise<void>): void => {
     work.catch((error: unknown) => chronicle.ignored('systemd could not be asked, a resync follows', asFailure(error)));

@@ -49,6 +49,8 @@ export interface DoctorFacts {
   readonly ownVersion: string;
   /** Files of the package and whether they are there. */
   readonly installation: Fact<readonly { readonly path: string; readonly present: boolean }[]>;
+  /** bulkhead's own configuration: its files, and what is wrong with them. */
+  readonly configuration: Fact<{ readonly files: readonly string[]; readonly problems: readonly string[] }>;
   readonly space: Fact<readonly Space[]>;
   /** Whether the file system of the state directories has project quotas. */
   readonly stateQuotas: Fact<boolean>;
@@ -112,6 +114,7 @@ export const DOCTOR_CHECKS: readonly Check[] = [
   { name: 'polkit', judge: (facts) => about(facts.polkit, judgePolkit) },
   { name: 'supervisor', judge: (facts) => about(facts.supervisor, (seen) => judgeSupervisor(seen, facts.ownVersion)) },
   { name: 'installation', judge: (facts) => about(facts.installation, judgeInstallation) },
+  { name: 'configuration', judge: (facts) => about(facts.configuration, judgeConfiguration) },
   { name: 'space', judge: (facts) => about(facts.space, judgeSpace) },
   { name: 'state quotas', judge: (facts) => about(facts.stateQuotas, judgeStateQuotas) },
   { name: 'core dumps', judge: (facts) => about(facts.corePattern, judgeCorePattern) },
@@ -257,6 +260,16 @@ function judgeInstallation(files: readonly { readonly path: string; readonly pre
   const missing = files.filter((file) => !file.present).map((file) => file.path);
   if (missing.length === 0) return ok(`all ${files.length} essential files are there`);
   return error(`missing: ${missing.join(', ')}`, 'reinstall the package');
+}
+
+function judgeConfiguration({ files, problems }: { files: readonly string[]; problems: readonly string[] }): Judgement {
+  const [first] = problems;
+  if (first === undefined) return ok(files.length === 0 ? 'none: the defaults hold' : files.join(', '));
+  const more = problems.length === 1 ? '' : ` (and ${problems.length - 1} more)`;
+  return error(
+    `not taken: ${first}${more}`,
+    'until it is corrected, what was read before it holds, or the defaults; then run "systemctl reload bulkheadd"',
+  );
 }
 
 function judgeSpace(spaces: readonly Space[]): Judgement {

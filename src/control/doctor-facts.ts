@@ -4,6 +4,8 @@ import { release } from 'node:os';
 import { parseMounts } from '../audit/proc-text.ts';
 import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
+import { formatProblem } from '../base/problem.ts';
+import { loadConfiguration } from '../kernel/configuration-files.ts';
 import { isListening } from '../kernel/native.ts';
 import type { DoctorFacts, Fact, Space, Trial } from './doctor-checks.ts';
 import type { Manager } from './manager.ts';
@@ -65,6 +67,7 @@ export async function gatherDoctorFacts(doors: DoctorDoors): Promise<DoctorFacts
     supervisor: await look(() => supervisor(doors)),
     ownVersion: VERSION,
     installation: await look(installation),
+    configuration: await look(async () => configuration()),
     space: await look(async () => [await space('/run'), await space('/var')]),
     stateQuotas: await look(async () => hasProjectQuotas('/var/lib/bulkhead/state')),
     corePattern: await look(() => line('/proc/sys/kernel/core_pattern')),
@@ -240,6 +243,11 @@ async function supervisor(doors: DoctorDoors): Promise<{ version: string } | { f
 
 async function installation() {
   return Promise.all(ESSENTIAL.map(async (path) => ({ path, present: await isThere(path) })));
+}
+
+function configuration() {
+  const { files, problems } = loadConfiguration();
+  return { files, problems: problems.map(formatProblem) };
 }
 
 async function space(path: string): Promise<Space> {

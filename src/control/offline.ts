@@ -1,7 +1,8 @@
-import { basename, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { Failure } from '../base/failure.ts';
 import type { Problem } from '../base/problem.ts';
 import { formatProblem } from '../base/problem.ts';
+import { loadConfiguration, loadConfigurationFile } from '../kernel/configuration-files.ts';
 import {
   DECLARATION_ROOTS,
   type DeclarationRoots,
@@ -33,7 +34,8 @@ export interface CheckedTarget {
 }
 
 /**
- * Checks declarations as the supervisor would: read, then planned for this host, then the lists of their filters. No target means every declared plugin.
+ * Checks declarations as the supervisor would: read, then planned for this host, then the lists of their
+ * filters. No target means bulkhead's own configuration and every declared plugin.
  * @throws Failure BH404 for a plugin that nothing declares.
  */
 export async function checkOffline(
@@ -44,7 +46,17 @@ export async function checkOffline(
   const host = await readHost();
   const filters = new FilterCache(filterPaths(HOST_PATHS));
   const checked: CheckedTarget[] = [];
+  if (targets.length === 0) {
+    const { files, problems } = loadConfiguration();
+    const [target] = files;
+    if (target !== undefined) checked.push({ target, files, problems });
+  }
   for (const target of targets.length === 0 ? declared : targets) {
+    if (isConfiguration(target)) {
+      const { files, problems } = loadConfigurationFile(resolve(target));
+      checked.push({ target, files, problems });
+      continue;
+    }
     const loaded = load(target, roots);
     if (isUndeclared(loaded)) throw new Failure('BH404', `'${target}'`, { advice: notDeclared(target) });
     const { plan: made, problems } = await plan(loaded, host);
@@ -72,6 +84,12 @@ export async function planOffline(name: string, roots: DeclarationRoots = DECLAR
     uidBase: uidBaseOf(0),
     quotaHolds: state === undefined ? undefined : holdsQuota(state.directory, state.quota),
   });
+}
+
+/** A file bulkhead.yaml is bulkhead's own, but where declarations are. */
+function isConfiguration(target: string): boolean {
+  const path = resolve(target);
+  return target.endsWith('.yaml') && basename(path) === 'bulkhead.yaml' && basename(dirname(path)) !== 'plugins';
 }
 
 function load(target: string, roots: DeclarationRoots): LoadedDeclaration {

@@ -1,8 +1,8 @@
 import type { FailureCode } from '../base/failure.ts';
 import { nearest } from '../base/nearest.ts';
 import type { Place, Problem } from '../base/problem.ts';
-import { check } from './check.generated.js';
-import { type KeyFacts, keyBelow, keyFacts } from './keys.ts';
+import { type Grammar, PLUGIN_GRAMMAR, type SchemaError } from './grammar.ts';
+import { type KeyFacts, keyBelow } from './keys.ts';
 import {
   describeNode,
   type Entry,
@@ -14,7 +14,7 @@ import {
   toPlain,
 } from './tree.ts';
 import { unknownKey } from './unknown-key.ts';
-import { isReservedVariable, READERS } from './values.ts';
+import { isReservedVariable } from './values.ts';
 import { MOST_PROBLEMS } from './yaml-tree.ts';
 
 /** What a name belongs to, and how it has to be. */
@@ -22,15 +22,6 @@ const NAME_RULES = {
   environment: ['variable', 'use letters, digits and "_", at most 128, and begin with a letter or "_"'],
   credentials: ['credential', 'use letters, digits, "_", "." and "-", at most 64, and do not begin with "." or "-"'],
 } as const;
-
-/** One finding of the compiled schema, as ajv gives it. */
-interface SchemaError {
-  readonly instancePath: string;
-  readonly schemaPath: string;
-  readonly keyword: string;
-  readonly propertyName?: string;
-  readonly params: Readonly<Record<string, unknown>>;
-}
 
 /** A node of the tree with its names: `path` for people (`listen[0].tcp`), `key` for the schema (`listen[].tcp`). */
 interface Spot {
@@ -49,8 +40,8 @@ export interface CheckedTree {
 }
 
 /** Checks one text on its own: every key and every value, but nothing that depends on other texts. */
-export function checkTree(tree: MapNode): CheckedTree {
-  const checker = new TreeChecker(tree);
+export function checkTree(tree: MapNode, grammar: Grammar = PLUGIN_GRAMMAR): CheckedTree {
+  const checker = new TreeChecker(tree, grammar);
   checker.checkSchema();
   checker.checkValues({ path: '', key: '', node: tree, keyPlace: tree.place });
   const { problems, broken } = checker;
@@ -61,9 +52,11 @@ class TreeChecker {
   readonly problems: Problem[] = [];
   readonly broken = new Set<string>();
   readonly #root: MapNode;
+  readonly #grammar: Grammar;
 
-  constructor(root: MapNode) {
+  constructor(root: MapNode, grammar: Grammar) {
     this.#root = root;
+    this.#grammar = grammar;
   }
 
   get isFull(): boolean {
@@ -71,9 +64,7 @@ class TreeChecker {
   }
 
   checkSchema(): void {
-    const validate = check as unknown as { (data: unknown): boolean; errors?: readonly SchemaError[] | null };
-    if (validate(toPlain(this.#root))) return;
-    for (const error of validate.errors ?? []) {
+    for (const error of this.#grammar.errors(toPlain(this.#root))) {
       if (this.isFull) return;
       this.#explain(error);
     }
@@ -97,7 +88,7 @@ class TreeChecker {
   }
 
   #readScalar(spot: Spot, node: ScalarNode): void {
-    const reading = READERS.get(spot.key)?.(node.source);
+    const reading = this.#grammar.readers.get(spot.key)?.(node.source);
     if (reading === undefined || !('refused' in reading)) return;
     this.#wrongValue('BH104', spot, reading.refused, reading.hint);
   }
@@ -119,7 +110,7 @@ class TreeChecker {
       case 'dependentRequired':
         return this.#unixOnly(spot, String(error.params.property));
       case 'type':
-        return this.#wrongValue('BH103', spot, '', typeHint(spot));
+        return this.#wrongValue('BH103', spot, '', typeHint(spot, this.#grammar));
       case 'maxItems':
       case 'maxProperties':
         return this.#wrongValue(
@@ -128,9 +119,10 @@ class TreeChecker {
           `at most ${error.params.limit} ${error.params.limit === 1 ? 'is' : 'are'} allowed`,
         );
       default: {
-        const reading = spot.node.kind === 'scalar' ? READERS.get(spot.key)?.(spot.node.source) : undefined;
+        const reading =
+          spot.node.kind === 'scalar' ? this.#grammar.readers.get(spot.key)?.(spot.node.source) : undefined;
         const refusal = reading !== undefined && 'refused' in reading ? reading : { refused: '' };
-        return this.#wrongValue('BH104', spot, refusal.refused, refusal.hint ?? wordHint(spot));
+        return this.#wrongValue('BH104', spot, refusal.refused, refusal.hint ?? wordHint(spot, this.#grammar));
       }
     }
   }
@@ -139,7 +131,7 @@ class TreeChecker {
     const entry = entryOf(parent.node, name);
     if (entry === undefined) return;
     const shown = parent.key.includes('*') ? parent.path : parent.key;
-    const { problem, meant } = unknownKey(entry.keyPlace, parent.key, name, shown);
+    const { problem, meant } = unknownKey(entry.keyPlace, parent.key, name, shown, this.#grammar.keys);
     this.problems.push(problem);
     this.broken.add(join(parent.path, name));
     if (meant !== undefined) this.broken.add(meant);
@@ -179,7 +171,7 @@ class TreeChecker {
   }
 
   #wrongValue(code: FailureCode, spot: Spot, reason: string, hint?: string): void {
-    const expected = keyFacts(spot.key)?.expected ?? 'something else';
+    const expected = this.#grammar.keys.facts(spot.key)?.expected ?? 'something else';
     const why = reason === '' ? '' : `: ${reason}`;
     const subject = spot.path === '' ? 'the text' : quoteValue(spot.path);
     this.#add(code, spot.node.place, `${subject} must be ${expected}, not ${describeNode(spot.node)}${why}`, hint);
@@ -258,11 +250,11 @@ function isBroken(path: string, broken: ReadonlySet<string>): boolean {
   return false;
 }
 
-function typeHint({ key, node }: Spot): string | undefined {
-  const facts = keyFacts(key);
+function typeHint({ key, node }: Spot, grammar: Grammar): string | undefined {
+  const facts = grammar.keys.facts(key);
   if (facts === undefined || node.kind !== 'scalar' || node.value === null) return undefined;
   if (typeof node.value !== 'string' && facts.types.includes('string')) {
-    const reading = READERS.get(key)?.(node.source);
+    const reading = grammar.readers.get(key)?.(node.source);
     return reading !== undefined && 'refused' in reading ? reading.hint : `write it in quotes: '${node.source}'`;
   }
   if (facts.types.includes('array') && typeof node.value === 'string') return listHint(facts, node.source);
@@ -276,8 +268,8 @@ function listHint(facts: KeyFacts, text: string): string {
   return facts.key === 'listen' ? `write [{ tcp: '${text}' }]` : `write [${items.join(', ')}]`.slice(0, 120);
 }
 
-function wordHint({ key, node }: Spot): string | undefined {
-  const known = keyFacts(key)?.words;
+function wordHint({ key, node }: Spot, grammar: Grammar): string | undefined {
+  const known = grammar.keys.facts(key)?.words;
   if (known === undefined || node.kind !== 'scalar') return undefined;
   const near = nearestWord(node.source, known);
   return near === undefined ? `there are ${known.join(', ')}` : `did you mean '${near}'?`;

@@ -1,6 +1,6 @@
 import { convert } from './convert.ts';
 import type { Declaration } from './declaration.ts';
-import { keyFacts, keysBelow } from './keys.ts';
+import { keyFacts, PLUGIN_KEYS } from './keys.ts';
 import { BUILT_IN } from './place.ts';
 import { mapNode } from './tree.ts';
 
@@ -21,7 +21,7 @@ function completed(key: string, defaults: object, stored: object): object {
   const entries = Object.entries({ ...defaults, ...stored }).map(([name, value]) => {
     const path = key === '' ? name : `${key}.${name}`;
     const fallback = (defaults as Record<string, unknown>)[name];
-    const isGroup = keyFacts(path)?.types.includes('object') === true && keysBelow(path).length > 0;
+    const isGroup = keyFacts(path)?.types.includes('object') === true && PLUGIN_KEYS.below(path).length > 0;
     const isCompleted = isGroup || path === 'recovery.chains';
     return [name, isCompleted && isObject(fallback) ? completed(path, fallback, value as object) : value];
   });

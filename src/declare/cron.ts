@@ -35,8 +35,8 @@ export function readCron(text: string): { readonly value: string } | Refusal {
   if (text.length > LONGEST) return { refused: `it has ${text.length} characters` };
   const words = text.trim().split(/\s+/);
   if (words.length !== 5 && words.length !== 6) {
-    const count = text.trim() === '' ? 0 : words.length;
-    return { refused: `it has ${count} fields, not minute, hour, day of the month, month and day of the week` };
+    const count = text.trim() === '' ? 'no fields' : words.length === 1 ? 'one field' : `${words.length} fields`;
+    return { refused: `it has ${count}, not minute, hour, day of the month, month and day of the week` };
   }
   const fields = FIELDS.slice(6 - words.length);
   const values: (readonly number[])[] = [];

@@ -17,13 +17,38 @@ export interface KeyFacts {
   readonly examples?: readonly unknown[];
 }
 
-/** All keys in the schema's order, with the texts for the manual. */
-export const KEYS: readonly KeyFacts[] = generated;
+/** The keys of one schema, in its order, with the texts for the manual. */
+export class Keys {
+  readonly all: readonly KeyFacts[];
+  readonly #byKey: ReadonlyMap<string, KeyFacts>;
 
-const BY_KEY = new Map(KEYS.map((facts) => [facts.key, facts]));
+  constructor(all: readonly KeyFacts[]) {
+    this.all = all;
+    this.#byKey = new Map(all.map((facts) => [facts.key, facts]));
+  }
+
+  facts(key: string): KeyFacts | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** Names of the keys directly below a key; below the whole text for ''. */
+  below(key: string): string[] {
+    const prefix = key === '' ? '' : `${sharedKey(key)}.`;
+    return this.all
+      .map((facts) => facts.key)
+      .filter((candidate) => candidate.startsWith(prefix) && candidate !== key)
+      .map((candidate) => candidate.slice(prefix.length))
+      .filter((rest) => !/[.[*]/.test(rest));
+  }
+}
+
+/** All keys of a declaration. */
+export const PLUGIN_KEYS = new Keys(generated);
+
+export const KEYS: readonly KeyFacts[] = PLUGIN_KEYS.all;
 
 export function keyFacts(key: string): KeyFacts | undefined {
-  return BY_KEY.get(key);
+  return PLUGIN_KEYS.facts(key);
 }
 
 /** Whether the names in this map are free, so that a key of the schema has `*` for them. */
@@ -51,13 +76,4 @@ export function isSetting(facts: KeyFacts): boolean {
   const inner = facts.key.includes('[]') || facts.key.includes('*');
   const isGroup = facts.types.includes('object') && !facts.types.includes('string');
   return !inner && (isFreeMap(facts.key) || !isGroup);
-}
-
-/** Names of the keys directly below a key; below the whole declaration for ''. */
-export function keysBelow(key: string): string[] {
-  const prefix = key === '' ? '' : `${sharedKey(key)}.`;
-  return KEYS.map((facts) => facts.key)
-    .filter((candidate) => candidate.startsWith(prefix) && candidate !== key)
-    .map((candidate) => candidate.slice(prefix.length))
-    .filter((rest) => !/[.[*]/.test(rest));
 }

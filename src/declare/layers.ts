@@ -1,5 +1,6 @@
 import type { Problem } from '../base/problem.ts';
 import { checkTree } from './check-tree.ts';
+import { type Grammar, PLUGIN_GRAMMAR } from './grammar.ts';
 import { mergeTrees } from './merge.ts';
 import { type MapNode, mapNode } from './tree.ts';
 import type { ParsedText } from './yaml-tree.ts';
@@ -7,11 +8,16 @@ import type { ParsedText } from './yaml-tree.ts';
 /** Checked texts that lie over each other. They are kept apart, because a null reaches through to what lies below them all. */
 export class Layers {
   readonly #trees: MapNode[] = [];
+  readonly #grammar: Grammar;
   isEmpty = true;
   /** Whether a text could not be read at all, so that anything may seem to be missing. */
   unread = false;
   readonly problems: Problem[] = [];
   readonly broken = new Set<string>();
+
+  constructor(grammar: Grammar = PLUGIN_GRAMMAR) {
+    this.#grammar = grammar;
+  }
 
   add(parsed: ParsedText): void {
     this.problems.push(...parsed.problems);
@@ -21,7 +27,7 @@ export class Layers {
       return;
     }
     this.isEmpty = false;
-    const checked = checkTree(parsed.tree);
+    const checked = checkTree(parsed.tree, this.#grammar);
     this.problems.push(...checked.problems);
     for (const path of checked.broken) this.broken.add(path);
     if (checked.tree === undefined) this.unread = true;

@@ -8,6 +8,9 @@ export const PLUGIN_DIRECTORIES = [
 /** Directories of templates, the strongest first. */
 export const TEMPLATE_DIRECTORIES = ['/etc/bulkhead/templates', '/usr/lib/bulkhead/templates'] as const;
 
+/** Directories of bulkhead.yaml, the strongest first. */
+export const CONFIGURATION_DIRECTORIES = ['/etc/bulkhead', '/run/bulkhead', '/usr/lib/bulkhead'] as const;
+
 const SUFFIX = '.yaml';
 
 /** What one directory holds. */

@@ -4,6 +4,7 @@ import { convert } from './convert.ts';
 import type { Declaration, DeclarationText, Origins } from './declaration.ts';
 import { Layers } from './layers.ts';
 import { whyNotPluginName } from './plugin-name.ts';
+import { inOrder } from './problem-order.ts';
 import { TemplateResolver, type TemplateTexts } from './templates.ts';
 import { readSections } from './unit-section.ts';
 import { MOST_PROBLEMS, parseYaml } from './yaml-tree.ts';
@@ -55,21 +56,4 @@ export function readDeclaration(name: string, texts: readonly DeclarationText[],
 
 function failed(problems: readonly Problem[]): ReadResult {
   return { origins: new Map(), problems: problems.slice(0, MOST_PROBLEMS) };
-}
-
-/** By text in order of appearance, then by line and column; each only once. */
-function inOrder(problems: readonly Problem[]): Problem[] {
-  const files = [...new Set(problems.map(({ place }) => place.file))];
-  const seen = new Set<string>();
-  return [...problems]
-    .sort(
-      (a, b) =>
-        files.indexOf(a.place.file) - files.indexOf(b.place.file) ||
-        a.place.line - b.place.line ||
-        a.place.column - b.place.column,
-    )
-    .filter((problem) => {
-      const identity = JSON.stringify(problem);
-      return !seen.has(identity) && seen.add(identity) !== undefined;
-    });
 }

@@ -1,5 +1,5 @@
 import type { Origin } from './declaration.ts';
-import { keyFacts } from './keys.ts';
+import { type Keys, PLUGIN_KEYS } from './keys.ts';
 import { BUILT_IN } from './place.ts';
 import { type MapNode, type TreeNode, treeOf } from './tree.ts';
 import type { Reading } from './values.ts';
@@ -8,9 +8,11 @@ import type { Reading } from './values.ts';
 export class Source {
   readonly origins = new Map<string, Origin>();
   readonly #root: MapNode;
+  readonly #keys: Keys;
 
-  constructor(root: MapNode) {
+  constructor(root: MapNode, keys: Keys = PLUGIN_KEYS) {
     this.#root = root;
+    this.#keys = keys;
   }
 
   find(key: string): TreeNode | undefined {
@@ -23,7 +25,7 @@ export class Source {
   text(key: string): string {
     const node = this.find(key);
     this.note(key, node);
-    return node?.kind === 'scalar' ? node.source : defaultText(key);
+    return node?.kind === 'scalar' ? node.source : defaultText(key, this.#keys);
   }
 
   list(key: string): readonly TreeNode[] {
@@ -44,7 +46,7 @@ export class Source {
     const node = this.find(key);
     if (node?.kind === 'list') return this.list(key);
     this.note(key, node);
-    const fallback = treeOf(keyFacts(key)?.default, BUILT_IN);
+    const fallback = treeOf(this.#keys.facts(key)?.default, BUILT_IN);
     return fallback.kind === 'list' ? fallback.items : [];
   }
 
@@ -73,8 +75,8 @@ export function sourceOf(node: TreeNode): string {
   return node.kind === 'scalar' ? node.source : '';
 }
 
-export function defaultText(key: string): string {
-  const fallback = keyFacts(key)?.default;
+export function defaultText(key: string, keys: Keys = PLUGIN_KEYS): string {
+  const fallback = keys.facts(key)?.default;
   return fallback === undefined ? '' : String(fallback);
 }
 

@@ -1,6 +1,6 @@
 import { nearest } from '../base/nearest.ts';
 import type { Place, Problem } from '../base/problem.ts';
-import { isSetting, KEYS, keysBelow } from './keys.ts';
+import { isSetting, type Keys, PLUGIN_KEYS } from './keys.ts';
 import { quoteValue } from './tree.ts';
 
 /** An unknown key's problem, and the dotted key that was probably meant. */
@@ -13,8 +13,14 @@ export interface UnknownKey {
  * Explains a key that does not exist. `parent` is the schema's key above it, '' for the whole declaration; `shown` what
  * people call it.
  */
-export function unknownKey(place: Place, parent: string, name: string, shown = parent): UnknownKey {
-  const { hint, meant } = suggest(parent, name);
+export function unknownKey(
+  place: Place,
+  parent: string,
+  name: string,
+  shown = parent,
+  keys: Keys = PLUGIN_KEYS,
+): UnknownKey {
+  const { hint, meant } = suggest(parent, name, keys);
   const where = parent === '' ? '' : ` in '${shown.replace(/\[\]$/, '')}'`;
   const message = `unknown key ${quoteValue(name)}${where}`;
   return { problem: { code: 'BH102', place, message, ...(hint === undefined ? {} : { hint }) }, meant };
@@ -25,14 +31,14 @@ interface Suggestion {
   readonly meant: string | undefined;
 }
 
-function suggest(parent: string, name: string): Suggestion {
+function suggest(parent: string, name: string, keys: Keys): Suggestion {
   if (name === '<<')
     return { hint: 'merge keys are not supported; put what is common into a template', meant: undefined };
   const word = toKebab(name);
-  const siblings = keysBelow(parent);
+  const siblings = keys.below(parent);
   const near = nearest(word, siblings);
   if (near !== undefined) return { hint: `did you mean '${near}'?`, meant: parent === '' ? near : `${parent}.${near}` };
-  const elsewhere = KEYS.filter(isSetting).map(({ key }) => key);
+  const elsewhere = keys.all.filter(isSetting).map(({ key }) => key);
   const last = nearest(lastWord(word), elsewhere.map(lastWord));
   const all = elsewhere.filter((key) => last !== undefined && lastWord(key) === last);
   const shallowest = Math.min(...all.map(depth));

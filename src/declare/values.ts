@@ -9,7 +9,7 @@ import { parseTcpAddress, type Refusal } from './tcp-address.ts';
 /** A value of a declaration, read from its text, or why it cannot be. */
 export type Reading<Value> = { readonly value: Value } | Refusal;
 
-type Reader = (text: string) => Reading<unknown>;
+export type Reader = (text: string) => Reading<unknown>;
 
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;

@@ -1,21 +1,10 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Problem } from '../base/problem.ts';
-import type { DeclarationText } from '../declare/declaration.ts';
 import { isPluginName } from '../declare/plugin-name.ts';
-import {
-  applyingFiles,
-  type ListedFile,
-  type Listing,
-  listedNames,
-  PLUGIN_DIRECTORIES,
-  TEMPLATE_DIRECTORIES,
-} from '../declare/precedence.ts';
+import { applyingFiles, listedNames, PLUGIN_DIRECTORIES, TEMPLATE_DIRECTORIES } from '../declare/precedence.ts';
 import { type ReadResult, readDeclaration } from '../declare/read-declaration.ts';
 import type { TemplateTexts } from '../declare/templates.ts';
-import { LONGEST_TEXT } from '../declare/yaml-tree.ts';
 import { DeclarationMemo } from './declaration-memo.ts';
-import { isMask, namesIn } from './directory.ts';
+import { list, listFor } from './listings.ts';
+import { TextReader } from './text-reader.ts';
 import { declaresPlugin, pluginsOfUnits, UNIT_DIRECTORIES, unitFilesOf } from './unit-files.ts';
 
 /** Where declarations, templates and unit files are looked for, each in order of strength. */
@@ -30,9 +19,6 @@ export const DECLARATION_ROOTS: DeclarationRoots = {
   templates: TEMPLATE_DIRECTORIES,
   units: UNIT_DIRECTORIES,
 };
-
-/** UTF-8 takes at most four bytes for a character; a larger file is too long whatever it holds. */
-const LARGEST_BYTES = 4 * LONGEST_TEXT;
 
 /** What was read before; texts are compared, so it never shows anything stale. */
 const memo = new DeclarationMemo();
@@ -104,80 +90,4 @@ function templateTexts(roots: DeclarationRoots, reader: TextReader): TemplateTex
     const { paths } = applyingFiles(name, listings);
     return paths.length === 0 ? undefined : paths.flatMap((path) => reader.read(path, 'yaml'));
   };
-}
-
-/** What a directory of declarations holds; one that is not there holds nothing. */
-function list(directory: string): Listing {
-  return listing(directory, namesIn(directory));
-}
-
-/** What a directory holds about one name, without looking at the other files: there may be hundreds. */
-function listFor(directory: string, name: string): Listing {
-  const candidates = [`${name}.yaml`, `${name}.yaml.d`];
-  return listing(
-    directory,
-    candidates.filter((candidate) => lstatSync(join(directory, candidate), { throwIfNoEntry: false }) !== undefined),
-  );
-}
-
-function listing(directory: string, names: readonly string[]): Listing {
-  const dropIns = new Map<string, ListedFile[]>();
-  const files: ListedFile[] = [];
-  for (const name of names) {
-    if (name.endsWith('.yaml')) files.push({ name, masks: isMask(join(directory, name)) });
-    if (name.endsWith('.yaml.d')) dropIns.set(name, listFiles(join(directory, name)));
-  }
-  return { directory, files, dropIns };
-}
-
-function listFiles(directory: string): ListedFile[] {
-  return namesIn(directory).map((name) => ({ name, masks: isMask(join(directory, name)) }));
-}
-
-/** Reads texts with bounds and collects why some could not be read. */
-class TextReader {
-  readonly problems: Problem[] = [];
-
-  /** The text, or none with a problem. Links are followed: the directories belong to root. */
-  read(path: string, format: DeclarationText['format']): DeclarationText[] {
-    try {
-      return [{ file: path, text: readBounded(path), format }];
-    } catch (thrown) {
-      const code = thrown instanceof RangeError ? 'BH112' : 'BH113';
-      this.problems.push({ code, place: { file: path, line: 1, column: 1 }, message: explain(thrown) });
-      return [];
-    }
-  }
-}
-
-/** Opens without waiting, so that a FIFO cannot stop us; reads regular files of a bounded size only, as UTF-8. */
-function readBounded(path: string): string {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  try {
-    const status = fstatSync(fd);
-    const { size } = status;
-    if (!status.isFile()) throw new Error('it is not a regular file');
-    // Problems quote what they are about, and everybody may ask for them: not out of a link to the passwords.
-    if ((status.mode & constants.S_IROTH) === 0 && lstatSync(path).isSymbolicLink())
-      throw new Error('it is a link to a file that not everybody may read');
-    if (size > LARGEST_BYTES) throw new RangeError(`the file has ${size} bytes, ${LARGEST_BYTES} are allowed`);
-    const bytes = Buffer.alloc(size);
-    let length = 0;
-    while (length < size) {
-      const read = readSync(fd, bytes, length, size - length, length);
-      if (read === 0) break;
-      length += read;
-    }
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function explain(thrown: unknown): string {
-  const error = thrown as NodeJS.ErrnoException;
-  if (error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'the file is not UTF-8';
-  if (error.code === 'ENOENT') return 'there is no such file';
-  if (error.code === 'EACCES') return 'permission denied';
-  return error.message;
 }

@@ -1,5 +1,6 @@
 import type { Failure, FailureCode } from '../base/failure.ts';
 import type { FailureClass } from '../base/failure-class.ts';
+import { formatProblem, type Problem } from '../base/problem.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import type { Journal, Priority } from '../systemd/journal.ts';
 import type { EventRing } from './event-ring.ts';
@@ -93,6 +94,11 @@ export class Chronicle<Kind extends string> {
     this.#journal.write('warning', failure === undefined ? text : `${text}: ${failure.line}`, {
       BULKHEAD_CODE: failure?.code,
     });
+  }
+
+  /** A mistake in bulkhead's own configuration, which is not taken because of it. */
+  refused(problem: Problem): void {
+    this.#journal.write('error', formatProblem(problem), { BULKHEAD_CODE: problem.code });
   }
 
   /** A defect of ours: it was survived, and must be found. */

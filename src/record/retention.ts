@@ -7,9 +7,6 @@ export interface Retention {
   readonly bytes: number;
 }
 
-/** Unless it is configured. */
-export const RETENTION: Retention = { keepMs: 30 * 86_400_000, bytes: 1024 ** 3 };
-
 /** Bundles are known by a few hundred bytes each in the supervisor's memory, so their number is bounded, too. */
 export const MOST_INCIDENTS = 5000;
 

@@ -7,8 +7,8 @@ export const CHECK: Verb = {
   name: 'check',
   summary: 'check declarations without starting anything',
   help: [
-    'Reads declarations exactly as the supervisor would, with templates, drop-ins and [X-Plugin] sections, and prints all problems at once as FILE:LINE:COLUMN: CODE MESSAGE (HINT). The seccomp lists that a plugin uses are checked with it. Without an argument every declared plugin is checked.',
-    'An argument with a slash, or one that ends in .yaml, is a file; it is checked as the declaration of the plugin that the file is named after. Everything else is the name of a plugin. The supervisor is not asked.',
+    'Reads declarations exactly as the supervisor would, with templates, drop-ins and [X-Plugin] sections, and prints all problems at once as FILE:LINE:COLUMN: CODE MESSAGE (HINT). The seccomp lists that a plugin uses are checked with it. Without an argument every declared plugin is checked, and bulkhead.yaml, the configuration of bulkhead itself.',
+    'An argument with a slash, or one that ends in .yaml, is a file; it is checked as the declaration of the plugin that the file is named after, or, if it is called bulkhead.yaml, as the configuration. Everything else is the name of a plugin. The supervisor is not asked.',
   ],
   arguments: [{ label: 'NAME|FILE', kind: 'plugin-or-file', required: false, repeated: true }],
   options: [JSON_OPTION],

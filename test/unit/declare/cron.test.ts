@@ -13,7 +13,7 @@ describe('readCron', () => {
   for (const text of good) it(`takes '${text}'`, () => assert.deepEqual(readCron(text), { value: text }));
 
   const bad: readonly [text: string, why: string][] = [
-    ['', 'it has 0 fields, not minute, hour, day of the month, month and day of the week'],
+    ['', 'it has no fields, not minute, hour, day of the month, month and day of the week'],
     ['* * * * * * *', 'it has 7 fields, not minute, hour, day of the month, month and day of the week'],
     ['60 * * * * *', "'60' is no second: 0 to 59"],
     ['* 24 * * *', "'24' is no hour: 0 to 23"],

@@ -20,6 +20,7 @@ export function healthyFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     supervisor: { known: { version: '0.1.0' } },
     ownVersion: '0.1.0',
     installation: { known: [{ path: '/usr/sbin/bulkheadd', present: true }] },
+    configuration: { known: { files: [], problems: [] } },
     space: {
       known: [{ path: '/run', freeBytes: 2 ** 30, totalBytes: 2 ** 31, freeInodes: 100_000, totalInodes: 200_000 }],
     },
