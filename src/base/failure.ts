@@ -77,6 +77,9 @@ export const FAILURES = {
     advice: 'this is a defect; the journal of bulkheadd has the details',
   },
   BH407: { summary: 'something does not hold', advice: 'see the lines above' },
+  BH408: { summary: 'no such incident', advice: '"bulkheadctl incidents list" names those that are kept' },
+  BH409: { summary: 'the plugin is not in quarantine', advice: 'see "bulkheadctl status NAME"' },
+  BH410: { summary: 'nothing of the plugin runs', advice: 'start it: "bulkheadctl start NAME"' },
 
   BH501: { summary: 'connection lost', advice: 'none: it is made again by itself' },
   BH502: { summary: 'no answer in time', advice: 'see whether systemd or the D-Bus daemon is overloaded' },

@@ -4,6 +4,7 @@ import type { FailureCode } from '../base/failure.ts';
 import type { FailureClass } from '../base/failure-class.ts';
 import type { ReachedName } from '../decide/limit-reach.ts';
 import type { NoteKind } from '../decide/order.ts';
+import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 
 /** What the supervisor tells about itself and its plugins: the JSON of the D-Bus API and of `bulkheadctl --json`. */
 
@@ -127,7 +128,7 @@ export interface EventRecord {
   readonly text: string;
 }
 
-export type EventKind = NoteKind | 'incident' | 'incident-step' | 'incident-over' | 'supervisor-started';
+export type EventKind = NoteKind | 'incident' | 'supervisor-started';
 
 /** One planned thing with its origin, as `bulkheadctl plan` prints it. */
 export interface PlanReport {
@@ -208,6 +209,17 @@ export interface Supervisor {
   auditWalls(name: string): Promise<AuditReport>;
   /** Runs one more sandbox for so long and proposes a profile. Throws Failure BH312 when that cannot be done. */
   learn(name: string, seconds: number, caller: Caller): Promise<LearnReport>;
+  /** Why it is as it is, and what to do. Throws Failure BH404 as status() does. */
+  why(name: string): Promise<WhyReport>;
+  /** Incidents of a plugin, or of all for '', newest first. */
+  incidents(name: string, limit: number): Promise<readonly IncidentSummary[]>;
+  /** Throws Failure BH408 for one that is not kept. */
+  incident(id: string): IncidentReport;
+  /**
+   * `release`: lets the plugin out of quarantine; Failure BH409 when it is not in it. `recycle`: replaces its sandboxes one
+   * after the other, the new one first; Failure BH410 when nothing runs.
+   */
+  order(name: string, verb: 'release' | 'recycle', caller: Caller): void;
   /** Events with a number greater than `after` that are still in the ring (the last 1000), at most `limit`. */
   events(after: number, limit: number): readonly EventRecord[];
   /** Starts, stops or restarts plugin@NAME through systemd and waits for the job; Failure with the reason otherwise. */

@@ -13,12 +13,13 @@ const NAMES = 'bulkheadctl __complete 2>/dev/null';
 function bash(verbs: readonly Verb[]): string {
   const cases = verbs.map((verb) => {
     const options = optionWords(verb).join(' ');
-    return `    ${verb.name}) options='${options}' arguments=${argumentKind(verb) ?? "''"} ;;`;
+    const words = verb.arguments[0]?.words?.join(' ') ?? '';
+    return `    ${verb.name}) options='${options}' arguments=${argumentKind(verb) ?? "''"} words='${words}' ;;`;
   });
   return `# bash completion for bulkheadctl(1); generated from its table of verbs.
 _bulkheadctl() {
   local current=\${COMP_WORDS[COMP_CWORD]} verbs='${verbs.map((verb) => verb.name).join(' ')}'
-  local verb='' options='' arguments='' word
+  local verb='' options='' arguments='' words='' word
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     [[ $word == -* ]] || { verb=$word; break; }
   done
@@ -33,6 +34,7 @@ ${cases.join('\n')}
   fi
   case $arguments in
     first | verb) COMPREPLY=($(compgen -W "$verbs" -- "$current")) ;;
+    word) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
     plugin) COMPREPLY=($(compgen -W "$(${NAMES})" -- "$current")) ;;
     plugin-or-file)
       compopt -o filenames
@@ -87,6 +89,8 @@ const ZSH_ACTIONS: Readonly<Record<ArgumentSpec['kind'], string>> = {
   plugin: '_bulkheadctl_plugins',
   'plugin-or-file': '_bulkheadctl_plugins_or_files',
   verb: '_bulkheadctl_verbs',
+  word: '',
+  text: '',
 };
 
 function zshOption(option: OptionSpec): string {
@@ -100,7 +104,8 @@ function zshOption(option: OptionSpec): string {
 
 function zshArgument(argument: ArgumentSpec): string {
   const place = argument.repeated ? '*' : argument.required ? '1' : ':';
-  return zshQuote(`${place}:${argument.label.toLowerCase()}:${ZSH_ACTIONS[argument.kind]}`);
+  const action = argument.words === undefined ? ZSH_ACTIONS[argument.kind] : `(${argument.words.join(' ')})`;
+  return zshQuote(`${place}:${argument.label.toLowerCase()}:${action}`);
 }
 
 function zshQuote(text: string): string {
@@ -128,6 +133,8 @@ function fish(verbs: readonly Verb[]): string {
     }
     lines.push(`${seen} -l help -s h -d 'show this help'`);
     const kind = argumentKind(verb);
+    const words = verb.arguments[0]?.words;
+    if (words !== undefined) lines.push(`${seen} -a '${words.join(' ')}'`);
     if (kind === 'verb') lines.push(`${seen} -a "$verbs"`);
     if (kind === 'plugin' || kind === 'plugin-or-file') lines.push(`${seen} -a "(${NAMES})"`);
     if (kind === 'plugin-or-file') lines.push(`${seen} -F`);

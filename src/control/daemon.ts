@@ -45,6 +45,7 @@ import { watchAnchorDropIns } from '../watch/anchor-drop-ins.ts';
 import { LimitWatch } from '../watch/limit-watch.ts';
 import type { EventKind } from './api.ts';
 import { Auditor } from './auditor.ts';
+import { IncidentDesk } from './incident-desk.ts';
 import { Learner } from './learner.ts';
 import { serveManager } from './manager-interface.ts';
 import { SupervisorView } from './supervisor-view.ts';
@@ -263,6 +264,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     version: VERSION,
     auditor: new Auditor({ clock, paths, units, manager, sandboxes, listeners, filters }),
     learner: new Learner({ clock, plugins: supervisor, sandboxes, filters }),
+    desk: new IncidentDesk({ clock, wall: () => Date.now(), plugins: supervisor, incidents }),
     audit: (plugin, verb, { uid, pid }) =>
       chronicle.add({
         kind: 'note',

@@ -8,7 +8,8 @@ import { Bus } from '../systemd/bus.ts';
 import { fromErrorReply } from '../systemd/service-error.ts';
 import { FLAG, plain } from '../systemd/wire.ts';
 import type { AuditReport, EventRecord, LearnReport, PlanReport, PluginStatus, PluginSummary } from './api.ts';
-import type { ControlVerb, EventWatcher, Manager } from './manager.ts';
+import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
+import type { ControlVerb, EventWatcher, Manager, OrderVerb } from './manager.ts';
 import { fromRow } from './summary-row.ts';
 import { type ListRow, MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from './wire-names.ts';
 
@@ -105,6 +106,22 @@ export class ManagerClient implements Manager {
     const body = [name, seconds];
     const [text] = await this.#request(MANAGER_INTERFACE, 'LearnPlugin', 'su', body, timeoutMs, FLAG.noAutoStart);
     return parseJson<LearnReport>(text, 'LearnPlugin');
+  }
+
+  async why(name: string): Promise<WhyReport> {
+    return this.#json<WhyReport>('ExplainPlugin', 's', [name]);
+  }
+
+  async incidents(name: string, limit: number): Promise<readonly IncidentSummary[]> {
+    return this.#json<readonly IncidentSummary[]>('ListIncidents', 'su', [name, limit]);
+  }
+
+  async incident(id: string): Promise<IncidentReport> {
+    return this.#json<IncidentReport>('GetIncident', 's', [id]);
+  }
+
+  async order(name: string, verb: OrderVerb): Promise<void> {
+    await this.#ask(verb === 'release' ? 'ReleasePlugin' : 'RecyclePlugin', 's', [name]);
   }
 
   async events(after: number, limit: number): Promise<readonly EventRecord[]> {

@@ -1,12 +1,13 @@
 import type { Clock, Owned } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { owned } from '../base/owner.ts';
+import { MOST_INCIDENTS } from '../record/retention.ts';
 import type { Service } from '../systemd/service.ts';
 import type { Argument, ServiceCall, ServiceMethod, ServiceObject } from '../systemd/service-table.ts';
 import type { Supervisor } from './api.ts';
 import { EventSignal } from './event-signal.ts';
-import type { ControlVerb } from './manager.ts';
-import { requirePluginName } from './plugin-argument.ts';
+import type { ControlVerb, OrderVerb } from './manager.ts';
+import { requireIncidentId, requirePluginName } from './plugin-argument.ts';
 import { toRow } from './summary-row.ts';
 import { MANAGER_INTERFACE, MANAGER_PATH } from './wire-names.ts';
 
@@ -17,9 +18,12 @@ import { MANAGER_INTERFACE, MANAGER_PATH } from './wire-names.ts';
  * secrets do not belong there. A site that sees it differently restricts `org.bulkhead.read` by a polkit rule; nothing
  * but the version and the number of events goes around it. Managing asks for an administrator's password. So does an
  * audit: it tells what /proc shows to root alone (open descriptors, mounts, names in the environment), and is work.
+ * Inspecting asks for one, too, but is an action of its own: who looks into incidents at night need not be who starts and
+ * stops plugins.
  */
 const READ = 'org.bulkhead.read';
 const MANAGE = 'org.bulkhead.manage';
+const INSPECT = 'org.bulkhead.inspect';
 
 /** Events in one answer: as many as the supervisor keeps. */
 const MOST_EVENTS = 1000;
@@ -88,6 +92,37 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
             return [JSON.stringify(await supervisor.learn(name, seconds, { uid, pid: pid ?? UNKNOWN_PID }))];
           },
         },
+        ExplainPlugin: aboutPlugin(
+          'Why the plugin is as it is: what failed last, the evidence, what was done, and what to do, as JSON.',
+          async (name) => supervisor.why(name),
+        ),
+        ListIncidents: {
+          doc: `Incidents of a plugin, or of all for '', newest first, at most 'limit' and at most ${MOST_INCIDENTS}, as a JSON array. Needs ${READ}.`,
+          in: [NAME, { name: 'limit', type: 'u' }],
+          out: [JSON_OUT],
+          run: async (call) => {
+            const name = call.arguments[0] === '' ? '' : requirePluginName(call.arguments[0]);
+            const limit = Math.min(Number(call.arguments[1]), MOST_INCIDENTS);
+            await call.authorize(READ);
+            return [JSON.stringify(await supervisor.incidents(name, limit))];
+          },
+        },
+        GetIncident: {
+          doc: `An incident with its evidence but for the core dump, as JSON. Needs ${INSPECT}: the last lines of a plugin's journal and its open files are among it.`,
+          in: [{ name: 'id', type: 's' }],
+          out: [JSON_OUT],
+          run: async (call) => {
+            const id = requireIncidentId(call.arguments[0]);
+            await call.authorize(INSPECT, { incident: id });
+            return [JSON.stringify(supervisor.incident(id))];
+          },
+        },
+        ReleasePlugin: order('release', 'Lets the plugin out of quarantine.', supervisor),
+        RecyclePlugin: order(
+          'recycle',
+          'Replaces the sandboxes of the plugin one after the other, the new one first; answers when that has begun.',
+          supervisor,
+        ),
         GetEvents: {
           doc: `Events with a number greater than 'after', oldest first, at most 'limit' and at most ${MOST_EVENTS}, as a JSON array. Needs ${READ}.`,
           in: [
@@ -162,6 +197,22 @@ function control(verb: ControlVerb, doc: string, supervisor: Supervisor): Servic
       await call.authorize(MANAGE, { plugin: name, verb });
       const { uid, pid } = await call.credentials();
       await supervisor.control(name, verb, { uid, pid: pid ?? UNKNOWN_PID });
+      return [];
+    },
+  };
+}
+
+/** Something that the supervisor does at once. */
+function order(verb: OrderVerb, doc: string, supervisor: Supervisor): ServiceMethod {
+  return {
+    doc: `${doc} Needs ${MANAGE}; rules of polkit see the details 'plugin' and 'verb'.`,
+    in: [NAME],
+    out: [],
+    run: async (call: ServiceCall) => {
+      const name = requirePluginName(call.arguments[0]);
+      await call.authorize(MANAGE, { plugin: name, verb });
+      const { uid, pid } = await call.credentials();
+      supervisor.order(name, verb, { uid, pid: pid ?? UNKNOWN_PID });
       return [];
     },
   };

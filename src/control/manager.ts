@@ -1,7 +1,11 @@
 import type { Owned } from '../base/clock.ts';
 import type { AuditReport, EventRecord, LearnReport, PlanReport, PluginStatus, PluginSummary } from './api.ts';
+import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 
 export type ControlVerb = 'start' | 'stop' | 'restart';
+
+/** What the supervisor does by itself, without a job of systemd's. */
+export type OrderVerb = 'release' | 'recycle';
 
 /** The supervisor as a client sees it: what the verbs work on, over D-Bus or (in tests) in memory. */
 export interface Manager extends Owned {
@@ -11,6 +15,11 @@ export interface Manager extends Owned {
   plan(name: string): Promise<PlanReport>;
   audit(name: string): Promise<AuditReport>;
   learn(name: string, seconds: number): Promise<LearnReport>;
+  why(name: string): Promise<WhyReport>;
+  incidents(name: string, limit: number): Promise<readonly IncidentSummary[]>;
+  incident(id: string): Promise<IncidentReport>;
+  /** Done at once; throws Failure BH409 or BH410 when it does not apply. */
+  order(name: string, verb: OrderVerb): Promise<void>;
   /** Events with a number greater than `after`, oldest first, at most `limit`. */
   events(after: number, limit: number): Promise<readonly EventRecord[]>;
   /** Number of the newest event, 0 for none. */

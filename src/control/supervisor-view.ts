@@ -35,6 +35,8 @@ import type {
   Supervisor,
 } from './api.ts';
 import type { Auditor } from './auditor.ts';
+import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
+import type { IncidentDesk } from './incident-desk.ts';
 import type { Learner } from './learner.ts';
 import { type LimitsOfPlugin, limitsOfPlugin } from './limit-status.ts';
 import { planReport } from './plan-report.ts';
@@ -52,6 +54,7 @@ export interface ViewParts {
   readonly version: string;
   readonly auditor: Auditor;
   readonly learner: Learner;
+  readonly desk: IncidentDesk;
   /** For the audit trail: who asked for what. */
   readonly audit: (plugin: string, verb: string, caller: Caller) => void;
 }
@@ -142,14 +145,33 @@ export class SupervisorView implements Supervisor {
   async auditWalls(name: string): Promise<AuditReport> {
     const { plugins, auditor } = this.#parts;
     const summary = await this.#summary(name, await this.#host());
-    if (this.#state(name) === undefined && !declaredPlugins().includes(name)) throw new Failure('BH404', `'${name}'`);
+    this.#requireKnown(name);
     return auditor.audit(name, summary.state, () => plugins.loops.get(name)?.state);
   }
 
   async learn(name: string, seconds: number, caller: Caller): Promise<LearnReport> {
-    if (this.#state(name) === undefined && !declaredPlugins().includes(name)) throw new Failure('BH404', `'${name}'`);
+    this.#requireKnown(name);
     this.#parts.audit(name, 'learn', caller);
     return this.#parts.learner.learn(name, seconds * 1000);
+  }
+
+  async why(name: string): Promise<WhyReport> {
+    this.#requireKnown(name);
+    return this.#parts.desk.why(await this.#summary(name, await this.#host()));
+  }
+
+  incidents(name: string, limit: number): Promise<readonly IncidentSummary[]> {
+    return this.#parts.desk.list(name, limit);
+  }
+
+  incident(id: string): IncidentReport {
+    return this.#parts.desk.show(id);
+  }
+
+  order(name: string, verb: 'release' | 'recycle', caller: Caller): void {
+    this.#requireKnown(name);
+    this.#parts.audit(name, verb, caller);
+    this.#parts.desk[verb](name, `uid ${caller.uid}`);
   }
 
   events(after: number, limit: number): ReturnType<Supervisor['events']> {
@@ -158,8 +180,7 @@ export class SupervisorView implements Supervisor {
 
   async control(name: string, verb: 'start' | 'stop' | 'restart', caller: Caller): Promise<void> {
     const { manager, audit } = this.#parts;
-    const state = this.#state(name);
-    if (state === undefined && !declaredPlugins().includes(name)) throw new Failure('BH404', `'${name}'`);
+    this.#requireKnown(name);
     audit(name, verb, caller);
     const unit = anchorUnitName(name);
     const options = { jobTimeoutMs: JOB_MS };
@@ -190,6 +211,10 @@ export class SupervisorView implements Supervisor {
       quotaBytes: quota === 'infinity' ? null : quota,
       quotaHolds: holdsQuota(directory, quota) ?? null,
     };
+  }
+
+  #requireKnown(name: string): void {
+    if (this.#state(name) === undefined && !declaredPlugins().includes(name)) throw new Failure('BH404', `'${name}'`);
   }
 
   /** Undefined for a plugin of which nothing is and nobody wants anything. */

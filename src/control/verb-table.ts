@@ -6,20 +6,27 @@ import { RESTART, START, STOP } from './verbs/control.ts';
 import { DOCTOR } from './verbs/doctor.ts';
 import { EVENTS } from './verbs/events.ts';
 import { helpVerb } from './verbs/help.ts';
+import { INCIDENTS } from './verbs/incidents.ts';
 import { LEARN } from './verbs/learn.ts';
 import { LIST } from './verbs/list.ts';
 import { LOGS } from './verbs/logs.ts';
+import { RECYCLE, RELEASE } from './verbs/order.ts';
 import { PLAN } from './verbs/plan.ts';
 import { STATUS } from './verbs/status.ts';
 import { VERSION_VERB } from './verbs/version.ts';
+import { WHY } from './verbs/why.ts';
 
 /** All verbs, in the order of the help. */
 export const VERBS: readonly Verb[] = [
   LIST,
   STATUS,
+  WHY,
+  INCIDENTS,
   START,
   STOP,
   RESTART,
+  RECYCLE,
+  RELEASE,
   CHECK,
   PLAN,
   AUDIT,

@@ -10,7 +10,9 @@ import type { Terminal } from './terminal.ts';
 export interface ArgumentSpec {
   /** As the help shows it: `NAME`. */
   readonly label: string;
-  readonly kind: 'plugin' | 'plugin-or-file' | 'verb';
+  readonly kind: 'plugin' | 'plugin-or-file' | 'verb' | 'word' | 'text';
+  /** Of a `word`: those that there are. */
+  readonly words?: readonly string[];
   readonly required: boolean;
   readonly repeated: boolean;
 }

@@ -17,13 +17,14 @@ export interface Happening<Kind extends string> {
   readonly forbidden?: { readonly call: string; readonly pid: number; readonly tid: number } | undefined;
   /** The limit that it is about. */
   readonly limit?: string | undefined;
-  readonly incident?: IncidentWords | undefined;
+  /** The incident that was opened for it, and the class of the failure. */
+  readonly incident?: string | undefined;
+  readonly class?: FailureClass | undefined;
+  readonly failure?: FailureWords | undefined;
 }
 
-/** What an entry says of the incident that it is about. */
-export interface IncidentWords {
-  readonly id: string;
-  readonly class: FailureClass;
+/** What else an entry says of a failure. */
+export interface FailureWords {
   readonly kind: string | undefined;
   readonly version: string | undefined;
   /** Of the first request that was in its hands. */
@@ -39,8 +40,7 @@ const PRIORITIES: Readonly<Record<string, Priority>> = {
   failed: 'error',
   declaration: 'error',
   incident: 'warning',
-  'incident-step': 'notice',
-  'incident-over': 'notice',
+  recovered: 'notice',
   quarantined: 'error',
   fenced: 'error',
 };
@@ -56,15 +56,15 @@ export class Chronicle<Kind extends string> {
   }
 
   add(happening: Happening<Kind>): void {
-    const { kind, plugin, unit, code, text, forbidden, limit, incident } = happening;
+    const { kind, plugin, unit, code, text, forbidden, limit, incident, failure } = happening;
     this.#ring.add({
       at: Date.now(),
       plugin: plugin ?? null,
       unit: unit ?? null,
       kind,
       code: code ?? null,
-      class: incident?.class ?? null,
-      incident: incident?.id ?? null,
+      class: happening.class ?? null,
+      incident: incident ?? null,
       text,
     });
     const who = unit ?? plugin;
@@ -80,13 +80,13 @@ export class Chronicle<Kind extends string> {
       BULKHEAD_SYSCALL: forbidden?.call,
       BULKHEAD_SYSCALL_PID: forbidden?.pid,
       BULKHEAD_SYSCALL_TID: forbidden?.tid,
-      BULKHEAD_INCIDENT: incident?.id,
-      BULKHEAD_CLASS: incident?.class,
-      BULKHEAD_KIND: incident?.kind,
-      BULKHEAD_VERSION: incident?.version,
-      BULKHEAD_TRACE_ID: incident?.traceId,
+      BULKHEAD_INCIDENT: incident,
+      BULKHEAD_CLASS: happening.class,
+      BULKHEAD_KIND: failure?.kind,
+      BULKHEAD_VERSION: failure?.version,
+      BULKHEAD_TRACE_ID: failure?.traceId,
     };
-    this.#journal.write(PRIORITIES[kind] ?? 'info', line, fields, messageId(kind, incident?.class));
+    this.#journal.write(PRIORITIES[kind] ?? 'info', line, fields, messageId(kind, happening.class));
   }
 
   /** Something odd that changed nothing. */

@@ -3,7 +3,14 @@ import { formatBytes } from '../base/bytes.ts';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure, type Failure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
-import { inFlight, parseActivityPage, parseFlightRecords } from '../diagnose/activity-page.ts';
+import {
+  type ActivityPage,
+  type ActivitySlot,
+  type FlightRecord,
+  inFlight,
+  parseActivityPage,
+  parseFlightRecords,
+} from '../diagnose/activity-page.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import { CORE_DIRECTORY, findCoreDump } from '../kernel/core-dumps.ts';
 import type { SandboxEvidence } from '../kernel/sandbox-evidence.ts';
@@ -20,6 +27,15 @@ export interface EvidenceJob {
   readonly seenAt: number;
   readonly core: CoreExpected | null;
 }
+
+/** `flight.json`: what the program itself said of its requests. */
+export interface FlightEvidence {
+  readonly inFlight: readonly FlightSlot[];
+  readonly records: readonly FlightRecord[];
+}
+
+/** A slot of the activity page, without the counter that JSON has no number for. */
+export type FlightSlot = Omit<ActivitySlot, 'progress'>;
 
 export interface GathererParts {
   readonly clock: Clock;
@@ -116,7 +132,7 @@ export class EvidenceGatherer implements Owned {
     const page = seen?.page === undefined ? undefined : parseActivityPage(seen.page, seenAt);
     if (seen?.page === undefined || page === undefined) {
       if (!had.includes('flight.json')) missing.push('requests: the program writes no activity page');
-    } else await json('flight.json', { inFlight: inFlight(page), records: parseFlightRecords(seen.page, seenAt) });
+    } else await json('flight.json', flightOf(page, parseFlightRecords(seen.page, seenAt)));
     const lines = unit === undefined ? [] : await this.#parts.tailOf(unit, JOURNAL_LINES, at + JOURNAL_SLACK_MS);
     if (lines === undefined) missing.push('journal: it could not be read');
     else await put('journal.txt', lines.map((line) => `${line}\n`).join(''));
@@ -151,6 +167,10 @@ export class EvidenceGatherer implements Owned {
     await copyFile(file, job.bundle.path(coreName(job.incident, pid, ending)));
     return undefined;
   }
+}
+
+function flightOf(page: ActivityPage, records: readonly FlightRecord[]): FlightEvidence {
+  return { inFlight: inFlight(page).map(({ progress: _, ...slot }) => slot), records };
 }
 
 /** `core.PLUGIN.VERSION.TRACE.PID.zst`: a dump that leaves the bundle still says whose it is. */

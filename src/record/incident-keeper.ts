@@ -1,20 +1,20 @@
 import type { IncidentKeeper as Keeper } from '../act/daemon-hands.ts';
 import type { Incident } from '../diagnose/incident.ts';
-import type { Chronicle, IncidentWords } from './chronicle.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { IncidentScene, Incidents } from './incidents.ts';
 
-/** What happens to incidents, as the chronicle knows it. */
-type IncidentEvent = 'incident' | 'incident-step' | 'incident-over';
-
-/** Keeps incidents twice: a bundle of evidence on disk, and lines in the journal and for those who watch. */
+/**
+ * Keeps incidents twice: a bundle of evidence on disk, and a line in the journal and for those who watch. What becomes of
+ * one is noted by who decides; the bundle has it, too.
+ */
 export class IncidentKeeper<Kind extends string> implements Keeper {
   readonly #incidents: Incidents;
-  readonly #chronicle: Chronicle<Kind | IncidentEvent>;
+  readonly #chronicle: Chronicle<Kind | 'incident'>;
   readonly #sceneOf: (unit: string) => IncidentScene | undefined;
 
   constructor(
     incidents: Incidents,
-    chronicle: Chronicle<Kind | IncidentEvent>,
+    chronicle: Chronicle<Kind | 'incident'>,
     sceneOf: (unit: string) => IncidentScene | undefined,
   ) {
     this.#incidents = incidents;
@@ -23,36 +23,27 @@ export class IncidentKeeper<Kind extends string> implements Keeper {
   }
 
   open(incident: Incident): void {
-    const { unit, verdict, action } = incident;
+    const { id, plugin, unit, version, verdict, action } = incident;
+    // Ordered again by a supervisor that does not know how far the one before it came.
+    if (this.#incidents.read(id) !== undefined) return;
     this.#incidents.open(incident, unit === undefined ? undefined : this.#sceneOf(unit));
-    this.#tell('incident', incident, `${verdict.class}: ${verdict.text}; ${action}`);
+    this.#chronicle.add({
+      kind: 'incident',
+      plugin,
+      unit,
+      code: undefined,
+      text: `incident ${id}: ${verdict.class}: ${verdict.text}; ${action}`,
+      incident: id,
+      class: verdict.class,
+      failure: { kind: verdict.kind, version, traceId: verdict.traceIds[0] },
+    });
   }
 
   step(id: string, text: string): void {
     this.#incidents.step(id, text);
-    const incident = this.#incidents.read(id)?.stored.incident;
-    if (incident !== undefined) this.#tell('incident-step', incident, text);
   }
 
   over(id: string, text: string): void {
     this.#incidents.over(id, text);
-    const incident = this.#incidents.read(id)?.stored.incident;
-    if (incident !== undefined) this.#tell('incident-over', incident, text);
   }
-
-  #tell(kind: IncidentEvent, incident: Incident, text: string): void {
-    const { id, plugin, unit } = incident;
-    this.#chronicle.add({
-      kind,
-      plugin,
-      unit,
-      code: undefined,
-      text: `incident ${id}: ${text}`,
-      incident: wordsOf(incident),
-    });
-  }
-}
-
-function wordsOf({ id, version, verdict }: Incident): IncidentWords {
-  return { id, class: verdict.class, kind: verdict.kind, version, traceId: verdict.traceIds[0] };
 }

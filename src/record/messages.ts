@@ -67,7 +67,7 @@ A higher limit in the declaration holds as soon as the plugin's unit is reloaded
     body: `What runs of it goes on as it was declared before. All mistakes at once, with their places:
     bulkheadctl check @BULKHEAD_PLUGIN@`,
   },
-  'incident-over': {
+  recovered: {
     id: 'fea7e925d3d12ef046a89a65b683472c',
     subject: 'Plugin @BULKHEAD_PLUGIN@ has recovered',
     body: `The incident is over. What happened, and what was done:

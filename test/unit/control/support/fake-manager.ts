@@ -8,7 +8,8 @@ import type {
   PluginStatus,
   PluginSummary,
 } from '../../../../src/control/api.ts';
-import type { ControlVerb, EventWatcher, Manager } from '../../../../src/control/manager.ts';
+import type { IncidentReport, IncidentSummary, WhyReport } from '../../../../src/control/incident-api.ts';
+import type { ControlVerb, EventWatcher, Manager, OrderVerb } from '../../../../src/control/manager.ts';
 
 /** A supervisor in memory, seen through the client's interface. */
 export class FakeManager implements Manager {
@@ -16,6 +17,9 @@ export class FakeManager implements Manager {
   ring: EventRecord[] = [];
   audited: AuditReport | undefined;
   learned: LearnReport | undefined;
+  explained: WhyReport | undefined;
+  failed: IncidentSummary[] = [];
+  bundle: IncidentReport | undefined;
   readonly controlled: string[] = [];
   watchers = new Set<EventWatcher>();
   /** What happens while a job runs. */
@@ -52,6 +56,26 @@ export class FakeManager implements Manager {
     this.controlled.push(`learn ${name} ${seconds}`);
     if (this.learned === undefined) throw new Failure('BH312', `'${name}' does not run`);
     return this.learned;
+  }
+
+  async why(name: string): Promise<WhyReport> {
+    await this.status(name);
+    if (this.explained === undefined) throw new Failure('BH406', 'nothing to tell');
+    return this.explained;
+  }
+
+  async incidents(name: string, limit: number): Promise<readonly IncidentSummary[]> {
+    return this.failed.filter(({ plugin }) => name === '' || plugin === name).slice(0, limit);
+  }
+
+  async incident(id: string): Promise<IncidentReport> {
+    if (this.bundle?.incident.id !== id) throw new Failure('BH408', `'${id}'`);
+    return this.bundle;
+  }
+
+  async order(name: string, verb: OrderVerb): Promise<void> {
+    await this.status(name);
+    this.controlled.push(`${verb} ${name}`);
   }
 
   async events(after: number, limit: number) {
