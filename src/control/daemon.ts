@@ -14,12 +14,12 @@ import { remember } from '../decide/restore.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { groupId } from '../kernel/identities.ts';
 import type { CountedSandbox } from '../kernel/limit-counters.ts';
-import { parseAnchorUnit, parseSandboxUnit, UID_RANGE_SIZE } from '../plan/identity.ts';
-import type { HostPaths, PluginPlan } from '../plan/plan.ts';
+import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
+import type { HostPaths } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
 import type { EventRing } from '../record/event-ring.ts';
 import { IncidentKeeper } from '../record/incident-keeper.ts';
-import { INCIDENT_DIRECTORY, type IncidentScene, Incidents } from '../record/incidents.ts';
+import { INCIDENT_DIRECTORY, Incidents } from '../record/incidents.ts';
 import { PluginStates } from '../record/plugin-states.ts';
 import { FilterCache, filterPaths } from '../sandbox/filter-cache.ts';
 import { serveLaunchers } from '../sandbox/launch-server.ts';
@@ -46,6 +46,7 @@ import { LimitWatch } from '../watch/limit-watch.ts';
 import type { EventKind } from './api.ts';
 import { Auditor } from './auditor.ts';
 import { IncidentDesk } from './incident-desk.ts';
+import { sceneOf } from './incident-scene.ts';
 import { Learner } from './learner.ts';
 import { serveManager } from './manager-interface.ts';
 import { SupervisorView } from './supervisor-view.ts';
@@ -137,10 +138,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     sandboxes,
     hostParts,
     sockets: listeners,
-    incidents: new IncidentKeeper(incidents, chronicle, (unit) => {
-      const plugin = parseSandboxUnit(unit)?.plugin ?? '';
-      return sceneOf(unit, sandboxes, supervisor.loops.get(plugin)?.state.plan, paths);
-    }),
+    incidents: new IncidentKeeper(incidents, chronicle, (unit) => sceneOf(unit, sandboxes, supervisor, paths)),
     commands: new RunCommands(manager),
     unkillableRoom: () => supervisor.unkillableRoom(),
     tell: (plugin, word) => anchors.tell(plugin, word),
@@ -320,23 +318,6 @@ function* livingSandboxes(supervisor: Supervisor, sandboxes: Sandboxes): Iterabl
       if (record !== undefined) yield [unit, counted(record)];
     }
   }
-}
-
-/** What is to be seen of a sandbox that something is wrong with. */
-function sceneOf(
-  unit: string,
-  sandboxes: Sandboxes,
-  plan: PluginPlan | undefined,
-  paths: HostPaths,
-): IncidentScene | undefined {
-  const record = sandboxes.get(unit)?.record;
-  if (record === undefined) return undefined;
-  const { cgroup, payloadCgroup, uidBase } = record;
-  return {
-    place: { cgroup, payloadCgroup, activityPage: `${paths.run}/activity/${unit}` },
-    uids: { base: uidBase, count: UID_RANGE_SIZE },
-    coreLimit: plan?.limits.core ?? 0,
-  };
 }
 
 /** Report pipes that came back from the store and belong to no sandbox any more. */

@@ -1,5 +1,7 @@
-import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
+import { ACTIVITY_PAGE_BYTES } from '../diagnose/activity-page.ts';
+import { openActivityFile, readActivityFile } from './activity-file.ts';
 import { CGROUP_ROOT, processesIn, readProc } from './cgroup.ts';
 import { lookAtDescriptors, lookAtTasks, type TasksSeen } from './task-evidence.ts';
 
@@ -25,8 +27,6 @@ const MOST_TASKS = 64;
 const MOST_DESCRIPTORS = 256;
 /** Recovery waits for it, so it ends, whatever there is still to see. */
 const LONGEST_LOOK_MS = 4;
-/** As documented in docs/activity-page.md. */
-const PAGE_BYTES = 64 * 1024;
 const LONGEST_FILE = 8192;
 
 /** Counters and pressures; memory.stat and io.stat say what the memory and the disks were used for. */
@@ -91,17 +91,11 @@ function fileOf(cgroup: string, name: string): string | undefined {
   }
 }
 
-/** The payload can write the page and cut it short, so it is read and never mapped. */
 function readPage(path: string): Uint8Array | undefined {
-  let fd: number;
+  const fd = openActivityFile(path);
+  if (fd === undefined) return undefined;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch {
-    return undefined;
-  }
-  try {
-    const bytes = new Uint8Array(PAGE_BYTES);
-    return bytes.subarray(0, readSync(fd, bytes, 0, PAGE_BYTES, 0));
+    return readActivityFile(fd, ACTIVITY_PAGE_BYTES);
   } finally {
     closeSync(fd);
   }

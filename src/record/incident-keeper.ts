@@ -22,11 +22,12 @@ export class IncidentKeeper<Kind extends string> implements Keeper {
     this.#sceneOf = sceneOf;
   }
 
-  open(incident: Incident): void {
-    const { id, plugin, unit, version, verdict, action } = incident;
+  open(decided: Incident): void {
+    const scene = decided.unit === undefined ? undefined : this.#sceneOf(decided.unit);
+    const opened = this.#incidents.open(decided, scene);
     // Ordered again by a supervisor that does not know how far the one before it came.
-    if (this.#incidents.read(id) !== undefined) return;
-    this.#incidents.open(incident, unit === undefined ? undefined : this.#sceneOf(unit));
+    if (opened === undefined) return;
+    const { id, plugin, unit, version, verdict, action } = opened;
     this.#chronicle.add({
       kind: 'incident',
       plugin,

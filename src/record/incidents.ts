@@ -3,10 +3,11 @@ import { setImmediate } from 'node:timers/promises';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure, type Failure } from '../base/failure.ts';
 import type { FailureClass } from '../base/failure-class.ts';
+import { inFlight, parseActivityPage } from '../diagnose/activity-page.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import type { UidRange } from '../kernel/core-dumps.ts';
 import { flushFile, makeDirectory } from '../kernel/files.ts';
-import { type EvidencePlace, lookAtSandbox } from '../kernel/sandbox-evidence.ts';
+import { type EvidencePlace, lookAtSandbox, type SandboxEvidence } from '../kernel/sandbox-evidence.ts';
 import { EvidenceGatherer, type GathererParts } from './evidence-gatherer.ts';
 import { type BundleFile, IncidentBundle } from './incident-bundle.ts';
 import { outlived, type Retention } from './retention.ts';
@@ -94,14 +95,16 @@ export class Incidents implements Owned {
 
   /**
    * Opens a bundle. What lives of the sandbox is looked at now, for at most a few milliseconds; the rest of the evidence
-   * follows. An incident that is open already stays as it is.
+   * follows. Returns the incident with the requests that were in the sandbox's hands; undefined for one that is there
+   * already, which stays as it is.
    */
-  open(incident: Incident, scene: IncidentScene | undefined): void {
+  open(decided: Incident, scene: IncidentScene | undefined): Incident | undefined {
     const { clock } = this.#parts;
-    const bundle = new IncidentBundle(this.#parts.directory, incident.id);
-    if (!isIncidentId(incident.id) || this.#known.has(incident.id) || bundle.exists) return;
+    const bundle = new IncidentBundle(this.#parts.directory, decided.id);
+    if (!isIncidentId(decided.id) || this.#known.has(decided.id) || bundle.exists) return undefined;
     const storm = this.#isStorm();
-    const seen = scene === undefined || storm ? undefined : lookAtSandbox(scene.place, clock);
+    const seen = scene === undefined || storm ? undefined : this.#look(scene);
+    const incident = withRequests(decided, seen?.page, clock.now());
     const core = scene === undefined ? null : coreExpected(incident, scene);
     const job = { incident, bundle, seen, seenAt: clock.now(), core };
     const taken = !storm && this.#gatherer.add(job);
@@ -116,6 +119,7 @@ export class Incidents implements Owned {
       core,
     });
     this.#cleanUpSoon();
+    return incident;
   }
 
   step(id: string, text: string): void {
@@ -164,6 +168,16 @@ export class Incidents implements Owned {
   release(): void {
     this.#cleaning?.release();
     this.#gatherer.release();
+  }
+
+  /** Whatever goes wrong with looking, recovery goes on. */
+  #look({ place }: IncidentScene): SandboxEvidence | undefined {
+    try {
+      return lookAtSandbox(place, this.#parts.clock);
+    } catch (error) {
+      this.#parts.ignored(`what lives in '${place.cgroup}' cannot be looked at, ignoring`, asFailure(error));
+      return undefined;
+    }
   }
 
   #cleanUpSoon(): void {
@@ -231,6 +245,13 @@ export class Incidents implements Owned {
       }
     }
   }
+}
+
+/** A death tells nothing of the requests that it took along; the page that the dead one has left may. */
+function withRequests(incident: Incident, page: Uint8Array | undefined, now: number): Incident {
+  if (incident.verdict.traceIds.length > 0 || page === undefined) return incident;
+  const traceIds = inFlight(parseActivityPage(page, now)).flatMap(({ traceId }) => traceId ?? []);
+  return { ...incident, verdict: { ...incident.verdict, traceIds } };
 }
 
 function coreExpected({ verdict }: Incident, { uids, coreLimit }: IncidentScene): CoreExpected | null {

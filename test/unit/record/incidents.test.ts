@@ -78,6 +78,25 @@ describe('incidents on disk', () => {
     );
   });
 
+  it('have the requests that a dead sandbox took along', () => {
+    const page = Buffer.alloc(65_536);
+    page.write('BKACT001');
+    page.writeUInt32LE(1, 8);
+    page.writeUInt32LE(1, 64 + 4);
+    page.fill(0xab, 64 + 32, 64 + 48);
+    writeFileSync(`${root}/page`, page);
+    const death = exampleIncident(3);
+    const opened = store().open(
+      { ...death, verdict: { ...death.verdict, traceIds: [] } },
+      { ...NOWHERE, place: { ...NOWHERE.place, activityPage: `${root}/page` } },
+    );
+    assert.deepEqual(opened?.verdict.traceIds, ['ab'.repeat(16)]);
+    assert.deepEqual(
+      parseStoredIncident(text(death.id, 'incident.json'))?.incident.verdict.traceIds,
+      opened?.verdict.traceIds,
+    );
+  });
+
   it('take steps and an end, the first end for good', async () => {
     const incidents = store();
     incidents.open(incident, NOWHERE);
