@@ -1,20 +1,29 @@
-# shellcheck shell=bash
-# The tests that run on lab machines. Sourced by test/run, which has suite(),
-# tap() and mocha().
+# shellcheck shell=bash disable=SC2154 # variables of the including script
+# The tests that run on lab machines. Sourced by test/run, which has job(), suite(), drain() and enqueue().
 #
-# inside/   run by mocha inside one machine with the package installed; they share it, so each cleans up
+# inside/   run by mocha inside machines with the package installed, shared out by files
 # outside/  run by mocha here; they boot machines of their own
 # ../escape a hostile plugin, inside one machine of its own
 # ../failures plugins that fail in every way, inside one machine of their own
 
-lab_suites() {
-  test/host/setup lab
-  packaging/package --fast
-  test/host/inside-tree
+# Files of inside/ that take half a minute and more, longest first: at the end, nothing should be waited for.
+longest=(supervisor network-adapter audit-broken isolation-broken crash network scope-steps plugin-runs)
+
+lab_outside() {
   suite 'lab machine' tap test/lab/selftest
-  suite 'inside a lab' inside_machine test/lab/lab 'build/js/test/lab/inside/**/*.test.js' "$@"
-  suite 'escapes' inside_machine test/lab/lab 'build/js/test/escape/**/*.test.js' "$@"
-  suite 'failures' inside_machine test/lab/lab 'build/js/test/failures/**/*.test.js' "$@"
-  suite 'on labs' mocha --timeout 300000 "$@" 'build/js/test/lab/outside/**/*.test.js'
+  suite 'on labs' mocha --timeout 300000 "${options[@]}" 'build/js/test/lab/outside/**/*.test.js'
 }
 
+lab_jobs() {
+  local lane files
+  mapfile -t files < <(compiled test/escape)
+  enqueue escape "${files[@]}"
+  mapfile -t files < <(compiled test/failures)
+  enqueue failures "${files[@]}"
+  mapfile -t files < <(compiled test/lab/inside "${longest[@]}")
+  enqueue inside "${files[@]}"
+  job drain 'escapes' test/lab/lab escape "${options[@]}"
+  job drain 'failures' test/lab/lab failures "${options[@]}"
+  job lab_outside
+  for ((lane = 0; lane < lanes; lane++)); do job drain 'inside a lab' test/lab/lab inside "${options[@]}"; done
+}

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** One lab machine as the package tests use it, driven by test/lab/lab; and the packages they install there. */
@@ -36,6 +36,9 @@ export class Machine {
   /** Boots a machine; its name is this process's own. */
   static async up(purpose: string, ...options: readonly string[]): Promise<Machine> {
     const machine = new Machine(`package-${purpose}-${process.pid}`);
+    // Whoever runs the tests removes it, should this process not come to that.
+    const { BULKHEAD_TEST_MACHINES: list } = process.env;
+    if (list !== undefined) appendFileSync(list, `test/lab/lab ${machine.#name}\n`);
     await must('test/lab/lab', ['up', machine.#name, ...options]);
     return machine;
   }
