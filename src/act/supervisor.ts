@@ -1,6 +1,7 @@
 import type { Clock, Owned } from '../base/clock.ts';
 import type { Failure } from '../base/failure.ts';
 import { asFailure } from '../base/failure.ts';
+import { replacedUnkillable } from '../decide/fence.ts';
 import type { FoundSandbox, RememberedState } from '../decide/restore.ts';
 import { restoreState } from '../decide/restore.ts';
 import type { SandboxRecord } from '../sandbox/sandbox-record.ts';
@@ -98,10 +99,8 @@ export class Supervisor implements Owned {
 
   /** So many more sandboxes that cannot be killed may be replaced. */
   unkillableRoom(): number {
-    const fenced = [...this.#loops.values()].flatMap(({ state }) =>
-      [...state.sandboxes.values()].filter(({ life }) => life === 'fenced'),
-    );
-    return Math.max(0, this.#parts.mostUnkillable() - fenced.length);
+    const replaced = [...this.#loops.values()].reduce((sum, { state }) => sum + replacedUnkillable(state), 0);
+    return Math.max(0, this.#parts.mostUnkillable() - replaced);
   }
 
   /** The plugin's loop; a plugin that was never heard of gets one in phase `off`. */

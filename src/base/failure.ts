@@ -66,6 +66,7 @@ export const FAILURES = {
     advice: 'it has to run, and one run at a time; see "bulkheadctl status NAME"',
   },
   BH313: { summary: 'the activity page cannot be made', advice: 'nothing was run; see the mounts below /run/bulkhead' },
+  BH314: { summary: 'a sandbox was found ill', advice: 'see "bulkheadctl why NAME"' },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

@@ -1,8 +1,8 @@
 import type { Supervisor as Plugins } from '../act/supervisor.ts';
 import type { Clock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
-import { describeExit } from '../decide/observation.ts';
 import { learningOne, type SandboxEntry } from '../decide/plugin-state.ts';
+import { describeExit } from '../diagnose/exit.ts';
 import { listText, propose } from '../learn/propose.ts';
 import { ruleText } from '../learn/rule.ts';
 import { learningFilterName } from '../plan/filter-name.ts';

@@ -1,15 +1,20 @@
 import { formatDuration } from '../base/duration.ts';
-import { sandboxUnitName } from '../plan/identity.ts';
+import { diagnoseDeath } from '../diagnose/death.ts';
+import type { Exit } from '../diagnose/exit.ts';
 import type { Gate, PluginPlan } from '../plan/plan.ts';
-import { backoffDelay, recentDeaths } from './backoff.ts';
 import { Draft, type Moment } from './draft.ts';
-import { type Counted, memoryDeath, withCounters, withDropped } from './limit-reach.ts';
-import type { Exit, Observation, Reason } from './observation.ts';
-import { describeExit } from './observation.ts';
+import { fence, unfence } from './fence.ts';
+import { closeByHand, incidentOf, settleIncidents } from './incidents.ts';
+import { keepPool, start } from './keep-pool.ts';
+import { type Counted, withCounters, withDropped } from './limit-reach.ts';
+import { nodeIll } from './node-ill.ts';
+import type { Observation, Reason } from './observation.ts';
 import type { Order } from './order.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
-import { learningOne, living, NEW_SANDBOX, readyOnes, serving } from './plugin-state.ts';
-import { nextReset, poolDifference } from './pool.ts';
+import { isEmpty, learningOne, living } from './plugin-state.ts';
+import { foundIll, probed } from './probes.ts';
+import { endAll, FORGIVEN, fail, release } from './quarantine.ts';
+import { recoverFromDeath, renew } from './recover.ts';
 import { statusLine } from './status-line.ts';
 
 export interface Decision {
@@ -23,6 +28,9 @@ export interface Decision {
  * milliseconds, comes first.
  */
 const STOPPED_OUTSIDE_PAUSE_MS = 500;
+/** Answers of init to the contrary before its gate is left as it is. */
+const MOST_GATE_TRIES = 5;
+const SIGKILL = 9;
 
 /**
  * The whole policy of one plugin: state x observation -> new state and orders. First the observation is noted, then
@@ -32,8 +40,9 @@ export function decide(before: PluginState, observation: Observation, moment: Mo
   const policy = new Policy(before, moment);
   policy.observe(observation);
   policy.converge();
+  settleIncidents(policy);
   policy.tellNews();
-  return { state: policy.state, orders: policy.orders };
+  return { orders: policy.finish(), state: policy.state };
 }
 
 /** The rules, applied to one decision. */
@@ -46,7 +55,7 @@ class Policy extends Draft {
         return this.#unwanted();
       case 'declared':
         this.set({ plan: seen.plan, reason: undefined, refused: undefined });
-        if (this.state.phase === 'loading' || this.state.phase === 'on') this.orders.push({ kind: 'listen' });
+        if (this.state.phase === 'loading' || this.state.phase === 'on') this.order({ kind: 'listen' });
         return;
       case 'undeclarable':
       case 'not-listening':
@@ -75,7 +84,7 @@ class Policy extends Draft {
       case 'resumed':
         return this.#resumed();
       case 'reload':
-        if (this.state.phase === 'on') this.orders.push({ kind: 'load' });
+        if (this.state.phase === 'on') this.order({ kind: 'load' });
         return;
       case 'forgiven':
         if (this.state.phase === 'failed' && this.state.invocation === undefined) this.#forgive();
@@ -87,12 +96,19 @@ class Policy extends Draft {
       case 'gate':
         return this.#gateSeen(seen.unit, seen.gate);
       case 'diagnosed':
+        return this.#of(seen.unit, (sandbox) => foundIll(this, sandbox, seen.verdict));
       case 'probed':
+        return probed(this, seen);
       case 'unkillable':
+        return this.#of(seen.unit, (sandbox) => fence(this, sandbox));
       case 'recycle-asked':
+        return this.#recycle(seen.by);
       case 'released':
+        return release(this, seen.by);
       case 'ran':
+        return this.#ran(seen.incident, seen.status, seen.text);
       case 'node-ill':
+        return nodeIll(this, seen.verdict);
       case 'woke':
         return;
     }
@@ -100,27 +116,35 @@ class Policy extends Draft {
 
   #learn(forMs: number): void {
     if (this.state.phase !== 'on' || learningOne(this.state) !== undefined) return;
-    this.#start(true);
+    start(this, { learning: true, standby: false });
     const unit = learningOne(this.state)?.unit;
     this.note('learning', unit, undefined, `notes all that its payload calls, for ${formatDuration(forMs)}`);
   }
 
   #stopLearning(unit: string | undefined): void {
     const sandbox = learningOne(this.state);
-    if (sandbox !== undefined && sandbox.unit === unit) this.#stop(sandbox);
+    if (sandbox !== undefined && sandbox.unit === unit) this.stop(sandbox);
   }
 
-  /** A new supervisor goes on where the one before it stopped. */
+  /** A new supervisor goes on where the one before it stopped: what it may not have done any more is ordered again. */
   #resumed(): void {
-    const { phase, plan, reason } = this.state;
+    const { phase, plan, reason, sandboxes, open, running } = this.state;
+    for (const { incident } of open) this.order({ kind: 'incident', incident });
+    for (const order of running) this.order({ kind: 'run', ...order });
+    for (const { unit, life, doomed, gate } of sandboxes.values()) {
+      if (life === 'stopping') this.order({ kind: doomed ? 'kill' : 'stop', unit });
+      if (life === 'dead' || life === 'fenced') this.order({ kind: 'clear', unit });
+      if (life === 'frozen') this.order({ kind: 'freeze', unit });
+      if (life === 'ready' && gate !== undefined) this.order({ kind: 'gate', unit, gate });
+    }
     // Whoever wanted to know is gone with the supervisor before.
     this.#stopLearning(learningOne(this.state)?.unit);
     if (phase === 'on' && plan !== undefined) {
       // Nothing is started before the sockets are known to be there.
       this.set({ phase: 'loading' });
-      this.orders.push({ kind: 'listen' });
-    } else if (phase === 'loading' || phase === 'on') this.orders.push({ kind: 'load' });
-    else if (phase === 'stopping' || phase === 'failed') for (const sandbox of living(this.state)) this.#stop(sandbox);
+      this.order({ kind: 'listen' });
+    } else if (phase === 'loading' || phase === 'on') this.order({ kind: 'load' });
+    else if (phase === 'stopping' || phase === 'failed') endAll(this);
     // The one before may have died between deciding and telling.
     if (phase === 'failed' && reason !== undefined) this.tell({ word: 'failed', reason });
   }
@@ -132,14 +156,15 @@ class Policy extends Draft {
     const carriesOn = automatic && (phase === 'on' || phase === 'loading');
     if (carriesOn) return;
     this.note('wanted', undefined, undefined, 'start asked for');
-    this.set({ deathsInRow: 0, deaths: [], notBefore: 0, reason: undefined, refused: undefined, wasReady: false });
-    if (this.state.sandboxes.size === 0) this.#load();
+    closeByHand(this, 'started anew');
+    this.set({ ...FORGIVEN, reason: undefined, refused: undefined, wasReady: false });
+    if (isEmpty(this.state)) this.#load();
     else this.#stopAll();
   }
 
   #load(): void {
     this.set({ phase: 'loading', plan: undefined });
-    this.orders.push({ kind: 'load' });
+    this.order({ kind: 'load' });
   }
 
   #unwanted(): void {
@@ -150,17 +175,13 @@ class Policy extends Draft {
 
   #stopAll(): void {
     if (this.state.phase !== 'stopping') this.note('stopping', undefined, undefined, 'stopping all sandboxes');
-    this.set({ phase: 'stopping' });
-    for (const sandbox of living(this.state)) this.#stop(sandbox);
-  }
-
-  #stop(sandbox: SandboxEntry): void {
-    this.change(sandbox.unit, 'stop-ordered', { asked: true });
-    this.orders.push({ kind: 'stop', unit: sandbox.unit });
+    this.set({ phase: 'stopping', healing: undefined });
+    endAll(this);
   }
 
   #forgive(): void {
-    this.set({ phase: this.state.sandboxes.size === 0 ? 'off' : 'stopping', reason: undefined, deaths: [] });
+    closeByHand(this, 'reset');
+    this.set({ ...FORGIVEN, phase: isEmpty(this.state) ? 'off' : 'stopping', reason: undefined });
   }
 
   /** Declaration or sockets cannot be used: what runs goes on as it is; with nothing running the plugin fails. */
@@ -168,12 +189,15 @@ class Policy extends Draft {
     if (this.state.phase !== 'loading' && this.state.phase !== 'on') return;
     this.note('declaration', undefined, reason.code, reason.text);
     if (living(this.state).length > 0) this.set({ phase: 'on', refused: reason });
-    else this.#fail(reason);
+    else fail(this, reason);
   }
 
   #becameReady(unit: string): void {
     if (!this.change(unit, 'became-ready', { readyAt: this.moment.now })) return;
     this.note('ready', unit, undefined, 'ready');
+    const { gate, gateSeen } = this.state.sandboxes.get(unit) ?? {};
+    // Promoted while it started.
+    if (gate === 'open' && gateSeen !== 'open') this.order({ kind: 'gate', unit, gate });
   }
 
   #reached(unit: string, count: (sandbox: SandboxEntry, plan: PluginPlan, now: number) => Counted): void {
@@ -199,9 +223,40 @@ class Policy extends Draft {
     this.note('declaration', unit, reason.code, `limits cannot be set, so it is replaced: ${reason.text}`);
   }
 
+  /** Init says how the gate stands. When that is not how it is to stand, it is told again, but not for ever. */
   #gateSeen(unit: string, gate: Gate): void {
+    this.#of(unit, (sandbox) => {
+      const isRight = sandbox.gate === undefined || sandbox.gate === gate;
+      const gateTries = isRight ? 0 : sandbox.gateTries + 1;
+      this.put({ ...sandbox, gateSeen: gate, gateTries });
+      if (isRight || sandbox.life !== 'ready' || gateTries > MOST_GATE_TRIES || sandbox.gate === undefined) return;
+      this.order({ kind: 'gate', unit, gate: sandbox.gate });
+    });
+  }
+
+  #of(unit: string, look: (sandbox: SandboxEntry) => void): void {
     const sandbox = this.state.sandboxes.get(unit);
-    if (sandbox !== undefined) this.put({ ...sandbox, gateSeen: gate });
+    if (sandbox !== undefined) look(sandbox);
+  }
+
+  /** All are started anew, one after the other, as after a reload. */
+  #recycle(by: string): void {
+    if (this.state.phase !== 'on') return;
+    this.note(
+      'recycling',
+      undefined,
+      undefined,
+      `all sandboxes are started anew, one after the other: asked for by ${by}`,
+    );
+    for (const sandbox of living(this.state)) if (!sandbox.learning) renew(this, sandbox);
+  }
+
+  #ran(incident: string, status: number, text: string): void {
+    const [ended] = this.state.running.filter((order) => order.incident === incident);
+    if (ended === undefined) return;
+    this.set({ running: this.state.running.filter((order) => order !== ended) });
+    const said = text === '' ? '' : `: ${text}`;
+    this.order({ kind: 'incident-step', id: incident, text: `'${ended.words[0]}' ended with status ${status}${said}` });
   }
 
   #stopSeen(unit: string): void {
@@ -211,137 +266,52 @@ class Policy extends Draft {
   }
 
   #ended(unit: string, event: 'exited' | 'start-failed', exit: Exit | undefined, reason: Reason | undefined): void {
+    const { plan } = this.state;
     const sandbox = this.state.sandboxes.get(unit);
-    if (sandbox === undefined) return;
-    if (!this.change(unit, event, { exit })) return;
-    this.orders.push({ kind: 'clear', unit });
-    const memory = memoryDeath(sandbox.outOfMemory, exit, this.state.plan, this.moment.now);
-    const why = reason?.text ?? memory ?? (exit === undefined ? 'ended' : describeExit(exit));
+    if (sandbox === undefined || !this.change(unit, event, { exit })) return;
+    this.order({ kind: 'clear', unit });
     const asked = sandbox.asked || sandbox.life === 'stopping';
+    const verdict = plan === undefined ? undefined : diagnoseDeath({ ...this.#facts(sandbox), exit, reason, plan });
+    const overdue = asked && !sandbox.doomed && exit?.how === 'killed' && exit.status === SIGKILL;
+    const why = overdue ? overdueText(plan) : (reason?.text ?? verdict?.text ?? 'ended');
     const what = asked ? 'stopped' : event === 'exited' ? 'died' : 'start-failed';
-    const limit = memory === undefined ? undefined : 'memory';
-    this.note(what, unit, reason?.code, why, { forbidden: exit?.forbidden, limit });
-    if (!asked && !sandbox.learning)
-      this.#death(sandbox, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
+    const isMemory = verdict?.class === 'oom' || verdict?.class === 'oom-host';
+    const about = { forbidden: exit?.forbidden, limit: isMemory ? ('memory' as const) : undefined };
+    this.note(what, unit, reason?.code, why, asked ? about : { ...about, class: verdict?.class });
+    const incident = sandbox.doomed ? incidentOf(this.state, unit) : undefined;
+    if (incident !== undefined) this.order({ kind: 'incident-step', id: incident, text: `'${unit}' ended: ${why}` });
+    if (asked || sandbox.learning || verdict === undefined) return;
+    recoverFromDeath(this, sandbox, verdict, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
   }
 
-  /** Counts a death that nobody asked for, if it begins a new round, and sets the back-off. */
-  #death(sandbox: SandboxEntry, reason: Reason): void {
-    const settings = this.state.plan?.declaration.recovery;
-    if (settings === undefined) return;
-    const { now, random } = this.moment;
-    const wasHealthy = sandbox.readyAt !== undefined && now - sandbox.readyAt >= settings.backoff.resetMs;
-    if (!wasHealthy && sandbox.generation < this.state.roundBegan) return this.set({ reason });
-    const deathsInRow = wasHealthy ? 1 : this.state.deathsInRow + 1;
-    const deaths = [...recentDeaths(this.state.deaths, now, settings.budget.withinMs), now];
-    const delay = backoffDelay(settings.backoff, deathsInRow, random);
-    const notBefore = Math.max(this.state.notBefore, now + delay);
-    this.set({ deathsInRow, deaths, reason, notBefore, roundBegan: this.state.nextGeneration });
-    if (delay > 0 && this.state.phase === 'on') {
-      this.note('backing-off', undefined, undefined, `next start in ${delay} ms`);
-    }
+  #facts({ outOfMemory, reached, startup, readyAt }: SandboxEntry) {
+    return { outOfMemory, reached: [...reached.values()], startup, readyAt, now: this.moment.now };
   }
 
   #cleared(unit: string): void {
     const sandbox = this.state.sandboxes.get(unit);
     if (sandbox === undefined) return;
     // A unit that vanished without any other word has died, too.
-    if (sandbox.life !== 'dead') this.#ended(unit, 'exited', { how: 'unknown', status: 0 }, undefined);
-    const sandboxes = new Map(this.state.sandboxes);
-    sandboxes.delete(unit);
-    this.set({ sandboxes });
-    this.orders.push({ kind: 'forget', unit });
+    if (sandbox.life !== 'dead' && sandbox.life !== 'fenced')
+      this.#ended(unit, 'exited', { how: 'unknown', status: 0 }, undefined);
+    if (sandbox.life === 'fenced') unfence(this, sandbox);
+    this.drop(unit);
+    this.order({ kind: 'forget', unit });
   }
 
   /** Compares what is there with what is wanted, and orders the difference. */
   converge(): void {
-    if (this.state.phase === 'on') this.#keepPool();
-    if (this.state.phase === 'stopping' && this.state.sandboxes.size === 0) this.#stopped();
-    if (this.state.phase !== 'on') this.orders.push({ kind: 'wake', at: undefined });
+    if (this.state.phase === 'on') keepPool(this);
+    if (this.state.phase === 'stopping' && isEmpty(this.state)) this.#stopped();
   }
 
   #stopped(): void {
     if (this.state.invocation !== undefined) return this.#load();
-    this.set({ phase: 'off', reason: undefined, refused: undefined, deaths: [], deathsInRow: 0, notBefore: 0 });
-    this.orders.push({ kind: 'unlisten' });
+    closeByHand(this, 'the plugin was stopped');
+    this.set({ ...FORGIVEN, phase: 'off', reason: undefined, refused: undefined });
+    this.order({ kind: 'unlisten' });
     this.tell({ word: 'stopped' });
     this.note('stopped', undefined, undefined, 'stopped');
-  }
-
-  #keepPool(): void {
-    const { plan } = this.state;
-    if (plan === undefined) return;
-    const { now } = this.moment;
-    this.#forgetOldDeaths(plan.declaration.recovery.backoff.resetMs);
-    const { missing, surplus, otherLimits } = poolDifference(this.state, plan);
-    for (const sandbox of otherLimits) {
-      this.put({ ...sandbox, limiting: plan.limitsDigest });
-      this.orders.push({ kind: 'limit', unit: sandbox.unit });
-    }
-    if (missing > 0 && !this.#mayStart(plan.declaration.recovery.budget)) return;
-    if (missing > 0 && now >= this.state.notBefore) for (let n = 0; n < missing; n++) this.#start(false);
-    if (surplus !== undefined) this.#stop(surplus);
-    const waits = missing > 0 && now < this.state.notBefore;
-    this.orders.push({ kind: 'wake', at: waits ? this.state.notBefore : nextReset(this.state, now) });
-    if (readyOnes(this.state).length >= plan.size) this.set({ wasReady: true });
-  }
-
-  /** Within the budget; else the plugin fails, unless something of it still serves. */
-  #mayStart(budget: { readonly restarts: number; readonly withinMs: number }): boolean {
-    const recent = recentDeaths(this.state.deaths, this.moment.now, budget.withinMs);
-    if (recent.length <= budget.restarts) return true;
-    const { code, text: last } = this.state.reason ?? { code: 'BH304', text: 'unknown' };
-    if (serving(this.state).length === 0) {
-      const seconds = Math.round(budget.withinMs / 1000);
-      const ends = recent.length === 1 ? 'death' : 'deaths';
-      // What the last one died of says more than that there were too many.
-      this.#fail({ code, text: `${recent.length} ${ends} within ${seconds} s; the last: ${last}` });
-      return false;
-    }
-    // What still serves is worth more than a clean failure: wait until the budget has room again.
-    if (readyOnes(this.state).length > 0) this.set({ wasReady: true });
-    const oldest = recent[0] ?? this.moment.now;
-    this.orders.push({ kind: 'wake', at: oldest + budget.withinMs });
-    return false;
-  }
-
-  #fail(reason: Reason): void {
-    this.note('failed', undefined, reason.code, reason.text);
-    this.set({ phase: 'failed', reason });
-    for (const sandbox of living(this.state)) this.#stop(sandbox);
-    this.orders.push({ kind: 'unlisten' });
-    this.tell({ word: 'failed', reason });
-  }
-
-  #start(learning: boolean): void {
-    const { plugin, slot, nextGeneration: generation, plan } = this.state;
-    if (plan === undefined) return;
-    const unit = sandboxUnitName(plugin, slot, generation, plan.declaration.isolation);
-    const { digest, limitsDigest: limits } = plan;
-    this.put({
-      unit,
-      slot,
-      generation,
-      digest,
-      limits,
-      learning,
-      life: 'starting',
-      readyAt: undefined,
-      ...NEW_SANDBOX,
-    });
-    const restarts = !learning && (this.state.wasReady || this.state.deaths.length > 0) ? 1 : 0;
-    this.set({ nextGeneration: generation + 1, restartsTotal: this.state.restartsTotal + restarts });
-    this.note('starting', unit, undefined, plan.version === undefined ? 'starting' : `starting ${plan.version}`);
-    this.orders.push({ kind: 'start', unit, slot, generation, learning, standby: false, seat: -1 });
-  }
-
-  /** Sustained health of the whole pool clears the back-off and the last reason. */
-  #forgetOldDeaths(resetMs: number): void {
-    const ready = readyOnes(this.state);
-    const whole = this.state.plan !== undefined && ready.length >= this.state.plan.size;
-    if (whole && this.state.reason !== undefined) this.set({ reason: undefined });
-    const sustained = ready.every(({ readyAt }) => readyAt !== undefined && this.moment.now - readyAt >= resetMs);
-    if (whole && sustained && this.state.deathsInRow > 0) this.set({ deathsInRow: 0 });
   }
 
   tellNews(): void {
@@ -356,4 +326,10 @@ class Policy extends Draft {
       this.tell({ word: 'ready' });
     }
   }
+}
+
+function overdueText(plan: PluginPlan | undefined): string {
+  if (plan === undefined) return 'did not end in time, killed';
+  const { signal, timeoutMs } = plan.declaration.stop;
+  return `did not end within ${formatDuration(timeoutMs)} of ${signal}, killed`;
 }

@@ -1,4 +1,5 @@
 import { nextState } from '../base/state-table.ts';
+import type { Gate } from '../plan/plan.ts';
 import type { Reason } from './observation.ts';
 import type { AnchorWord, NoteKind, Order } from './order.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
@@ -19,33 +20,42 @@ export interface Moment {
   readonly unkillableRoom: number;
 }
 
+type Note = Extract<Order, { kind: 'note' }>;
+
 /** One decision in the making: the state that changes in one place, and the orders so far. Lives for a single decision. */
 export class Draft {
   state: PluginState;
   readonly orders: Order[] = [];
-  protected readonly moment: Moment;
+  readonly moment: Moment;
+  /** What this decision does about a failure, in words. */
+  readonly deeds: string[] = [];
+  #wakeAt: number | undefined;
 
   constructor(state: PluginState, moment: Moment) {
     this.state = state;
     this.moment = moment;
   }
 
-  protected tell(word: AnchorWord): void {
-    this.orders.push({ kind: 'tell', word });
+  order(order: Order): void {
+    this.orders.push(order);
   }
 
-  protected note(
+  tell(word: AnchorWord): void {
+    this.order({ kind: 'tell', word });
+  }
+
+  note(
     what: NoteKind,
     unit: string | undefined,
     code: Reason['code'] | undefined,
     text: string,
-    about: Pick<Extract<Order, { kind: 'note' }>, 'forbidden' | 'limit'> = {},
+    about: Omit<Note, 'kind' | 'what' | 'unit' | 'code' | 'text'> = {},
   ): void {
-    this.orders.push({ kind: 'note', what, unit, code, text, ...about });
+    this.order({ kind: 'note', what, unit, code, text, ...about });
   }
 
   /** The only place where a sandbox's life changes. False when the event changes nothing. */
-  protected change(unit: string, event: SandboxEvent, also: Partial<SandboxEntry>): boolean {
+  change(unit: string, event: SandboxEvent, also: Partial<SandboxEntry>): boolean {
     const sandbox = this.state.sandboxes.get(unit);
     if (sandbox === undefined) return false;
     const life = nextState(SANDBOX_LIFE, sandbox.life, event);
@@ -54,11 +64,54 @@ export class Draft {
     return true;
   }
 
-  protected put(entry: SandboxEntry): void {
+  put(entry: SandboxEntry): void {
     this.set({ sandboxes: new Map(this.state.sandboxes).set(entry.unit, entry) });
   }
 
-  protected set(change: Partial<PluginState>): void {
+  drop(unit: string): void {
+    const sandboxes = new Map(this.state.sandboxes);
+    sandboxes.delete(unit);
+    this.set({ sandboxes });
+  }
+
+  set(change: Partial<PluginState>): void {
     this.state = { ...this.state, ...change };
+  }
+
+  /** Asks it to end. */
+  stop({ unit }: SandboxEntry): void {
+    this.change(unit, 'stop-ordered', { asked: true });
+    this.order({ kind: 'stop', unit });
+  }
+
+  /** Ends it without asking. */
+  kill({ unit }: SandboxEntry, also: Partial<SandboxEntry> = {}): void {
+    this.change(unit, 'stop-ordered', { asked: true, ...also });
+    this.order({ kind: 'kill', unit });
+  }
+
+  gate(sandbox: SandboxEntry, gate: Gate): void {
+    this.put({ ...sandbox, gate, gateTries: 0 });
+    this.order({ kind: 'gate', unit: sandbox.unit, gate });
+  }
+
+  /** There is something to be looked at again at this time, or before. */
+  wakeBy(at: number): void {
+    this.#wakeAt = Math.min(this.#wakeAt ?? at, at);
+  }
+
+  /**
+   * The orders in the sequence in which they are to be carried out: first what lets connections through again, then
+   * incidents, since the rest may destroy their evidence.
+   */
+  finish(): readonly Order[] {
+    this.order({ kind: 'wake', at: this.#wakeAt });
+    const opens = (order: Order): boolean => order.kind === 'gate' && order.gate === 'open';
+    const isIncident = ({ kind }: Order): boolean => kind === 'incident';
+    return [
+      ...this.orders.filter(opens),
+      ...this.orders.filter(isIncident),
+      ...this.orders.filter((order) => !opens(order) && !isIncident(order)),
+    ];
   }
 }

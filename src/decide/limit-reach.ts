@@ -1,5 +1,6 @@
 import { formatBytes } from '../base/bytes.ts';
 import type { LimitCounters } from '../base/limit-counters.ts';
+import { KILL_TAKES_MS, type OutOfMemory } from '../diagnose/out-of-memory.ts';
 import { limitText } from '../plan/limit-texts.ts';
 import type { PluginPlan } from '../plan/plan.ts';
 import type { SandboxEntry } from './plugin-state.ts';
@@ -23,22 +24,10 @@ export interface Reach {
 
 export type Reaches = ReadonlyMap<ReachedName, Reach>;
 
-/** Whose memory ran out when a process was killed. */
-export interface OutOfMemory {
-  readonly whose: 'sandbox' | 'plugin' | 'plugins' | 'host';
-  readonly at: number;
-}
-
 const FIRST_QUIET_MS = 60_000;
 /** Of a quota, which are 100 ms each: what is held for so long is told of. */
 const HELD_PERIODS = 10;
 const LONGEST_QUIET_MS = 3_600_000;
-
-/**
- * A payload that ends by SIGKILL within this time (ms) after the kernel killed for memory was the one; it can take a
- * while until it has given its memory back, and is reaped.
- */
-const KILL_TAKES_MS = 5000;
 
 /** A sandbox with what is known of it now, and which of that is to be noted. */
 export interface Counted {
@@ -83,26 +72,6 @@ function memoryRanOut(before: LimitCounters, after: LimitCounters, now: number):
 /** Whose memory a process was killed for. The kernel counts first that it ran out, and some time later the kill. */
 function killer(ranOut: OutOfMemory | undefined, now: number): OutOfMemory {
   return { whose: ranOut !== undefined && now - ranOut.at <= KILL_TAKES_MS ? ranOut.whose : 'host', at: now };
-}
-
-/** Why a payload died that was killed when memory had run out; undefined for any other end. */
-export function memoryDeath(
-  oom: OutOfMemory | undefined,
-  exit: { readonly how: string; readonly status: number } | undefined,
-  plan: PluginPlan | undefined,
-  now: number,
-): string | undefined {
-  if (oom === undefined || exit === undefined || plan === undefined || now - oom.at > KILL_TAKES_MS) return undefined;
-  const isKill = (exit.how === 'killed' && exit.status === 9) || exit.how === 'unknown';
-  if (!isKill) return undefined;
-  const limit = limitText('memoryMax', plan.limits).text;
-  const whose = {
-    sandbox: `own limit ${limit}`,
-    plugin: "limit of the plugin's slice",
-    plugins: 'limit of all plugins together',
-    host: 'of the host, not of a limit of the plugin',
-  };
-  return `out of memory: ${whose[oom.whose]}`;
 }
 
 interface Rise {

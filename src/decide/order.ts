@@ -1,8 +1,10 @@
 import type { FailureCode } from '../base/failure.ts';
+import type { FailureClass } from '../base/failure-class.ts';
+import type { ForbiddenCall } from '../diagnose/exit.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import type { Gate, StartOrder } from '../plan/plan.ts';
 import type { ReachedName } from './limit-reach.ts';
-import type { ForbiddenCall, Reason } from './observation.ts';
+import type { Reason } from './observation.ts';
 
 /** What is to be done. Orders are carried out in their sequence; what comes of them returns as observations. */
 export type Order =
@@ -48,6 +50,9 @@ export type Order =
       readonly forbidden?: ForbiddenCall | undefined;
       /** The limit that it is about. */
       readonly limit?: ReachedName | undefined;
+      /** How it failed, and the incident that was opened for it. */
+      readonly class?: FailureClass | undefined;
+      readonly incident?: string | undefined;
     };
 
 export interface RunOrder {

@@ -1,7 +1,13 @@
+import type { FailureClass } from '../base/failure-class.ts';
 import { type LimitCounters, NOTHING_COUNTED } from '../base/limit-counters.ts';
+import type { Exit } from '../diagnose/exit.ts';
+import type { Incident } from '../diagnose/incident.ts';
+import type { OutOfMemory } from '../diagnose/out-of-memory.ts';
+import type { Verdict } from '../diagnose/verdict.ts';
 import type { Gate, PluginPlan, SlotName } from '../plan/plan.ts';
-import type { OutOfMemory, Reaches } from './limit-reach.ts';
-import type { Exit, Reason } from './observation.ts';
+import type { Reaches } from './limit-reach.ts';
+import type { Reason } from './observation.ts';
+import type { RunOrder } from './order.ts';
 import type { SandboxLife } from './sandbox-life.ts';
 
 /**
@@ -34,6 +40,23 @@ export interface PluginState {
    * part of it: what kills a whole pool at once is one misfortune, not as many as the pool is large.
    */
   readonly roundBegan: number;
+  /** Where the chains of failure classes stand; one that is not here begins with its first step. */
+  readonly chains: readonly ChainPosition[];
+  /** Failures by seat within the time that the health score looks back, oldest first. */
+  readonly crashes: readonly { readonly seat: number; readonly at: number }[];
+  /** Seats that are to be filled by a new start, though there may be a standby. */
+  readonly restarts: readonly number[];
+  /** The recovery of a living sandbox that is under way, and until when it is waited for. */
+  readonly healing: { readonly unit: string; readonly until: number } | undefined;
+  /** Failed because the steps against a failure are used up: only somebody's word starts it again. */
+  readonly quarantined: boolean;
+  /** Number of the next incident. */
+  readonly nextIncident: number;
+  /** Incidents that are not over. */
+  readonly open: readonly OpenIncident[];
+  /** Commands that were ordered and did not end yet. */
+  readonly running: readonly RunOrder[];
+  readonly recoveries: Recoveries;
   /** Monotonic times (ms) of the rounds that count for the restart budget. */
   readonly deaths: readonly number[];
   readonly restartsTotal: number;
@@ -80,8 +103,46 @@ export interface SandboxEntry {
   /** What its gate is to be, and what init said last that it is; undefined for one that has none, or that said nothing. */
   readonly gate: Gate | undefined;
   readonly gateSeen: Gate | undefined;
+  /** How often its gate was ordered again because init said otherwise. */
+  readonly gateTries: number;
+  /** What its readiness probe said last, and when it said no; undefined before its first word. */
+  readonly readiness: boolean | undefined;
+  readonly unready: readonly number[];
+  /** What its startup probe said last. */
+  readonly startup: string | undefined;
+  /** What is wrong with it though it lives, and since when that is known. */
+  readonly verdict: Verdict | undefined;
+  readonly illSince: number;
+  /** It was decided to end it for that: its end is no further death. */
+  readonly doomed: boolean;
+  /** To be replaced, the new one first. */
+  readonly renewing: boolean;
+  /** It cannot be killed, and there are too many such on this node: nothing is started in its place. */
+  readonly unreplaced: boolean;
   /** Whether its end counts as a death: nobody had asked for it. */
   readonly asked: boolean;
+}
+
+/** How far the chain of a failure class has been gone. */
+export interface ChainPosition {
+  readonly class: FailureClass;
+  /** Index in the chain, and how often that step was taken. */
+  readonly step: number;
+  readonly count: number;
+}
+
+export interface OpenIncident {
+  readonly incident: Incident;
+  /** Monotonic ms. */
+  readonly since: number;
+}
+
+/** What became of failures. */
+export interface Recoveries {
+  /** Those that are over, and those among them that took nobody's hand; ms that these took. */
+  readonly over: number;
+  readonly alone: number;
+  readonly aloneMs: number;
 }
 
 /** What is known of a sandbox of which nothing was seen yet. */
@@ -97,6 +158,15 @@ export const NEW_SANDBOX = {
   seat: -1,
   gate: undefined,
   gateSeen: undefined,
+  gateTries: 0,
+  readiness: undefined,
+  unready: [],
+  startup: undefined,
+  verdict: undefined,
+  illSince: 0,
+  doomed: false,
+  renewing: false,
+  unreplaced: false,
   asked: false,
 } as const satisfies Partial<SandboxEntry>;
 
@@ -111,6 +181,15 @@ export function initialState(plugin: string): PluginState {
     slot: 'a',
     deathsInRow: 0,
     roundBegan: 0,
+    chains: [],
+    crashes: [],
+    restarts: [],
+    healing: undefined,
+    quarantined: false,
+    nextIncident: 1,
+    open: [],
+    running: [],
+    recoveries: { over: 0, alone: 0, aloneMs: 0 },
     deaths: [],
     restartsTotal: 0,
     notBefore: 0,
@@ -127,13 +206,32 @@ export function living(state: PluginState): SandboxEntry[] {
   return [...state.sandboxes.values()].filter(({ life }) => life === 'starting' || life === 'ready');
 }
 
-/** Those of the pool among them. */
+/** Those of the pool among them, but for the spares. */
 export function serving(state: PluginState): SandboxEntry[] {
-  return living(state).filter(({ learning }) => !learning);
+  return living(state).filter(({ learning, standby }) => !learning && !standby);
 }
 
 export function readyOnes(state: PluginState): SandboxEntry[] {
   return serving(state).filter(({ life }) => life === 'ready');
+}
+
+/** Those that get connections. */
+export function inTraffic(state: PluginState): SandboxEntry[] {
+  return readyOnes(state).filter(({ gate }) => gate === undefined || gate === 'open');
+}
+
+/** Spares. */
+export function standbys(state: PluginState): SandboxEntry[] {
+  return living(state).filter(({ standby }) => standby);
+}
+
+export function inLife(state: PluginState, wanted: SandboxLife): SandboxEntry[] {
+  return [...state.sandboxes.values()].filter(({ life }) => life === wanted);
+}
+
+/** Nothing is left that is waited for: what cannot be killed goes when the kernel lets go of it. */
+export function isEmpty(state: PluginState): boolean {
+  return [...state.sandboxes.values()].every(({ life }) => life === 'fenced');
 }
 
 /** The one that learns, while it lives. */

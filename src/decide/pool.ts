@@ -1,37 +1,65 @@
 import type { PluginPlan } from '../plan/plan.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
-import { readyOnes, serving } from './plugin-state.ts';
+import { inLife, readyOnes, serving, standbys } from './plugin-state.ts';
 
 /** How the pool differs from the plan. */
 export interface PoolDifference {
-  /** Sandboxes to start; not more than there is room for. */
+  /** Serving sandboxes that are to be had, by promotion or by a start; not more than there is room for. */
   readonly missing: number;
-  /** The one that is to go, now that enough are ready without it. */
-  readonly surplus: SandboxEntry | undefined;
+  /** Standbys to start. */
+  readonly spares: number;
+  /** Those that are to go, now that enough are ready without them. */
+  readonly surplus: readonly SandboxEntry[];
   /** Ready ones that are as planned but for limits that can be set on them. One that starts yet gets them later. */
   readonly otherLimits: readonly SandboxEntry[];
 }
 
-/** Outdated sandboxes (after a reload) are replaced one at a time, the new one first. */
+/** Outdated sandboxes (after a reload) are replaced one at a time, the new one first; standbys once all that serve are. */
 export function poolDifference(state: PluginState, plan: PluginPlan): PoolDifference {
-  const alive = serving(state);
-  const isCurrent = ({ digest, unlimitable }: SandboxEntry) => digest === plan.digest && !unlimitable;
-  const current = alive.filter(isCurrent);
-  const outdated = alive.filter((sandbox) => !isCurrent(sandbox));
-  const room = plan.size + (outdated.length > 0 ? 1 : 0) - alive.length;
-  const tooMany = readyOnes(state).length > plan.size;
+  const { standby } = plan.declaration.pool;
+  const unreplaced = inLife(state, 'fenced').filter((sandbox) => sandbox.unreplaced).length;
+  const pool = group(serving(state), plan, plan.size - unreplaced, true);
+  const spare = group(standbys(state), plan, standby, pool.outdated.length === 0);
+  const enough = readyOnes(state).length > plan.size;
+  const spareReady = standbys(state).filter(({ life }) => life === 'ready').length > standby;
+  const surplus = [
+    ...(enough ? [pool.outdated[0] ?? bySeat(pool.current)[plan.size]] : []),
+    ...(spareReady ? [spare.outdated[0] ?? spare.current[standby]] : []),
+  ];
   return {
-    missing: Math.min(plan.size - current.length, room),
-    surplus: tooMany ? (outdated[0] ?? current[plan.size]) : undefined,
-    otherLimits: current.filter(
+    missing: pool.missing,
+    spares: spare.missing,
+    surplus: surplus.filter((sandbox) => sandbox !== undefined),
+    otherLimits: [...pool.current, ...spare.current].filter(
       ({ life, limits, limiting }) => life === 'ready' && (limiting ?? limits) !== plan.limitsDigest,
     ),
   };
 }
 
+export function isCurrent({ digest, unlimitable, renewing }: SandboxEntry, plan: PluginPlan): boolean {
+  return digest === plan.digest && !unlimitable && !renewing;
+}
+
+/** @param mayRoll whether there may be one more than wanted while outdated ones are replaced. */
+function group(
+  alive: readonly SandboxEntry[],
+  plan: PluginPlan,
+  wanted: number,
+  mayRoll: boolean,
+): { current: SandboxEntry[]; outdated: SandboxEntry[]; missing: number } {
+  const current = alive.filter((sandbox) => isCurrent(sandbox, plan));
+  const outdated = alive.filter((sandbox) => !isCurrent(sandbox, plan));
+  const room = wanted + (mayRoll && outdated.length > 0 ? 1 : 0) - alive.length;
+  return { current, outdated, missing: Math.max(0, Math.min(wanted - current.length, room)) };
+}
+
+function bySeat(sandboxes: readonly SandboxEntry[]): SandboxEntry[] {
+  return [...sandboxes].sort((one, other) => one.seat - other.seat);
+}
+
 /** When the youngest ready sandbox will have been healthy for long enough to clear the back-off. */
 export function nextReset(state: PluginState, now: number): number | undefined {
-  if (state.deathsInRow === 0) return undefined;
+  if (state.deathsInRow === 0 && state.chains.length === 0) return undefined;
   const reset = state.plan?.declaration.recovery.backoff.resetMs ?? 0;
   const youngest = Math.max(...readyOnes(state).map(({ readyAt }) => readyAt ?? 0));
   return youngest + reset > now && Number.isFinite(youngest) ? youngest + reset : undefined;

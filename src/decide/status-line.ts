@@ -1,5 +1,5 @@
 import type { PluginState } from './plugin-state.ts';
-import { learningOne, readyOnes } from './plugin-state.ts';
+import { inLife, inTraffic, learningOne, readyOnes, standbys } from './plugin-state.ts';
 
 /** The states a person sees; see `PluginSummary.state` of the control API. */
 export type VisibleState = 'stopped' | 'starting' | 'running' | 'degraded' | 'failed' | 'stopping' | 'invalid';
@@ -15,7 +15,7 @@ export function visibleState(state: PluginState): VisibleState {
     case 'loading':
       return 'starting';
     case 'on': {
-      const ready = readyOnes(state).length;
+      const ready = inTraffic(state).length;
       if (state.plan !== undefined && ready >= state.plan.size && state.reason === undefined) return 'running';
       return state.wasReady || ready > 0 ? 'degraded' : 'starting';
     }
@@ -30,11 +30,27 @@ export function statusLine(state: PluginState): string {
   const note =
     refused === undefined ? '' : `; the declaration as it is now is refused: ${refused.code} ${refused.text}`;
   if (visible === 'stopped') return 'stopped';
-  if (visible === 'failed') return `failed${reason}`;
+  if (visible === 'failed') return `failed${state.quarantined ? ', in quarantine' : ''}${reason}`;
   const size = state.plan?.size ?? 0;
-  const counts = `${readyOnes(state).length}/${size} ready`;
+  const counts = `${inTraffic(state).length}/${size} ready`;
   const version = state.plan?.version === undefined ? '' : `, ${state.plan.version}`;
   const word = visible === 'running' ? '' : `, ${visible}`;
-  const learning = learningOne(state) === undefined ? '' : ', 1 more learns';
-  return `${counts}, slot ${state.slot}${version}${learning}${word}${reason}${note}`;
+  const others = beside(state)
+    .map((text) => `, ${text}`)
+    .join('');
+  return `${counts}, slot ${state.slot}${version}${others}${word}${reason}${note}`;
+}
+
+/** Sandboxes that are there and do not count as ready. */
+function beside(state: PluginState): string[] {
+  const wanted = state.plan?.declaration.pool.standby ?? 0;
+  const spares = standbys(state).filter(({ life }) => life === 'ready').length;
+  const count = (number: number, text: string): string[] => (number === 0 ? [] : [`${number} ${text}`]);
+  return [
+    ...(wanted + spares === 0 ? [] : [`${spares}/${wanted} standby`]),
+    ...count(readyOnes(state).length - inTraffic(state).length, 'out of traffic'),
+    ...count(inLife(state, 'frozen').length, 'frozen'),
+    ...count(inLife(state, 'fenced').length, 'cannot be killed'),
+    ...(learningOne(state) === undefined ? [] : ['1 more learns']),
+  ];
 }

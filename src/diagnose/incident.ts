@@ -1,8 +1,6 @@
+import type { StepKind } from '../declare/recovery.ts';
 import type { SlotName } from '../plan/plan.ts';
 import type { Verdict } from './verdict.ts';
-
-/** What is done about a failure; the steps of a chain in `recovery`. */
-export type StepKind = 'restart' | 'replace' | 'recycle' | 'raise' | 'freeze' | 'quarantine' | 'run' | 'notify';
 
 /** Something failed: what, why that is believed, and what is done about it. */
 export interface Incident {

@@ -68,7 +68,11 @@ function parse(text: string | undefined): StoredState | undefined {
       typeof stored.plugin === 'string' &&
       typeof stored.phase === 'string' &&
       Number.isSafeInteger(stored.nextGeneration) &&
-      Array.isArray(stored.deaths);
+      Array.isArray(stored.deaths) &&
+      // Versions that did not know them did not write them down.
+      [stored.chains, stored.crashes, stored.restarts, stored.open, stored.running, stored.members].every(
+        (list) => list === undefined || Array.isArray(list),
+      );
     return whole ? stored : undefined;
   } catch {
     return undefined;
@@ -82,6 +86,7 @@ function revive(stored: StoredState): RememberedState {
   return {
     ...rest,
     invocation: rest.invocation,
+    healing: rest.healing,
     reason: rest.reason,
     refused: rest.refused,
     plan:

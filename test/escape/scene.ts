@@ -123,6 +123,8 @@ const DECLARATION = (plugin: string, kind: Kind) => [
   'recovery:',
   '  budget: { restarts: 1000, within: 1s }',
   '  backoff: { initial: 10ms, max: 10ms, factor: 1, jitter: 0% }',
+  '  forbidden-syscall: [replace]',
+  '  forbidden-exec: [replace]',
 ];
 
 async function startNeighbour(): Promise<SandboxStatus> {

@@ -47,6 +47,8 @@ forEachIsolation('forbidden system calls', function (isolation) {
       'recovery:',
       `  budget: { restarts: ${restarts}, within: 600s }`,
       '  backoff: { initial: 10ms, max: 20ms }',
+      '  forbidden-syscall: [replace]',
+      '  forbidden-exec: [replace]',
     ]);
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { describeExit } from '../../../src/decide/observation.ts';
 import { statusLine } from '../../../src/decide/status-line.ts';
+import { describeExit } from '../../../src/diagnose/exit.ts';
 import { examplePlan } from '../../support/plans.ts';
 import { SimulatedMachine } from './simulated-machine.ts';
 

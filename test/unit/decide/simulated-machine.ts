@@ -4,6 +4,7 @@ import type { Observation } from '../../../src/decide/observation.ts';
 import type { Order } from '../../../src/decide/order.ts';
 import type { PluginState } from '../../../src/decide/plugin-state.ts';
 import { initialState } from '../../../src/decide/plugin-state.ts';
+import type { Incident } from '../../../src/diagnose/incident.ts';
 import type { PluginPlan } from '../../../src/plan/plan.ts';
 
 /** A machine for decisions: what was ordered can be made to happen, in any sequence, with a clock of its own. */
@@ -18,6 +19,12 @@ export class SimulatedMachine {
   /** Units whose limits were ordered to be set. */
   readonly limited: string[] = [];
   readonly told: string[] = [];
+  readonly incidents: Incident[] = [];
+  readonly steps: string[] = [];
+  runs = 0;
+  readonly over: string[] = [];
+  riskyAllowed = true;
+  room = 3;
   wakeAt: number | undefined;
   plan: PluginPlan;
 
@@ -39,7 +46,7 @@ export class SimulatedMachine {
 
   moment(): Moment {
     const { now, random } = this;
-    return { now, random, wall: 1_764_106_440_000 + now, riskyAllowed: true, unkillableRoom: 3 };
+    return { now, random, wall: 1_764_106_440_000 + now, riskyAllowed: this.riskyAllowed, unkillableRoom: this.room };
   }
 
   /** Wanted, and all sandboxes ready. */
@@ -74,6 +81,11 @@ export class SimulatedMachine {
       this.units.add(order.unit);
       this.everStarted.push(order.unit);
     }
+    if (order.kind === 'incident' && !this.incidents.some(({ id }) => id === order.incident.id))
+      this.incidents.push(order.incident);
+    if (order.kind === 'run') this.runs++;
+    if (order.kind === 'incident-step') this.steps.push(`${order.id} ${order.text}`);
+    if (order.kind === 'incident-over') this.over.push(`${order.id} ${order.text}`);
     if (order.kind === 'limit') this.limited.push(order.unit);
     if (order.kind === 'forget') this.units.delete(order.unit);
     if (order.kind === 'wake') this.wakeAt = order.at;

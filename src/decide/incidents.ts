@@ -1,0 +1,116 @@
+import { formatDuration } from '../base/duration.ts';
+import { type Incident, incidentId } from '../diagnose/incident.ts';
+import type { Verdict } from '../diagnose/verdict.ts';
+import type { Turn } from './chain.ts';
+import type { Draft } from './draft.ts';
+import type { OpenIncident, SandboxEntry } from './plugin-state.ts';
+import { inTraffic, living, serving } from './plugin-state.ts';
+
+/** More than so many different failures at once are told of as steps of the last incident. */
+const MOST_OPEN = 8;
+
+/**
+ * Opens an incident, or adds to one that is open for the same kind of failure: a crash loop is one incident. Returns its
+ * id.
+ */
+export function openIncident(draft: Draft, about: SandboxEntry | undefined, verdict: Verdict, turn: Turn): string {
+  const { plugin, plan, slot, nextIncident, open } = draft.state;
+  const alike = open.find(({ incident }) => isAlike(incident.verdict, verdict));
+  const known = alike ?? (open.length < MOST_OPEN ? undefined : open.at(-1));
+  if (known !== undefined) {
+    const { id } = known.incident;
+    const who = about === undefined ? '' : `'${about.unit}': `;
+    draft.order({ kind: 'incident-step', id, text: `${who}${verdict.class}: ${verdict.text}` });
+    return id;
+  }
+  const incident: Incident = {
+    id: incidentId(plugin, nextIncident, draft.moment.wall),
+    plugin,
+    version: plan?.version,
+    unit: about?.unit,
+    generation: about?.generation,
+    slot: about?.slot ?? slot,
+    at: draft.moment.wall,
+    verdict,
+    action: '',
+    step: { index: turn.index, of: turn.of, kind: turn.step.kind },
+  };
+  draft.set({ nextIncident: nextIncident + 1, open: [...open, { incident, since: draft.moment.now }] });
+  return incident.id;
+}
+
+/** The open incident that the sandbox's end belongs to. */
+export function incidentOf({ open }: { readonly open: readonly OpenIncident[] }, unit: string): string | undefined {
+  return open.findLast(({ incident }) => incident.unit === unit)?.incident.id;
+}
+
+/** At the end of a decision: says in new incidents what was decided, and closes those that are over. */
+export function settleIncidents(draft: Draft): void {
+  const action = draft.deeds.length === 0 ? 'nothing more: what serves goes on' : draft.deeds.join(', ');
+  draft.set({
+    open: draft.state.open.map((each) => {
+      if (each.incident.action !== '') return each;
+      const incident = { ...each.incident, action };
+      draft.order({ kind: 'incident', incident });
+      return { ...each, incident };
+    }),
+  });
+  if (draft.state.phase !== 'on') return;
+  closeIncidents(draft, isToldOnly, false, () => 'told, which is all that is declared for it');
+  closeIncidents(draft, isOver, true, (ms) => `recovered after ${formatDuration(ms)}`);
+}
+
+/** Closes those incidents for another reason than that the plugin got well by itself. */
+export function closeByHand(draft: Draft, text: string): void {
+  closeIncidents(
+    draft,
+    ({ incident }) => incident.verdict.class !== 'unkillable',
+    false,
+    () => text,
+  );
+}
+
+function closeIncidents(
+  draft: Draft,
+  isClosed: (open: OpenIncident, draft: Draft) => boolean,
+  alone: boolean,
+  text: (ms: number) => string,
+): void {
+  for (const each of draft.state.open) {
+    if (!isClosed(each, draft)) continue;
+    const ms = Math.max(0, Math.round(draft.moment.now - each.since));
+    draft.order({ kind: 'incident-over', id: each.incident.id, text: text(ms) });
+    draft.note('recovered', each.incident.unit, undefined, `${each.incident.verdict.class}: ${text(ms)}`, {
+      incident: each.incident.id,
+      class: each.incident.verdict.class,
+    });
+    const { over, alone: before, aloneMs } = draft.state.recoveries;
+    draft.set({
+      open: draft.state.open.filter((other) => other !== each),
+      recoveries: {
+        over: over + 1,
+        alone: before + (alone ? 1 : 0),
+        aloneMs: aloneMs + (alone ? ms : 0),
+      },
+    });
+  }
+}
+
+/** What it was about lives on, and nothing is to be done about it but to tell. */
+function isToldOnly({ incident }: OpenIncident, { state }: Draft): boolean {
+  if (incident.step.kind !== 'run' && incident.step.kind !== 'notify') return false;
+  return incident.unit === undefined || living(state).some(({ unit }) => unit === incident.unit);
+}
+
+/** The pool serves as a whole again, and the one that it was about is not there any more, or not ill. */
+function isOver({ incident }: OpenIncident, { state }: Draft): boolean {
+  const about = incident.unit === undefined ? undefined : state.sandboxes.get(incident.unit);
+  if (incident.verdict.class === 'unkillable') return about === undefined;
+  if (about !== undefined && (about.verdict !== undefined || about.renewing) && serving(state).includes(about))
+    return false;
+  return state.plan !== undefined && inTraffic(state).length >= state.plan.size;
+}
+
+function isAlike(one: Verdict, other: Verdict): boolean {
+  return one.class === other.class && one.kind === other.kind;
+}
