@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { AnchorWord, Order, RunOrder } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
+import { isRiskyAllowed } from '../declare/risky.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import { pluginSliceName } from '../plan/identity.ts';
 import type { Gate, HostPaths, PlannedListener, PluginPlan, StartOrder } from '../plan/plan.ts';
@@ -67,8 +68,10 @@ export class DaemonHands implements Hands {
     return Date.now();
   }
 
-  riskyAllowed(): boolean {
-    return true;
+  riskyAllowed(plan: PluginPlan | undefined): boolean {
+    const now = new Date();
+    const time = { day: now.getDay(), minute: now.getHours() * 60 + now.getMinutes() };
+    return isRiskyAllowed(plan?.declaration.recovery.risky, time);
   }
 
   unkillableRoom(): number {

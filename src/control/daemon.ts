@@ -50,6 +50,7 @@ import { sceneOf } from './incident-scene.ts';
 import { Learner } from './learner.ts';
 import { serveManager } from './manager-interface.ts';
 import { SupervisorView } from './supervisor-view.ts';
+import { Timetable } from './timetable.ts';
 import { VERSION } from './version.ts';
 import { MANAGER_NAME } from './wire-names.ts';
 
@@ -146,6 +147,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     save: (state) => {
       try {
         states.save(state.plugin, remember(state));
+        timetable.follow(state);
       } catch (error) {
         // What was decided must not be done without being durable. The next supervisor decides again.
         chronicle.defect(error);
@@ -154,6 +156,13 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     },
     ignored: (text, failure) => chronicle.ignored(text, failure),
   });
+  const timetable = owner.own(
+    new Timetable({
+      configuration,
+      observe: (plugin, seen) => supervisor.loops.get(plugin)?.observe(seen),
+      cleanUpIncidents: () => void incidents.cleanUp(),
+    }),
+  );
   const limits = owner.own(
     new LimitWatch(
       clock,
@@ -206,6 +215,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     records: sandboxRecords,
     reports,
   });
+  for (const { state } of supervisor.loops.values()) timetable.follow(state);
   incidents.begin((_id, plugin) => supervisor.loop(plugin).state.phase !== 'off');
   guard(hostParts.sweep(new Set(sandboxRecords.map(({ unit }) => unit))));
   await limits.begin();

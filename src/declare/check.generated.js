@@ -5750,7 +5750,7 @@ export const keys = [
   ],
   "expected": "a list of maps from an action to a time",
   "title": "What is done at certain times",
-  "description": "By the host's clock and time zone, with expressions of cron: minute, hour, day of the month, month, day of the week, optionally with seconds before. recycle: each sandbox is replaced, one after the other and the new one first. What was missed while the supervisor was away is not made up.",
+  "description": "By the host's clock and time zone, with expressions of cron: minute, hour, day of the month, month, day of the week, optionally with seconds before; days of the month or of the week, not both. recycle: each sandbox is replaced, one after the other and the new one first. What was missed while the supervisor was away is not made up.",
   "default": [],
   "examples": [
    [

@@ -32,6 +32,19 @@ const LONGEST = 200;
  * steps. Just what every cron means by these, and a part of what node-cron takes.
  */
 export function readCron(text: string): { readonly value: string } | Refusal {
+  const read = readFields(text);
+  return 'refused' in read ? read : { value: text };
+}
+
+/** The same times with the numbers spelled out, so that no two programs can understand it differently. */
+export function plainCron(text: string): string {
+  const read = readFields(text);
+  if ('refused' in read) throw new RangeError(`'${text}': ${read.refused}`);
+  return read.value.map((numbers, index) => (isWhole(numbers, index) ? '*' : numbers.join(','))).join(' ');
+}
+
+/** The numbers of six fields; seconds are 0 where there are five. */
+function readFields(text: string): { readonly value: readonly (readonly number[])[] } | Refusal {
   if (text.length > LONGEST) return { refused: `it has ${text.length} characters` };
   const words = text.trim().split(/\s+/);
   if (words.length !== 5 && words.length !== 6) {
@@ -39,18 +52,25 @@ export function readCron(text: string): { readonly value: string } | Refusal {
     return { refused: `it has ${count}, not minute, hour, day of the month, month and day of the week` };
   }
   const fields = FIELDS.slice(6 - words.length);
-  const values: (readonly number[])[] = [];
+  const values: (readonly number[])[] = words.length === 5 ? [[0]] : [];
   for (const [index, field] of fields.entries()) {
     const read = readField(words[index] ?? '', field);
     if ('refused' in read) return read;
     values.push(read.value);
   }
   const [days = [], months = []] = values.slice(-3, -1);
-  const anyDayOfWeek = (words.at(-1) ?? '').startsWith('*');
-  if (anyDayOfWeek && !months.some((month) => days.some((day) => day <= (LONGEST_MONTHS[month - 1] ?? 0)))) {
+  // Where both are named, some programs mean days that are both, and others days that are either.
+  if (words.at(-3) !== '*' && words.at(-1) !== '*')
+    return { refused: "it names days of the month and days of the week; one of them must be '*'" };
+  if (!months.some((month) => days.some((day) => day <= (LONGEST_MONTHS[month - 1] ?? 0)))) {
     return { refused: 'no month that it names has such a day' };
   }
-  return { value: text };
+  return { value: values };
+}
+
+function isWhole(numbers: readonly number[], index: number): boolean {
+  const field = FIELDS[index];
+  return field !== undefined && numbers.length === field.most - field.least + 1;
 }
 
 /** Days of the week, written as in an expression: `mon-fri`, `sat,sun`. 0 is Sunday. */
@@ -77,7 +97,7 @@ function readField(text: string, field: Field): { readonly value: readonly numbe
     }
     for (let value = from; value <= end; value += by) values.add(value);
   }
-  return { value: [...values] };
+  return { value: [...values].sort((a, b) => a - b) };
 }
 
 function numberOf(text: string | undefined, { least, most, names = [] }: Field): number | undefined {
