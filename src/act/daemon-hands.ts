@@ -149,8 +149,8 @@ export class DaemonHands implements Hands {
     return this.#parts.commands.run(order);
   }
 
-  forgetRun(incident: string): Promise<void> {
-    return this.#parts.commands.forget(incident);
+  forgetRun(order: RunOrder): Promise<void> {
+    return this.#parts.commands.forget(order);
   }
 
   clearSandbox(unit: string): Promise<void> {

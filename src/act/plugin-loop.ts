@@ -41,7 +41,7 @@ export interface Hands {
   /** Runs a command on the host. Never rejects for how it ended. */
   run(order: RunOrder): Promise<RanCommand>;
   /** How it ended is durable: nobody will ask again. */
-  forgetRun(incident: string): Promise<void>;
+  forgetRun(order: RunOrder): Promise<void>;
   clearSandbox(unit: string): Promise<void>;
   forgetSandbox(unit: string): void;
   tell(plugin: string, word: AnchorWord): void;
@@ -177,7 +177,7 @@ export class PluginLoop implements Owned {
     this.#later(
       this.#hands.run(order).then((ran) => {
         this.observe({ kind: 'ran', incident, ...ran });
-        return this.#hands.forgetRun(incident);
+        return this.#hands.forgetRun(order);
       }),
       refused,
     );

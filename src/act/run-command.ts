@@ -28,9 +28,8 @@ export class RunCommands {
 
   /** Runs the command, or finds that it runs or has run, and waits for its end. */
   async run(order: RunOrder): Promise<RanCommand> {
-    const { incident, words, timeoutMs, environment } = order;
-    const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-    const { name, properties } = runUnit(incident, words, assignments, timeoutMs);
+    const { timeoutMs } = order;
+    const { name, properties } = runUnit(order);
     const options = { jobTimeoutMs: timeoutMs + PATIENCE_MS };
     try {
       await this.#manager.startTransientUnit(name, properties, options).catch(async (error: unknown) => {
@@ -46,10 +45,19 @@ export class RunCommands {
   }
 
   /** What was told of its end is durable now: the unit is not needed any more. */
-  async forget(incident: string): Promise<void> {
-    const name = runUnitName(incident);
-    await this.#manager.stopUnit(name, { wait: false });
-    await this.#manager.resetFailed(name);
+  async forget(order: RunOrder): Promise<void> {
+    const name = runUnitName(order);
+    await ifThere(this.#manager.stopUnit(name));
+    await ifThere(this.#manager.resetFailed(name));
+  }
+}
+
+/** A unit that ended well is gone with its stop, and one whose command could not be run may be gone by itself. */
+async function ifThere(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (asFailure(error).dbusName !== 'org.freedesktop.systemd1.NoSuchUnit') throw error;
   }
 }
 
