@@ -79,6 +79,23 @@ export const FAILURE_CLASSES = {
 
 export type FailureClass = keyof typeof FAILURE_CLASSES;
 
+/** Where a kind of failure needs another advice than its class. */
+const ADVICE_OF_KINDS: Readonly<Record<string, string>> = {
+  'crash SIGKILL': 'somebody killed it, or the kernel did: the journal of that moment, and of the kernel, may say who',
+  'crash SIGTERM': 'somebody asked it to end, and not by its unit: use systemctl stop plugin@NAME to stop it',
+  'crash no-report': 'it ended in a way that nobody could report: see the journal of its unit, and of the kernel',
+  'oom child':
+    "a process of it was killed for memory, not the program itself; raise limits.memory, or see 'incidents show'",
+  'oom slice':
+    'all sandboxes of plugins together used up their memory: see limits of the other ones, and of plugin.slice',
+};
+
+/** What to do about a failure of this class and kind of a plugin. */
+export function adviceFor(of: FailureClass, kind: string | undefined, plugin: string): string {
+  const advice = ADVICE_OF_KINDS[`${of} ${kind ?? ''}`] ?? FAILURE_CLASSES[of].advice;
+  return advice.replaceAll(/\bNAME\b/g, plugin);
+}
+
 export const FAILURE_CLASS_NAMES = Object.keys(FAILURE_CLASSES) as readonly FailureClass[];
 
 export function isFailureClass(text: string): text is FailureClass {

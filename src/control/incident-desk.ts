@@ -1,7 +1,7 @@
 import type { Supervisor as Plugins } from '../act/supervisor.ts';
 import type { Clock } from '../base/clock.ts';
 import { FAILURES, Failure } from '../base/failure.ts';
-import { FAILURE_CLASSES, type FailureClass } from '../base/failure-class.ts';
+import { adviceFor, FAILURE_CLASSES, type FailureClass } from '../base/failure-class.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { readyOnes } from '../decide/plugin-state.ts';
 import type { Incidents } from '../record/incidents.ts';
@@ -88,9 +88,10 @@ export class IncidentDesk {
 }
 
 function story({ incident, steps, over, evidence, missing }: StoredIncident): IncidentStory {
-  const { summary, advice } = FAILURE_CLASSES[incident.verdict.class];
-  const named = advice.replaceAll(/\bNAME\b/g, incident.plugin);
-  return { incident, steps, over, evidence, missing, summary, advice: named };
+  const { plugin, verdict } = incident;
+  const { summary } = FAILURE_CLASSES[verdict.class];
+  const advice = adviceFor(verdict.class, verdict.kind, plugin);
+  return { incident, steps, over, evidence, missing, summary, advice };
 }
 
 function countByClass(incidents: readonly IncidentSummary[]): { class: FailureClass; count: number }[] {

@@ -1,4 +1,4 @@
-import { FAILURE_CLASS_NAMES, FAILURE_CLASSES, type FailureClass } from '../base/failure-class.ts';
+import { adviceFor, FAILURE_CLASS_NAMES, FAILURE_CLASSES, type FailureClass } from '../base/failure-class.ts';
 
 /** Entries of the journal about an incident, by its class. Random once; never changed, and never used again. */
 const CLASS_MESSAGES: Readonly<Record<FailureClass, string>> = {
@@ -89,12 +89,12 @@ export function catalogText(): string {
 }
 
 function classMessage(name: FailureClass): Message {
-  const { summary, advice } = FAILURE_CLASSES[name];
+  const { summary } = FAILURE_CLASSES[name];
   return {
     id: CLASS_MESSAGES[name],
     subject: `Plugin @BULKHEAD_PLUGIN@: ${summary}`,
     body: `Sandbox @BULKHEAD_UNIT@ of version @BULKHEAD_VERSION@ failed; class ${name}, kind @BULKHEAD_KIND@. What to do:
-    ${advice.replaceAll(/\bNAME\b/g, '@BULKHEAD_PLUGIN@')}
+    ${adviceFor(name, undefined, '@BULKHEAD_PLUGIN@')}
 Its evidence, and what was done about it:
     bulkheadctl incidents show @BULKHEAD_INCIDENT@`,
   };
