@@ -216,7 +216,9 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     reports,
   });
   for (const { state } of supervisor.loops.values()) timetable.follow(state);
-  incidents.begin((_id, plugin) => supervisor.loop(plugin).state.phase !== 'off');
+  incidents.begin(
+    (id, plugin) => supervisor.loops.get(plugin)?.state.open.some(({ incident }) => incident.id === id) ?? false,
+  );
   guard(hostParts.sweep(new Set(sandboxRecords.map(({ unit }) => unit))));
   await limits.begin();
   // What changed while the lists were read.

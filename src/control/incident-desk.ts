@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { FAILURES, Failure } from '../base/failure.ts';
 import { adviceFor, FAILURE_CLASSES, type FailureClass } from '../base/failure-class.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
-import { readyOnes } from '../decide/plugin-state.ts';
+import { inLife, inTraffic } from '../decide/plugin-state.ts';
 import type { Incidents } from '../record/incidents.ts';
 import { readEvidence } from '../record/read-evidence.ts';
 import type { StoredIncident } from '../record/stored-incident.ts';
@@ -59,16 +59,17 @@ export class IncidentDesk {
       reason:
         reason === null ? null : { ...reason, advice: FAILURES[reason.code].advice.replaceAll(/\bNAME\b/g, name) },
       wellForMs: own === undefined ? null : this.#wellFor(own),
-      quarantined: false,
+      quarantined: own?.quarantined ?? false,
       last: last === undefined ? null : story(last),
       lately: countByClass(lately),
     };
   }
 
-  /** Lets the plugin out of quarantine. @throws Failure BH409 */
+  /** Lets the plugin out of quarantine, and gives up what was kept frozen of it. @throws Failure BH409 */
   release(name: string, by: string): void {
     const loop = this.#parts.plugins.loops.get(name);
-    if (loop?.state.phase !== 'failed') throw new Failure('BH409', `'${name}'`);
+    if (loop === undefined || !(loop.state.quarantined || inLife(loop.state, 'frozen').length > 0))
+      throw new Failure('BH409', `'${name}'`);
     loop.observe({ kind: 'released', by });
   }
 
@@ -80,7 +81,7 @@ export class IncidentDesk {
   }
 
   #wellFor(state: PluginState): number | null {
-    const ready = readyOnes(state);
+    const ready = inTraffic(state);
     if (state.plan === undefined || ready.length < state.plan.size || state.phase !== 'on') return null;
     const since = Math.max(...ready.map(({ readyAt }) => readyAt ?? 0));
     return Math.round(this.#parts.clock.now() - since);

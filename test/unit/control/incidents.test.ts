@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { FAILURE_CLASSES } from '../../../src/base/failure-class.ts';
+import type { PluginState } from '../../../src/control/api.ts';
 import type { IncidentReport, WhyReport } from '../../../src/control/incident-api.ts';
 import { exportIncident } from '../../../src/control/incident-export.ts';
 import { renderWhy } from '../../../src/control/render/why-view.ts';
@@ -87,9 +88,9 @@ const WHY: WhyReport = {
   lately: [{ class: 'crash', count: 3 }],
 };
 
-async function ask(line: string) {
+async function ask(line: string, state: PluginState = 'running') {
   const manager = new FakeManager();
-  manager.statuses = [status('hello')];
+  manager.statuses = [status('hello', { state })];
   manager.explained = WHY;
   manager.failed = [summaryOf(STORED, 2048)];
   manager.bundle = REPORT;
@@ -239,6 +240,7 @@ describe('bulkheadctl recycle and release', () => {
     assert.deepEqual(recycled.asked, ['recycle hello']);
     assert.equal(recycled.out, 'hello: its sandboxes are being replaced\n');
     assert.deepEqual((await ask('release hello')).asked, ['release hello']);
+    assert.deepEqual((await ask('release hello', 'stopped')).asked, ['release hello', 'start hello']);
     assert.equal(JSON.parse((await ask('release hello --json')).out).name, 'hello');
     assert.equal((await ask('release nobody')).exit, 4);
   });
