@@ -100,6 +100,30 @@ export interface SandboxStatus {
   readonly limits: readonly LimitInForce[];
   /** Limits that it was at, the last one first. */
   readonly limitsReached: readonly LimitReached[];
+  /** As of the last heartbeat; null before the first. */
+  readonly vitals: VitalsStatus | null;
+}
+
+/** What a sandbox is at. What the host or the payload does not tell is null. */
+export interface VitalsStatus {
+  readonly agoMs: number;
+  /** Percent of one CPU since the heartbeat before. */
+  readonly cpuPercent: number | null;
+  readonly cpuMs: number | null;
+  /** What its processes have in memory, shared pages with each. */
+  readonly residentBytes: number;
+  readonly processes: number;
+  readonly threads: number;
+  /** Of the process that has the most. */
+  readonly descriptors: number;
+  readonly frozen: boolean;
+  /** From the activity page. */
+  readonly requests: {
+    readonly done: number;
+    readonly failed: number;
+    readonly inFlight: number;
+    readonly oldestMs: number | null;
+  } | null;
 }
 
 export interface LimitReached {

@@ -13,7 +13,6 @@ import type { Observation } from '../decide/observation.ts';
 import { remember } from '../decide/restore.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { groupId } from '../kernel/identities.ts';
-import type { CountedSandbox } from '../kernel/limit-counters.ts';
 import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
 import type { HostPaths } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
@@ -42,13 +41,13 @@ import type { UnitEvent } from '../systemd/unit-events.ts';
 import { UnitEvents } from '../systemd/unit-events.ts';
 import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
 import { watchAnchorDropIns } from '../watch/anchor-drop-ins.ts';
-import { LimitWatch } from '../watch/limit-watch.ts';
 import type { EventKind } from './api.ts';
 import { Auditor } from './auditor.ts';
 import { IncidentDesk } from './incident-desk.ts';
 import { sceneOf } from './incident-scene.ts';
 import { Learner } from './learner.ts';
 import { serveManager } from './manager-interface.ts';
+import { Sampling } from './sampling.ts';
 import { SupervisorView } from './supervisor-view.ts';
 import { Timetable } from './timetable.ts';
 import { VERSION } from './version.ts';
@@ -112,7 +111,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
         observe(record, { kind: 'start-failed', unit: record.unit, reason: { code, text } }),
       exited: (record, exit) => {
         // What it died of is to be known first.
-        limits.look(record.unit, counted(record));
+        sampling.lookAtEnd(record);
         observe(record, { kind: 'exited', unit: record.unit, exit });
       },
       stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
@@ -163,15 +162,8 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       cleanUpIncidents: () => void incidents.cleanUp(),
     }),
   );
-  const limits = owner.own(
-    new LimitWatch(
-      clock,
-      () => livingSandboxes(supervisor, sandboxes),
-      (unit, counters) => observeUnit(unit, { kind: 'counted', unit, counters }),
-      onDefect,
-    ),
-  );
   const observeUnit = (unit: string, seen: Observation): void => {
+    sampling.seen(seen);
     const plugin = parseSandboxUnit(unit)?.plugin;
     if (plugin !== undefined) supervisor.loops.get(plugin)?.observe(seen);
   };
@@ -185,6 +177,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     note: (...odd) => chronicle.ignored(...odd),
   });
   owner.own(supervisor);
+  const sampling = owner.own(new Sampling({ clock, paths, supervisor, sandboxes, observe: observeUnit, chronicle }));
   const guard = (work: Promise<void>): void => {
     work.catch((error: unknown) => chronicle.ignored('systemd could not be asked, a resync follows', asFailure(error)));
   };
@@ -220,7 +213,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     (id, plugin) => supervisor.loops.get(plugin)?.state.open.some(({ incident }) => incident.id === id) ?? false,
   );
   guard(hostParts.sweep(new Set(sandboxRecords.map(({ unit }) => unit))));
-  await limits.begin();
+  await sampling.begin();
   // What changed while the lists were read.
   await supervisor.resync();
   anchors.listen(`${paths.run}/anchor.sock`, anchorGroup);
@@ -265,6 +258,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     clock,
     plugins: supervisor,
     sandboxes,
+    vitals: (unit) => sampling.vitals(unit),
     listeners,
     events,
     manager,
@@ -316,20 +310,6 @@ function route(
   if (!wanted && gone) guard(supervisor.anchorGone(plugin));
   // A failed unit stays 'failed' until it is reset or started.
   if (activeState === 'inactive') supervisor.loops.get(plugin)?.observe({ kind: 'forgiven' });
-}
-
-/** What is looked at of a sandbox to see its limits reached. */
-function counted({ cgroup, payloadCgroup, fillable = [] }: SandboxRecord): CountedSandbox {
-  return { cgroup, payloadCgroup, fillable };
-}
-
-function* livingSandboxes(supervisor: Supervisor, sandboxes: Sandboxes): Iterable<readonly [string, CountedSandbox]> {
-  for (const { state } of supervisor.loops.values()) {
-    for (const { unit } of state.sandboxes.values()) {
-      const record = sandboxes.get(unit)?.record;
-      if (record !== undefined) yield [unit, counted(record)];
-    }
-  }
 }
 
 /** Report pipes that came back from the store and belong to no sandbox any more. */

@@ -22,6 +22,7 @@ import type { EventRing } from '../record/event-ring.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Manager } from '../systemd/manager.ts';
 import type { Listeners } from '../traffic/listeners.ts';
+import type { Vitals } from '../watch/vitals.ts';
 import type {
   AuditReport,
   Caller,
@@ -33,6 +34,7 @@ import type {
   SandboxStatus,
   StateStatus,
   Supervisor,
+  VitalsStatus,
 } from './api.ts';
 import type { Auditor } from './auditor.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
@@ -45,6 +47,8 @@ export interface ViewParts {
   readonly clock: Clock;
   readonly plugins: Plugins;
   readonly sandboxes: Sandboxes;
+  /** What a sandbox was at, at its last heartbeat. */
+  readonly vitals: (unit: string) => Vitals | undefined;
   readonly listeners: Listeners;
   readonly events: EventRing<EventKind>;
   readonly manager: Manager;
@@ -282,8 +286,15 @@ export class SupervisorView implements Supervisor {
       limitsReached: [...entry.reached.values()]
         .sort((one, other) => other.at - one.at)
         .map(({ limit, count, text, at }) => ({ limit, count, text, agoMs: Math.round(now - at) })),
+      vitals: vitalsStatus(this.#parts.vitals(entry.unit), now),
     };
   }
+}
+
+function vitalsStatus(vitals: Vitals | undefined, now: number): VitalsStatus | null {
+  if (vitals === undefined) return null;
+  const { at, memoryBytes: _charged, ...rest } = vitals;
+  return { ...rest, agoMs: Math.round(now - at) };
 }
 
 function differences(state: PluginState, { digest, limits, size }: PluginPlan): string[] {

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import type { Clock } from '../base/clock.ts';
 import { owned } from '../base/owner.ts';
 
@@ -16,3 +17,8 @@ export const systemClock: Clock = {
     return owned(() => clearTimeout(timer));
   },
 };
+
+/** Milliseconds of CLOCK_BOOTTIME, which goes on while the machine is suspended; exact to a hundredth of a second. */
+export function bootTime(): number {
+  return 1000 * uptime();
+}

@@ -20,27 +20,52 @@ const NEAR = 0.95;
 /** Room below this share is none: the last page may never be given away. */
 const ROOM = 0.01;
 
+/** What a look at the sandbox itself has read; undefined where there is no such file. */
+export interface OwnCounts {
+  /** memory.events, cpu.stat and pids.events of the unit. */
+  readonly memoryEvents: Fields | undefined;
+  readonly cpu: Fields | undefined;
+  readonly tasks: Fields | undefined;
+  /** Open files by process, and a process whose root can be looked into. */
+  readonly files: ReadonlyMap<number, number>;
+  readonly first: number | undefined;
+}
+
+type Fields = ReadonlyMap<string, number>;
+
 /**
  * Reads what was counted for a sandbox: some ten small files, about 0.2 ms. Undefined when its cgroup is gone, where
  * `lastWords` may still know something.
  */
 export function readCounters(sandbox: CountedSandbox): LimitCounters | undefined {
   const { cgroup, payloadCgroup } = sandbox;
-  const own = fieldsOf(cgroup, 'memory.events');
+  const memoryEvents = fieldsOf(cgroup, 'memory.events');
   const cpu = fieldsOf(cgroup, 'cpu.stat');
-  if (own === undefined && cpu === undefined && !isThere(cgroup)) return undefined;
-  const processes = processesIn(payloadCgroup);
+  if (memoryEvents === undefined && cpu === undefined && !isThere(cgroup)) return undefined;
+  const processes = processesIn(payloadCgroup).slice(0, MOST_PROCESSES);
+  return countersOf(sandbox, {
+    memoryEvents,
+    cpu,
+    tasks: fieldsOf(cgroup, 'pids.events'),
+    files: new Map(processes.map((pid) => [pid, filesOf(pid)])),
+    first: processes[0],
+  });
+}
+
+/** The same of what was read already, with what belongs to others than the sandbox alone. */
+export function countersOf({ cgroup, fillable }: CountedSandbox, own: OwnCounts): LimitCounters {
+  const { memoryEvents, cpu, tasks, files, first } = own;
   return {
-    high: own?.get('high') ?? 0,
-    max: own?.get('max') ?? 0,
-    oom: own?.get('oom') ?? 0,
-    oomKills: own?.get('oom_kill') ?? 0,
+    high: memoryEvents?.get('high') ?? 0,
+    max: memoryEvents?.get('max') ?? 0,
+    oom: memoryEvents?.get('oom') ?? 0,
+    oomKills: memoryEvents?.get('oom_kill') ?? 0,
     ...sliceCounters(cgroup),
-    forksRefused: fieldsOf(cgroup, 'pids.events')?.get('max') ?? 0,
+    forksRefused: tasks?.get('max') ?? 0,
     throttled: cpu?.get('nr_throttled') ?? 0,
     periods: cpu?.get('nr_periods') ?? 0,
-    files: mostFiles(processes),
-    full: fullOnes(processes[0], sandbox.fillable),
+    files: mostFiles(files),
+    full: fullOnes(first, fillable),
   };
 }
 
@@ -71,15 +96,9 @@ function isThere(cgroup: string): boolean {
 }
 
 /** A file of lines `NAME NUMBER`; undefined when there is none. */
-function fieldsOf(cgroup: string, file: string): Map<string, number> | undefined {
+function fieldsOf(cgroup: string, file: string): Fields | undefined {
   try {
-    const text = readFileSync(`${CGROUP_ROOT}${cgroup}/${file}`, 'utf8');
-    return new Map(
-      text.split('\n').map((line) => {
-        const [name = '', value = ''] = line.split(' ');
-        return [name, Number(value)];
-      }),
-    );
+    return parseFields(readFileSync(`${CGROUP_ROOT}${cgroup}/${file}`, 'utf8'));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENODEV') return undefined;
@@ -87,21 +106,30 @@ function fieldsOf(cgroup: string, file: string): Map<string, number> | undefined
   }
 }
 
+/** What such a file says. */
+export function parseFields(text: string): Fields {
+  return new Map(
+    text.split('\n').map((line) => {
+      const [name = '', value = ''] = line.split(' ');
+      return [name, Number(value)];
+    }),
+  );
+}
+
 /** The most descriptors that a process near its own limit has. */
-function mostFiles(processes: readonly number[]): number {
+function mostFiles(files: ReadonlyMap<number, number>): number {
   let most = 0;
-  for (const pid of processes.slice(0, MOST_PROCESSES)) {
-    const files = filesOf(pid);
+  for (const [pid, count] of files) {
     // No declared limit is below 64.
-    if (files <= most || files < 60) continue;
+    if (count <= most || count < 60) continue;
     const limit = parseLimit(readProc(pid, 'limits') ?? '', 'Max open files')?.[0];
-    if (limit !== undefined && files >= NEAR * limit) most = files;
+    if (limit !== undefined && count >= NEAR * limit) most = count;
   }
   return most;
 }
 
-/** Since Linux 6.2 the size of /proc/PID/fd is the number of descriptors; before it is 0. */
-function filesOf(pid: number): number {
+/** Open files of a process. Since Linux 6.2 the size of /proc/PID/fd is their number; before it is 0. */
+export function filesOf(pid: number): number {
   try {
     const directory = `/proc/${pid}/fd`;
     return statSync(directory).size || readdirSync(directory).length;

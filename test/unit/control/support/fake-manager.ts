@@ -163,6 +163,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
         statusText: null,
         limits: [],
         limitsReached: [],
+        vitals: null,
       },
     ],
     limits: [],
