@@ -2,6 +2,7 @@ import type { Clock, Owned } from '../base/clock.ts';
 import type { Failure } from '../base/failure.ts';
 import { asFailure } from '../base/failure.ts';
 import { decide } from '../decide/decide.ts';
+import { isOpening, type Moment } from '../decide/draft.ts';
 import type { Observation } from '../decide/observation.ts';
 import type { AnchorWord, Order, RunOrder } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
@@ -52,12 +53,23 @@ export interface Hands {
   refused(plugin: string, order: Order, failure: Failure): void;
 }
 
-/** One plugin's loop: observation -> decision -> durable state -> orders. The only place where its state changes. */
+/** What is never urgent: it waits for what comes with it. */
+const BACKGROUND: ReadonlySet<Observation['kind']> = new Set(['counted', 'messages-dropped', 'gate', 'limited']);
+
+/**
+ * One plugin's loop: observation -> decision -> durable state -> orders. The only place where its state changes.
+ *
+ * The first observation is decided at once. What else is seen of its sandboxes in the same turn of the event loop, as
+ * when all of them die, is decided together at the end of that turn, with one state on disk.
+ */
 export class PluginLoop implements Owned {
   #state: PluginState;
   readonly #hands: Hands;
   readonly #queue: Observation[] = [];
   #deciding = false;
+  /** The end of a turn in which something was decided, or waits to be. */
+  #turnEnds: NodeJS.Immediate | undefined;
+  #decidedInTurn = false;
   #wake: Owned | undefined;
   #wakeAt: number | undefined;
   #released = false;
@@ -75,39 +87,68 @@ export class PluginLoop implements Owned {
     if (this.#released) return;
     this.#queue.push(observation);
     if (this.#deciding) return;
-    this.#deciding = true;
-    try {
-      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) this.#step(next);
-    } finally {
-      this.#deciding = false;
+    const waits = 'unit' in observation && (this.#decidedInTurn || BACKGROUND.has(observation.kind));
+    if (!waits) {
+      this.#decidedInTurn = true;
+      this.#decideAll();
     }
+    this.#endTurnLater();
   }
 
   /** Stops deciding; what runs goes on. */
   release(): void {
     this.#released = true;
     this.#wake?.release();
+    clearImmediate(this.#turnEnds);
   }
 
-  #step(observation: Observation): void {
+  #endTurnLater(): void {
+    this.#turnEnds ??= setImmediate(() => {
+      this.#turnEnds = undefined;
+      this.#decidedInTurn = false;
+      this.#decideAll();
+    });
+  }
+
+  #decideAll(): void {
+    this.#deciding = true;
+    try {
+      while (this.#queue.length > 0) this.#decide(this.#queue.splice(0));
+    } finally {
+      this.#deciding = false;
+    }
+  }
+
+  #decide(observations: readonly Observation[]): void {
     const before = this.#state;
+    const decisions = observations.map((observation) => {
+      const { state, orders } = decide(this.#state, observation, this.#moment());
+      this.#state = state;
+      return { orders, plan: state.plan };
+    });
+    if (this.#state !== before) this.#hands.save(this.#state);
+    // What lets connections through again is not to wait for the end of another one's decision.
+    for (const opens of [true, false]) {
+      for (const { orders, plan } of decisions) {
+        for (const order of orders) if (isOpening(order) === opens) this.#carryOut(order, plan);
+      }
+    }
+  }
+
+  #moment(): Moment {
     const hands = this.#hands;
-    const moment = {
+    return {
       now: hands.clock.now(),
       random: hands.random(),
       wall: hands.wall(),
-      riskyAllowed: hands.riskyAllowed(before.plan),
+      riskyAllowed: hands.riskyAllowed(this.#state.plan),
       unkillableRoom: hands.unkillableRoom(),
     };
-    const { state, orders } = decide(before, observation, moment);
-    this.#state = state;
-    if (state !== before) this.#hands.save(state);
-    for (const order of orders) this.#carryOut(order);
   }
 
-  #carryOut(order: Order): void {
+  #carryOut(order: Order, plan: PluginPlan | undefined): void {
     const hands = this.#hands;
-    const { plugin, plan } = this.#state;
+    const { plugin } = this.#state;
     const refused = (failure: Failure): void => hands.refused(plugin, order, failure);
     switch (order.kind) {
       case 'load':

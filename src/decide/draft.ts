@@ -106,12 +106,16 @@ export class Draft {
    */
   finish(): readonly Order[] {
     this.order({ kind: 'wake', at: this.#wakeAt });
-    const opens = (order: Order): boolean => order.kind === 'gate' && order.gate === 'open';
     const isIncident = ({ kind }: Order): boolean => kind === 'incident';
     return [
-      ...this.orders.filter(opens),
+      ...this.orders.filter(isOpening),
       ...this.orders.filter(isIncident),
-      ...this.orders.filter((order) => !opens(order) && !isIncident(order)),
+      ...this.orders.filter((order) => !isOpening(order) && !isIncident(order)),
     ];
   }
+}
+
+/** It lets connections through again, which nothing else may delay. */
+export function isOpening(order: Order): boolean {
+  return order.kind === 'gate' && order.gate === 'open';
 }
