@@ -54,7 +54,7 @@ class Policy extends Draft {
       case 'unwanted':
         return this.#unwanted();
       case 'declared':
-        this.set({ plan: seen.plan, reason: undefined, refused: undefined });
+        this.set({ plan: seen.plan, reloading: false, reason: undefined, refused: undefined });
         if (this.state.phase === 'loading' || this.state.phase === 'on') this.order({ kind: 'listen' });
         return;
       case 'undeclarable':
@@ -84,8 +84,9 @@ class Policy extends Draft {
       case 'resumed':
         return this.#resumed();
       case 'reload':
-        if (this.state.phase === 'on') this.order({ kind: 'load' });
-        return;
+        if (this.state.phase !== 'on') return;
+        this.set({ reloading: true });
+        return this.order({ kind: 'load' });
       case 'forgiven':
         if (this.state.phase === 'failed' && this.state.invocation === undefined) this.#forgive();
         return;
@@ -128,7 +129,7 @@ class Policy extends Draft {
 
   /** A new supervisor goes on where the one before it stopped: what it may not have done any more is ordered again. */
   #resumed(): void {
-    const { phase, plan, reason, sandboxes, open, running } = this.state;
+    const { phase, plan, reason, reloading, sandboxes, open, running } = this.state;
     for (const { incident } of open) this.order({ kind: 'incident', incident });
     for (const order of running) this.order({ kind: 'run', ...order });
     for (const { unit, life, doomed, gate } of sandboxes.values()) {
@@ -143,6 +144,7 @@ class Policy extends Draft {
       // Nothing is started before the sockets are known to be there.
       this.set({ phase: 'loading' });
       this.order({ kind: 'listen' });
+      if (reloading) this.order({ kind: 'load' });
     } else if (phase === 'loading' || phase === 'on') this.order({ kind: 'load' });
     else if (phase === 'stopping' || phase === 'failed') endAll(this);
     // The one before may have died between deciding and telling.
@@ -187,6 +189,7 @@ class Policy extends Draft {
   /** Declaration or sockets cannot be used: what runs goes on as it is; with nothing running the plugin fails. */
   #unusable(reason: Reason): void {
     if (this.state.phase !== 'loading' && this.state.phase !== 'on') return;
+    this.set({ reloading: false });
     this.note('declaration', undefined, reason.code, reason.text);
     if (living(this.state).length > 0) this.set({ phase: 'on', refused: reason });
     else fail(this, reason);

@@ -40,13 +40,21 @@ function promote(draft: Draft, plan: PluginPlan): void {
   for (let { missing } = poolDifference(draft.state, plan); missing > 0; missing--) {
     const seat = freeSeat(draft.state, plan.size);
     const next = candidate(draft.state, plan);
-    if (next === undefined || draft.state.restarts.includes(seat)) return;
-    draft.put({ ...next, standby: false, seat, gate: 'open', gateTries: 0 });
-    draft.deeds.push(`promote ${next.unit}`);
-    draft.note('promoted', next.unit, undefined, 'promoted from standby');
-    // One that starts yet has nobody who could be told; it is when it is ready.
-    if (next.life === 'ready') draft.order({ kind: 'gate', unit: next.unit, gate: 'open' });
+    if (next === undefined || draft.state.restarts.includes(seat)) break;
+    seatStandby(draft, next, seat);
   }
+  // Those that have the places start yet, and nobody serves: one that is ready does not look on.
+  if (inTraffic(draft.state).length > 0 || draft.state.restarts.length > 0) return;
+  const ready = standbys(draft.state).find(({ life, verdict }) => life === 'ready' && verdict === undefined);
+  if (ready !== undefined) seatStandby(draft, ready, freeSeat(draft.state, plan.size));
+}
+
+function seatStandby(draft: Draft, next: SandboxEntry, seat: number): void {
+  draft.put({ ...next, standby: false, seat, gate: 'open', gateTries: 0 });
+  draft.deeds.push(`promote ${next.unit}`);
+  draft.note('promoted', next.unit, undefined, 'promoted from standby');
+  // One that starts yet has nobody who could be told; it is when it is ready.
+  if (next.life === 'ready') draft.order({ kind: 'gate', unit: next.unit, gate: 'open' });
 }
 
 /** The standby that is promoted next. For a place that is only to be renewed it has to be as planned, and ready. */

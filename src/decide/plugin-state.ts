@@ -62,6 +62,8 @@ export interface PluginState {
   readonly restartsTotal: number;
   /** No start before this monotonic time. */
   readonly notBefore: number;
+  /** Somebody asked to apply the declaration as it is now, and it is not read yet. */
+  readonly reloading: boolean;
   /** Why it failed or is not whole. */
   readonly reason: Reason | undefined;
   /** Why the declaration as it is now cannot be applied to what runs. */
@@ -193,6 +195,7 @@ export function initialState(plugin: string): PluginState {
     deaths: [],
     restartsTotal: 0,
     notBefore: 0,
+    reloading: false,
     reason: undefined,
     refused: undefined,
     wasReady: false,

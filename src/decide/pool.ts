@@ -18,7 +18,7 @@ export interface PoolDifference {
 export function poolDifference(state: PluginState, plan: PluginPlan): PoolDifference {
   const { standby } = plan.declaration.pool;
   const unreplaced = inLife(state, 'fenced').filter((sandbox) => sandbox.unreplaced).length;
-  const pool = group(serving(state), plan, plan.size - unreplaced, true);
+  const pool = group(serving(state), plan, plan.size - unreplaced, standbys(state).length <= standby);
   const spare = group(standbys(state), plan, standby, pool.outdated.length === 0);
   const enough = readyOnes(state).length > plan.size;
   const spareReady = standbys(state).filter(({ life }) => life === 'ready').length > standby;
@@ -26,9 +26,11 @@ export function poolDifference(state: PluginState, plan: PluginPlan): PoolDiffer
     ...(enough ? [pool.outdated[0] ?? bySeat(pool.current)[plan.size]] : []),
     ...(spareReady ? [spare.outdated[0] ?? spare.current[standby]] : []),
   ];
+  // There may be one more than declared, whatever is replaced and promoted at the same time.
+  const room = plan.size + standby + 1 - serving(state).length - standbys(state).length - pool.missing;
   return {
     missing: pool.missing,
-    spares: spare.missing,
+    spares: Math.max(0, Math.min(spare.missing, room)),
     surplus: surplus.filter((sandbox) => sandbox !== undefined),
     otherLimits: [...pool.current, ...spare.current].filter(
       ({ life, limits, limiting }) => life === 'ready' && (limiting ?? limits) !== plan.limitsDigest,

@@ -14,6 +14,7 @@ const REMEMBERED = [
   'deaths',
   'restartsTotal',
   'notBefore',
+  'reloading',
   'reason',
   'refused',
   'wasReady',
