@@ -42,7 +42,16 @@ static const int of_forwarder[] = {
 #endif
 };
 
-enum { MOST_INSTRUCTIONS = 128 };
+/* fork(3) of the C library, and how its child ends; what asks is such a child. */
+static const int of_prober[] = {
+    SYS_connect,         SYS_shutdown,        SYS_ppoll,  SYS_pipe2,           SYS_clone,  SYS_waitid, SYS_wait4,
+    SYS_kill,            SYS_pidfd_open,      SYS_gettid, SYS_set_robust_list, SYS_getpid, SYS_rt_sigprocmask,
+#ifdef SYS_poll
+    SYS_poll,
+#endif
+};
+
+enum { MOST_INSTRUCTIONS = 160 };
 
 static struct sock_filter program[MOST_INSTRUCTIONS];
 static unsigned short used;
@@ -77,6 +86,18 @@ static void allow_internet_sockets(void) {
     RETURN(SECCOMP_RET_ALLOW);
 }
 
+static void allow_local_sockets(void) {
+    IF(SYS_socket, 0, 6);
+    LOAD_ARGUMENT(0);
+    IF(AF_INET, 1, 0);
+    IF(AF_UNIX, 0, 3);
+    LOAD_ARGUMENT(1);
+    CLEAR(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    IF(SOCK_STREAM, 1, 0);
+    RETURN(SECCOMP_RET_KILL_PROCESS);
+    RETURN(SECCOMP_RET_ALLOW);
+}
+
 static void allow_reading_files(void) {
     IF(SYS_openat, 0, 3);
     LOAD_ARGUMENT(2);
@@ -95,6 +116,9 @@ static int load_filter(enum confine_profile profile) {
     if (profile == CONFINE_FORWARDER) {
         allow(of_forwarder, sizeof(of_forwarder) / sizeof(of_forwarder[0]));
         allow_internet_sockets();
+    } else if (profile == CONFINE_PROBER) {
+        allow(of_prober, sizeof(of_prober) / sizeof(of_prober[0]));
+        allow_local_sockets();
     } else {
         allow_reading_files();
     }

@@ -8,6 +8,8 @@ enum confine_profile {
     CONFINE_FORWARDER,
     /* Files, to be read; and the descriptors that it has. */
     CONFINE_READER,
+    /* Processes of its own, and connections within the host; no more than that. */
+    CONFINE_PROBER,
 };
 
 /*

@@ -18,6 +18,7 @@ int filter_read(struct filter *filter);
 
 /*
  * Loads it for good (seccomp(2)), or while learning one that asks about every call, and sends its listener to the socket `handover`, which
- * the filter must allow (sendmsg(2)). Needs no_new_privs. Returns 0 or -errno.
+ * the filter must allow (sendmsg(2)). With -1 for it there is no listener, and a call that is not allowed ends its process.
+ * Needs no_new_privs. Returns 0 or -errno.
  */
 int filter_load(const struct filter *filter, bool learn, int handover);

@@ -17,6 +17,7 @@
 #include "init/notify.h"
 #include "init/options.h"
 #include "init/payload.h"
+#include "init/prober.h"
 #include "init/report.h"
 #include "init/streams.h"
 #include "init/supervise.h"
@@ -64,7 +65,7 @@ static int run(char **argv) {
     char wrong[160];
     if (!options_parse(&options, argv, wrong, sizeof(wrong))) return fail("options", EINVAL, wrong);
     size_t listeners = options.listeners + options.to_count;
-    struct helpers helpers = {.egress = options.egress_count > 0 ? FIRST_LISTENER_FD + (int)listeners : -1, .adapter = -1};
+    struct helpers helpers = {.egress = options.egress_count > 0 ? FIRST_LISTENER_FD + (int)listeners : -1, .adapter = -1, .prober = -1};
     if ((error = check_descriptors(listeners + (helpers.egress >= 0))) < 0) return fail("descriptors", -error, NULL);
 
     struct filter filter;
@@ -73,6 +74,9 @@ static int run(char **argv) {
     if (signals < 0) return fail("signals", -signals, NULL);
     int notify = -1;
     if (options.ready_by_notify && (notify = notify_open()) < 0) return fail("notify", -notify, NULL);
+
+    if (probe_wants_socket(options.probes) && (options.probe_socket = prober_listen()) < 0)
+        return fail("probe-socket", -options.probe_socket, NULL);
 
     const char *systemd = getenv("NOTIFY_SOCKET");
     if (options.close_view && (error = view_close(&systemd)) < 0) return fail("view", -error, NULL);
@@ -83,6 +87,8 @@ static int run(char **argv) {
     if ((error = payload_fork(&payload, &options, &filter)) < 0) return fail("fork", -error, NULL);
     /* After the payload, so that this is its parent's first child. */
     if (options.to_count > 0 && (helpers.adapter = adapter_fork(&options)) < 0) return fail("adapter", -helpers.adapter, NULL);
+    if (probe_are_asked(options.probes) && (helpers.prober = prober_fork(&options, &filter)) < 0)
+        return fail("prober", -helpers.prober, NULL);
     /* The listeners stay open here, too: a supervisor that lost its own can get them back with pidfd_getfd(2). */
     (void)close(FILTER_FD);
     /* The child is still at the gate: when this fails, nothing runs. */

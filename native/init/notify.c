@@ -35,6 +35,8 @@ static void one_line(const char *line, size_t length, struct notify_news *news) 
     static const char status[] = "STATUS=";
     if (length == 7 && memcmp(line, "READY=1", 7) == 0) {
         news->ready = true;
+    } else if (length == 10 && memcmp(line, "WATCHDOG=1", 10) == 0) {
+        news->watchdog = true;
     } else if (length >= sizeof(status) - 1 && memcmp(line, status, sizeof(status) - 1) == 0) {
         static_assert(sizeof(news->text) == STATUS_SIZE, "a status fits into its report");
         (void)text_clean(line + sizeof(status) - 1, length - (sizeof(status) - 1), news->text, sizeof(news->text));

@@ -6,6 +6,7 @@
 struct notify_news {
     bool ready;
     bool status;
+    bool watchdog;
     char text[257];
 };
 

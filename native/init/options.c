@@ -117,13 +117,16 @@ static bool apply(struct options *options, const char *name, size_t length, cons
         return options->close_view;
     }
 #undef IS
-    return false;
+    static const char probe[] = "--probe";
+    const size_t prefix = sizeof(probe) - 1;
+    if (length < prefix || memcmp(name, probe, prefix) != 0) return false;
+    return probe_option(options->probes, &options->last_probe, name + prefix, length - prefix, value);
 }
 
 bool options_parse(struct options *options, char **argv, char *error, size_t size) {
     size_t count = 0;
     while (argv[count] != NULL) count++;
-    *options = (struct options){.directory = "/", .stop_signal = SIGTERM};
+    *options = (struct options){.directory = "/", .stop_signal = SIGTERM, .last_probe = -1, .probe_socket = -1};
     options->listen_names = calloc(count + 1, sizeof(char *));
     options->environment = calloc(count + 1, sizeof(char *));
     if (options->listen_names == NULL || options->environment == NULL) {
@@ -149,6 +152,8 @@ bool options_parse(struct options *options, char **argv, char *error, size_t siz
                           : options->to_count > 0 && options->start_timeout_ms == 0 ? "--start-timeout"
                           : at + 1 >= count   ? "a program after --"
                                               : NULL;
+    enum probe_name incomplete;
+    if (missing == NULL && !probe_complete(options->probes, &incomplete)) missing = "what a --probe asks for";
     if (missing != NULL) {
         (void)snprintf(error, size, "%s is missing", missing);
         return false;

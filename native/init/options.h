@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "forward/address.h"
+#include "init/probe.h"
 
 /* Descriptors as the launcher numbers them. */
 enum { REPORT_FD = 3, FILTER_FD = 4, FIRST_LISTENER_FD = 5, FIRST_PAYLOAD_FD = 3 };
@@ -33,6 +34,11 @@ struct options {
     /* Where the program finds what it may connect to; then the forwarder's socket follows the listeners. */
     struct address egress[MAX_EGRESS];
     size_t egress_count;
+    struct probe probes[PROBE_COUNT];
+    /* The probe that further options belong to; -1 before the first. */
+    int last_probe;
+    /* The socket for probes, which the program gets behind its listeners; -1 for none. */
+    int probe_socket;
     const char **environment;
     size_t environment_size;
     const char *directory;

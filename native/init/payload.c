@@ -22,6 +22,9 @@
 #include "base/capability.h"
 #include "init/filter.h"
 
+/* As it is called in LISTEN_FDNAMES. */
+#define PROBE_SOCKET_NAME "probe"
+
 /* Name in the report, and in the journal. */
 #define STEPS(X)                       \
     X(SESSION, "session")              \
@@ -94,10 +97,11 @@ static int new_session_keyring(void) {
     return errno == ENOSYS || errno == EPERM || errno == EACCES ? 0 : -errno;
 }
 
-/* Moves the listeners down over report and filter; all else that is open ends with exec. */
-static int place_listeners(size_t listeners) {
+/* Moves the listeners down over report and filter, the probe socket behind them; all else that is open ends with exec. */
+static int place_listeners(size_t listeners, int probe_socket) {
     for (size_t i = 0; i < listeners; i++)
         if (dup2(FIRST_LISTENER_FD + (int)i, FIRST_PAYLOAD_FD + (int)i) < 0) return -errno;
+    if (probe_socket >= 0 && dup2(probe_socket, FIRST_PAYLOAD_FD + (int)listeners++) < 0) return -errno;
     unsigned int first = FIRST_PAYLOAD_FD + (unsigned int)listeners;
     return syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
 }
@@ -109,18 +113,19 @@ static char **environment(const struct options *options) {
     size_t used = 0;
     for (size_t i = 0; i < options->environment_size; i++) variables[used++] = (char *)options->environment[i];
     if (options->ready_by_notify) variables[used++] = "NOTIFY_SOCKET=" NOTIFY_PATH;
-    if (options->listeners == 0) return variables;
+    const size_t probes = options->probe_socket >= 0 ? 1 : 0;
+    if (options->listeners + probes == 0) return variables;
 
-    size_t names = sizeof("LISTEN_FDNAMES=");
+    size_t names = sizeof("LISTEN_FDNAMES=") + sizeof(PROBE_SOCKET_NAME);
     for (size_t i = 0; i < options->listeners; i++) names += strlen(options->listen_names[i]) + 1;
     char *joined = malloc(names), *end = joined;
     if (joined == NULL) return NULL;
-    for (size_t i = 0; i < options->listeners; i++) {
+    for (size_t i = 0; i < options->listeners + probes; i++) {
         end = stpcpy(end, i == 0 ? "LISTEN_FDNAMES=" : ":");
-        end = stpcpy(end, options->listen_names[i]);
+        end = stpcpy(end, i < options->listeners ? options->listen_names[i] : PROBE_SOCKET_NAME);
     }
     variables[used++] = joined;
-    if (asprintf(&variables[used++], "LISTEN_FDS=%zu", options->listeners) < 0) return NULL;
+    if (asprintf(&variables[used++], "LISTEN_FDS=%zu", options->listeners + probes) < 0) return NULL;
     if (asprintf(&variables[used++], "LISTEN_PID=%d", getpid()) < 0) return NULL;
     return variables;
 }
@@ -164,7 +169,7 @@ static int execute(const struct options *options, char **variables, uint64_t sec
     return result;
 }
 
-static struct payload_failure set_up(const struct options *options, const struct filter *filter, int handover) {
+struct payload_failure payload_become(const struct options *options, const struct filter *filter, int handover) {
     int error;
     char **variables;
 #define STEP(name, expression) \
@@ -186,7 +191,7 @@ static struct payload_failure set_up(const struct options *options, const struct
     STEP(KEYRING, new_session_keyring());
     STEP(NO_NEW_PRIVS, CALL(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)));
     STEP(CHDIR, CALL(chdir(options->directory)));
-    STEP(DESCRIPTORS, place_listeners(options->listeners));
+    STEP(DESCRIPTORS, place_listeners(options->listeners, options->probe_socket));
     STEP(ENVIRONMENT, (variables = environment(options)) == NULL ? -ENOMEM : 0);
     STEP(SECCOMP, filter_load(filter, options->learn, handover));
     STEP(EXEC, execute(options, variables, filter->secret));
@@ -211,7 +216,7 @@ int payload_fork(struct payload *payload, const struct options *options, const s
     (void)close(errors[0]);
     (void)close(handover[0]);
     if (read(gate[0], &go, 1) != 1) _exit(EXIT_SETUP_FAILED);
-    struct payload_failure failure = set_up(options, filter, handover[1]);
+    struct payload_failure failure = payload_become(options, filter, handover[1]);
     /* Nobody is left to tell when this fails; the exit status says the same. */
     if (write(errors[1], &failure, sizeof(failure)) != sizeof(failure)) _exit(EXIT_SETUP_FAILED);
     _exit(EXIT_SETUP_FAILED);

@@ -22,6 +22,12 @@ struct payload {
     int handover;
 };
 
+/*
+ * The calling process becomes the program of these options, with all of its walls; returns what failed. The listener of
+ * its filter goes to the socket `handover`; without one, -1, a forbidden call ends the process that makes it.
+ */
+struct payload_failure payload_become(const struct options *options, const struct filter *filter, int handover);
+
 /* Forks the child, which waits at the gate. Returns 0 or -errno. */
 int payload_fork(struct payload *payload, const struct options *options, const struct filter *filter);
 

@@ -72,10 +72,18 @@ void report_setup_failed(const char *step, int error_number, const char *error) 
 
 static long long microseconds(struct timeval time) { return (long long)time.tv_sec * 1000000 + time.tv_usec; }
 
-void report_exit(int status, const struct rusage *usage) {
+void report_probe(enum probe_name name, const struct probe_state *state, struct outcome outcome) {
+    char text[160], quoted[2 * sizeof(text) + 1];
+    probe_text(outcome, text, sizeof(text));
+    text_quote(text, quoted, sizeof(quoted));
+    line("{\"event\":\"probe\",\"probe\":\"%s\",\"passes\":%s,\"asked\":%s,\"text\":\"%s\"}\n", probe_name(name),
+         state->passes ? "true" : "false", state->unasked ? "false" : "true", quoted);
+}
+
+void report_exit(int status, const struct rusage *usage, bool children_left) {
     const char *how = WIFEXITED(status) ? "exited" : WCOREDUMP(status) ? "dumped" : "killed";
     line("{\"event\":\"exit\",\"how\":\"%s\",\"status\":%d,\"maxrssKb\":%ld,\"userUsec\":%lld,\"systemUsec\":%lld,"
-         "\"lost\":%lu}\n",
+         "\"childrenLeft\":%s,\"lost\":%lu}\n",
          how, WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), usage->ru_maxrss,
-         microseconds(usage->ru_utime), microseconds(usage->ru_stime), lost);
+         microseconds(usage->ru_utime), microseconds(usage->ru_stime), children_left ? "true" : "false", lost);
 }

@@ -6,6 +6,7 @@
 
 #include "init/forbidden.h"
 #include "init/learn.h"
+#include "init/probe.h"
 
 /* Takes the report pipe into use: close-on-exec, never blocking. False: there is none. */
 bool report_open(void);
@@ -22,8 +23,9 @@ void report_call(const struct learned *call);
 void report_helper_lost(const char *name);
 /* `error` is NULL for the errno's own text. */
 void report_setup_failed(const char *step, int error_number, const char *error);
-/* `status` as wait4(2) gives it. */
-void report_exit(int status, const struct rusage *usage);
+void report_probe(enum probe_name name, const struct probe_state *state, struct outcome outcome);
+/* `status` as wait4(2) gives it; `children_left`: others of the payload are still there. */
+void report_exit(int status, const struct rusage *usage, bool children_left);
 
 /* Longest status text with its end: 256 bytes are reported. */
 enum { STATUS_SIZE = 257 };

@@ -18,7 +18,9 @@
 #include "base/capability.h"
 #include "init/forbidden.h"
 #include "init/learn.h"
+#include "init/children.h"
 #include "init/notify.h"
+#include "init/probing.h"
 #include "init/report.h"
 
 /*
@@ -51,6 +53,7 @@ struct state {
     bool ports_open;
     int64_t ready_tried;
     struct notify_news news;
+    struct probing probing;
     char last_status[STATUS_SIZE];
     int64_t status_told;
     bool more_to_reap;
@@ -110,6 +113,11 @@ static void tell_ready(struct state *state) {
     /* A supervisor that comes later has no report to read, but sees this in /proc. */
     (void)prctl(PR_SET_NAME, "plugin-ready", 0, 0, 0);
     report_ready();
+    probing_ready(&state->probing, state->ready_tried);
+}
+
+static bool may_be_ready(const struct state *state) {
+    return state->ready_wanted && state->ports_open && probing_is_started(&state->probing) && !state->ready_told;
 }
 
 static void tell_status(struct state *state) {
@@ -132,6 +140,7 @@ static void forward(struct state *state, int which) {
         state->stopping = true;
         /* What comes from now on is for another sandbox. */
         if (state->helpers.adapter >= 0) (void)shutdown(state->helpers.adapter, SHUT_WR);
+        probing_stop(&state->probing);
         report_stopping(forwarded[which]);
     }
     /* It may have died just now; then its end is found by the next reaping. */
@@ -153,6 +162,7 @@ static bool learn_of_exec(struct state *state) {
     }
     state->executed = true;
     report_started(state->payload->pid);
+    probing_executed(&state->probing);
     state->ready_wanted |= !state->options->ready_by_notify;
     for (int i = 0; i < FORWARDED; i++)
         if ((state->early >> i & 1) != 0) forward(state, i);
@@ -197,6 +207,14 @@ static void learn_of_helper(struct state *state, int epoll, int fd) {
     payload_kill(state->payload->pid);
 }
 
+static void learn_of_probes(struct state *state, int epoll) {
+    if (probing_read(&state->probing)) return;
+    (void)epoll_ctl(epoll, EPOLL_CTL_DEL, state->helpers.prober, NULL);
+    if (state->stopping) return;
+    report_helper_lost("prober");
+    payload_kill(state->payload->pid);
+}
+
 /* The main process is only looked at, and stays a zombie for as long as we live: see streams_drain(). */
 static void reap(struct state *state) {
     state->more_to_reap = true;
@@ -220,7 +238,7 @@ static void reap(struct state *state) {
         if (state->news.status) tell_status(state);
         learn_of_forbidden(state);
         if (state->violated) state->status = SIGSYS;
-        report_exit(state->status, &usage);
+        report_exit(state->status, &usage, children_left(state->payload->pid));
     }
 }
 
@@ -237,8 +255,10 @@ static void read_signals(struct state *state) {
 static int due_in(const struct state *state) {
     if (state->more_to_reap) return 0;
     int64_t due = INT64_MAX, now = now_ms();
-    if (state->ready_wanted && state->ports_open && !state->ready_told) due = state->ready_tried + READY_RETRY_MS;
+    if (may_be_ready(state)) due = state->ready_tried + READY_RETRY_MS;
     if (state->news.status && state->status_told + STATUS_INTERVAL_MS < due) due = state->status_told + STATUS_INTERVAL_MS;
+    int64_t probes_due = probing_due(&state->probing);
+    if (probes_due < due) due = probes_due;
     if (due == INT64_MAX) return -1;
     return due <= now ? 0 : (int)(due - now);
 }
@@ -260,6 +280,7 @@ int supervise(struct payload *payload, const struct options *options, const stru
     struct state state = {.options = options, .payload = payload, .helpers = helpers, .signals = signals,
                           .notify = notify, .systemd = systemd, .ports_open = helpers.adapter < 0};
     state.forbidden = options->learn ? learn_watch(payload->handover, filter) : forbidden_watch(payload->handover, payload->pid);
+    probing_open(&state.probing, options, helpers.prober);
     state.ready_tried = state.status_told = now_ms() - STATUS_INTERVAL_MS;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     int error = epoll < 0 ? -errno : state.forbidden < 0 ? state.forbidden : 0;
@@ -269,6 +290,7 @@ int supervise(struct payload *payload, const struct options *options, const stru
     if (error == 0 && notify >= 0) error = watch(epoll, notify);
     if (error == 0 && helpers.egress >= 0) error = watch(epoll, helpers.egress);
     if (error == 0 && helpers.adapter >= 0) error = watch(epoll, helpers.adapter);
+    if (error == 0 && helpers.prober >= 0) error = watch(epoll, helpers.prober);
     if (error == 0 && write(payload->gate, "", 1) != 1) error = -errno;
     (void)close(payload->gate);
     if (error < 0) {
@@ -277,18 +299,21 @@ int supervise(struct payload *payload, const struct options *options, const stru
     }
 
     while (!state.ended) {
-        struct epoll_event events[7];
-        int count = epoll_wait(epoll, events, 7, due_in(&state));
+        struct epoll_event events[8];
+        int count = epoll_wait(epoll, events, 8, due_in(&state));
         for (int i = 0; i < count && !state.ended; i++) {
             int fd = events[i].data.fd;
             if (fd == payload->errors && !learn_of_exec(&state)) return EXIT_SETUP_FAILED;
             if (fd == signals) read_signals(&state);
             if (fd == state.forbidden) learn_of_forbidden(&state);
             if (fd == notify) notify_read(notify, &state.news);
+            if (fd == helpers.prober) learn_of_probes(&state, epoll);
             if (fd == helpers.egress || fd == helpers.adapter) learn_of_helper(&state, epoll, fd);
         }
         state.ready_wanted |= state.news.ready;
-        if (state.ready_wanted && state.ports_open && !state.ready_told && state.ready_tried + READY_RETRY_MS <= now_ms()) tell_ready(&state);
+        if (may_be_ready(&state) && state.ready_tried + READY_RETRY_MS <= now_ms()) tell_ready(&state);
+        probing_turn(&state.probing, state.news.watchdog, now_ms());
+        state.news.watchdog = false;
         if (state.news.status && state.status_told + STATUS_INTERVAL_MS <= now_ms()) tell_status(&state);
         if (state.more_to_reap) reap(&state);
     }

@@ -10,7 +10,7 @@ int supervise_give_up_privileges(void);
 
 /* The other ends of sockets to processes without which a sandbox is none; -1 for one that there is not. */
 struct helpers {
-    int egress, adapter;
+    int egress, adapter, prober;
 };
 
 /*

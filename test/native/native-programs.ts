@@ -68,7 +68,7 @@ export function openFilter(directory: string): string {
   return out;
 }
 
-export type Report = { readonly event: string; readonly [field: string]: string | number };
+export type Report = { readonly event: string; readonly [field: string]: string | number | boolean };
 
 /** A program that runs, with all that it says. */
 export class Running {
