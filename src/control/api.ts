@@ -50,6 +50,10 @@ export interface PluginStatus extends PluginSummary {
     readonly withinMs: number;
     readonly total: number;
   };
+  /** Given up because the steps against a failure are used up: it waits for `bulkheadctl release`. */
+  readonly quarantined: boolean;
+  /** Incidents that are over; those among them that took nobody's hand, and how long these took on average. */
+  readonly recoveries: { readonly over: number; readonly alone: number; readonly meanMs: number | null };
   /** Milliseconds until the next start, when the back-off holds one back. */
   readonly nextStartMs: number | null;
 }
@@ -92,6 +96,14 @@ export interface SandboxStatus {
   readonly uidCount: number;
   /** It runs beside the pool to learn what its payload calls. */
   readonly learning: boolean;
+  /** It is a spare, without traffic until it is promoted. */
+  readonly standby: boolean;
+  /** Place in the pool, from 0 on; null for one that has none. */
+  readonly seat: number | null;
+  /** Whether it gets connections: `open`, `held` or `shut`; null for one that always does. */
+  readonly gate: string | null;
+  /** Health of its seat, 0 to 100; below 60 it gets no connections, if another one can have them. */
+  readonly score: number | null;
   readonly seccomp: { readonly profile: string; readonly mode: number | null; readonly filters: number | null };
   readonly memoryBytes: number | null;
   readonly tasks: number | null;

@@ -51,7 +51,7 @@ export async function limitsOfPlugin(
   const properties = await manager.unitProperties(sliceUnit, ['Unit', 'Slice']);
   const slice = {
     unit: sliceUnit,
-    limits: sliceLimits(limits, size, declaration.isolation, helperNeeds(plan)),
+    limits: sliceLimits(limits, size + declaration.pool.standby, declaration.isolation, helperNeeds(plan)),
     administrator,
     properties,
     files: limitFiles(`/plugin.slice/${sliceUnit}`),

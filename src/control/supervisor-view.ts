@@ -6,7 +6,8 @@ import { Failure } from '../base/failure.ts';
 import { formatProblem } from '../base/problem.ts';
 import { recentDeaths } from '../decide/backoff.ts';
 import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
-import { readyOnes, serving } from '../decide/plugin-state.ts';
+import { inTraffic, serving } from '../decide/plugin-state.ts';
+import { scoreOf } from '../decide/score.ts';
 import { statusLine, visibleState } from '../decide/status-line.ts';
 import { cgroupNumber } from '../kernel/cgroup.ts';
 import { declaredPlugins } from '../kernel/declaration-files.ts';
@@ -119,13 +120,15 @@ export class SupervisorView implements Supervisor {
         egress: (plan?.network.endpoints ?? []).map(({ outside }) => outside),
       },
       limits: limits?.slice ?? [],
-      sandboxes: [...(state?.sandboxes.values() ?? [])].map((entry) => this.#sandbox(entry, now, limits)),
+      sandboxes: [...(state?.sandboxes.values() ?? [])].map((entry) => this.#sandbox(entry, now, limits, state)),
       restarts: {
         recent: recentDeaths(state?.deaths ?? [], now, budget?.withinMs ?? 0).length,
         budget: budget?.restarts ?? 0,
         withinMs: budget?.withinMs ?? 0,
         total: state?.restartsTotal ?? 0,
       },
+      quarantined: state?.quarantined ?? false,
+      recoveries: recoveriesOf(state),
       nextStartMs: waits ? Math.round(state.notBefore - now) : null,
     };
   }
@@ -239,7 +242,7 @@ export class SupervisorView implements Supervisor {
         name,
         state: visibleState(state),
         version: state.plan?.version ?? null,
-        ready: readyOnes(state).length,
+        ready: inTraffic(state).length,
         size: state.plan?.size ?? 0,
         line: statusLine(state),
         reason: state.reason ?? null,
@@ -259,7 +262,12 @@ export class SupervisorView implements Supervisor {
     };
   }
 
-  #sandbox(entry: SandboxEntry, now: number, limits: LimitsOfPlugin | undefined): SandboxStatus {
+  #sandbox(
+    entry: SandboxEntry,
+    now: number,
+    limits: LimitsOfPlugin | undefined,
+    state: PluginState | undefined,
+  ): SandboxStatus {
     const sandbox = this.#parts.sandboxes.get(entry.unit);
     const facts = payloadFacts(sandbox?.record.payloadCgroup);
     const record = sandbox?.record;
@@ -277,6 +285,10 @@ export class SupervisorView implements Supervisor {
       uidBase: record?.uidBase ?? 0,
       uidCount: UID_RANGE_SIZE,
       learning: entry.learning,
+      standby: entry.standby,
+      seat: entry.seat < 0 ? null : entry.seat,
+      gate: entry.gate ?? null,
+      score: state === undefined || entry.seat < 0 ? null : scoreOf(state, entry.seat, now),
       seccomp: { profile: record?.seccomp ?? '', mode: facts.seccompMode, filters: facts.seccompFilters },
       memoryBytes: record === undefined ? null : cgroupNumber(record.cgroup, 'memory.current'),
       tasks: record === undefined ? null : cgroupNumber(record.cgroup, 'pids.current'),
@@ -295,6 +307,11 @@ function vitalsStatus(vitals: Vitals | undefined, now: number): VitalsStatus | n
   if (vitals === undefined) return null;
   const { at, memoryBytes: _charged, ...rest } = vitals;
   return { ...rest, agoMs: Math.round(now - at) };
+}
+
+function recoveriesOf(state: PluginState | undefined): PluginStatus['recoveries'] {
+  const { over, alone, aloneMs } = state?.recoveries ?? { over: 0, alone: 0, aloneMs: 0 };
+  return { over, alone, meanMs: alone === 0 ? null : Math.round(aloneMs / alone) };
 }
 
 function differences(state: PluginState, { digest, limits, size }: PluginPlan): string[] {

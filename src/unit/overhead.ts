@@ -51,7 +51,7 @@ function diskRates(io: readonly IoLimit[], kind: Exclude<keyof IoLimit, 'path'>)
 }
 
 /**
- * The limits of a plugin's slice: those of its units, twice the pool's size. The slice has no memory.high of its own:
+ * The limits of a plugin's slice: those of its units, twice so many as there are to be, standbys included. The slice has no memory.high of its own:
  * it would slow all sandboxes down for one that is greedy.
  */
 export function sliceLimits(

@@ -6,7 +6,12 @@ import type { TransientUnit } from './transient-unit.ts';
 
 /** What is set on the plugin's slice, by plan field: its totals, and its weight against other plugins. */
 export function sliceSettings(plan: PluginPlan): Settings {
-  const limits = sliceLimits(plan.limits, plan.size, plan.declaration.isolation, helperNeeds(plan));
+  const limits = sliceLimits(
+    plan.limits,
+    plan.size + plan.declaration.pool.standby,
+    plan.declaration.isolation,
+    helperNeeds(plan),
+  );
   return {
     description: `Plugin ${plan.plugin}`,
     collectMode: 'inactive-or-failed',

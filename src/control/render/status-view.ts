@@ -51,9 +51,22 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
     ['Limits', limitLines(status)],
     ['Reached', status.sandboxes.flatMap(reached)],
     ['Restarts', [budget]],
+    ['Recovered', status.recoveries.over === 0 ? [] : [recoveredText(status.recoveries)]],
     ['Next start', status.nextStartMs === null ? [] : [`in ${formatSpan(status.nextStartMs)}`]],
   ];
   return all.filter(([, values]) => values.length > 0);
+}
+
+function recoveredText({ over, alone, meanMs }: PluginStatus['recoveries']): string {
+  const mean = meanMs === null ? '' : `, in ${formatSpan(meanMs)} on average`;
+  return `${alone} of ${over} failures by itself${mean}`;
+}
+
+/** What is ready and gets no connections says so. */
+function stateCell({ state, standby, gate, score }: SandboxStatus): Cell {
+  if (state !== 'ready' || gate === null || gate === 'open') return { text: state, style: SANDBOX_STYLE[state] };
+  if (standby) return { text: 'standby', style: 'good' };
+  return { text: `out of traffic${score === null || score >= 60 ? '' : `, score ${score}`}`, style: 'warning' };
 }
 
 function stateText({ path, quotaBytes, quotaHolds }: StateStatus): string {
@@ -93,7 +106,7 @@ function sandboxRow(sandbox: SandboxStatus): Cell[] {
   const { seccomp } = sandbox;
   return [
     { text: sandbox.unit },
-    { text: sandbox.state, style: SANDBOX_STYLE[sandbox.state] },
+    stateCell(sandbox),
     { text: orDash(sandbox.payloadPid) },
     { text: `${sandbox.uidBase}-${sandbox.uidBase + sandbox.uidCount - 1}` },
     { text: sandbox.memoryBytes === null ? '-' : formatBytes(sandbox.memoryBytes) },
