@@ -15,7 +15,9 @@ export function probed(draft: Draft, seen: Extract<Observation, { kind: 'probed'
   const { passes, text } = seen;
   if (seen.probe === 'startup') return draft.put({ ...sandbox, startup: text });
   if (seen.probe === 'liveness') {
-    if (!passes) foundIll(draft, sandbox, probeFailed('liveness', text));
+    if (!passes) return foundIll(draft, sandbox, probeFailed('liveness', text));
+    // It came round before its turn to be healed.
+    if (sandbox.verdict?.kind === 'liveness' && !sandbox.renewing) draft.put({ ...sandbox, verdict: undefined });
     return;
   }
   const { now } = draft.moment;

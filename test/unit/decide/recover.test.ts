@@ -395,6 +395,18 @@ describe('probes and traffic', () => {
     assert.deepEqual(other.unitsIn('stopping'), [A1]);
   });
 
+  it('a sandbox that passes again before it is its turn is left alone', () => {
+    const machine = started({ size: 3, restarts: 50 });
+    const says = (of: string, passes: boolean) =>
+      machine.observe({ kind: 'probed', unit: of, probe: 'liveness', passes, text: 'status 500' });
+    for (const one of [A1, A2]) says(one, false);
+    says(A2, true);
+    machine.die(A1);
+    machine.pass(1000);
+    for (const one of machine.unitsIn('starting')) machine.observe({ kind: 'became-ready', unit: one });
+    assert.equal(machine.state.sandboxes.get(A2)?.life, 'ready');
+  });
+
   it('a seat that keeps failing loses its traffic, until it has been well for a minute', () => {
     const machine = started({ size: 2, standby: 1, restarts: 50 });
     for (let n = 0; n < 3; n++) {
