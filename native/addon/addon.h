@@ -19,6 +19,8 @@ napi_value listen_tcp(napi_env env, napi_callback_info info);
 napi_value listen_unix(napi_env env, napi_callback_info info);
 napi_value socket_address(napi_env env, napi_callback_info info);
 napi_value is_listening(napi_env env, napi_callback_info info);
+napi_value open_process(napi_env env, napi_callback_info info);
+napi_value queue_signal(napi_env env, napi_callback_info info);
 
 /* Longest text argument (paths, host names), with its end. */
 #define TEXT_SIZE 4096

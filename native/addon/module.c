@@ -15,6 +15,8 @@ NAPI_MODULE_INIT() {
         {"listenUnix", listen_unix},
         {"socketAddress", socket_address},
         {"isListening", is_listening},
+        {"openProcess", open_process},
+        {"queueSignal", queue_signal},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         napi_value function;

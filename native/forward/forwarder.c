@@ -198,7 +198,7 @@ static int64_t turn(struct forwarder *forwarder) {
         if (due < next) next = due;
         all_open &= !route->closed;
         /* Exclusive: a socket that several forwarders share wakes one of them. */
-        bool accepts = !route->closed && !starved && !forwarder->draining && forwarder->unused != NULL;
+        bool accepts = !route->closed && !starved && !forwarder->held && !forwarder->draining && forwarder->unused != NULL;
         if (watch_for(&route->listener, forwarder->epoll, accepts ? (int)(EPOLLIN | EPOLLEXCLUSIVE) : -1) < 0)
             forwarder->starved_until = forwarder->now + STARVED_MS;
     }

@@ -37,6 +37,8 @@ struct forwarder {
     int64_t starved_until;
     int64_t looked_at;
     bool was_open;
+    /* Accept nothing for now. */
+    bool held;
     /* Accept no more; end when the last flow has ended. */
     bool draining;
     bool over;

@@ -21,10 +21,23 @@ enum { OTHER_DESCRIPTORS = 64 };
 static struct forwarder forwarder;
 static struct watch control;
 
+/* What adapter_gate() says, one byte each; the last one counts. */
 static void control_ready(struct watch *watch, uint32_t events) {
     (void)events;
+    char states[64];
+    ssize_t got = read(watch->fd, states, sizeof(states));
+    if (got > 0) {
+        forwarder.held = states[got - 1] != GATE_OPEN;
+        return;
+    }
     forwarder.draining = true;
     (void)watch_for(watch, forwarder.epoll, -1);
+}
+
+void adapter_gate(int adapter, enum gate_state state) {
+    const char byte = (char)state;
+    /* Init is not to wait for it. It fails when the adapter is gone, which is noticed anyway. */
+    (void)send(adapter, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void opened(struct forwarder *opened_forwarder) {
@@ -59,6 +72,7 @@ static int run(const struct options *options, int socket) {
     if (setsid() < 0 || prctl(PR_SET_NAME, "plugin-adapter") < 0) return -errno;
     int error = forward_open(&forwarder, &policy, connections(), (int64_t)options->start_timeout_ms);
     if (error < 0) return error;
+    forwarder.held = options->gated && options->gate != GATE_OPEN;
     for (size_t i = 0; i < options->to_count; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "127.0.0.1:%u", options->to[i]);
         struct route *route = forward_add(&forwarder, (int)(first + i), names[i]);

@@ -1,6 +1,6 @@
 /*
  * A call that is not allowed stops in the kernel, which tells this thread (seccomp_unotify(2)); the thread kills the
- * payload, all of it. There is no other answer, so such a call is never executed: its caller waits until it dies, or
+ * payload, all of it. There is no other answer here, so such a call is never executed: its caller waits until it dies, or
  * is interrupted by a signal of its own and gets EINTR before it dies. docs/decisions/0009 says why it is done so.
  */
 #include "init/forbidden.h"
@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "init/gate.h"
 #include "init/handover.h"
 #include "init/payload.h"
 
@@ -50,15 +51,23 @@ static bool next_call(int listener, struct forbidden *call) {
     } notification;
     *call = (struct forbidden){.unknown = true};
     for (;;) {
+        if (gate_is_there()) gate_wait(listener);
         (void)memset(&notification, 0, sizeof(notification));
-        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0) break;
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0) {
+            if (!gate_concerns(&notification.is.data)) break;
+            gate_ask(&notification.is);
+            continue;
+        }
         if (errno == EINTR) continue;
         /*
          * ENOENT: the last one with this filter has gone, or a caller was interrupted, who may try again and again.
-         * That, and whatever cannot happen, counts as a forbidden call.
+         * That, and whatever cannot happen, counts as a forbidden call. But where there is a gate, it is what becomes
+         * of a good payload's accept(2) that a signal interrupts, and cannot be told from it.
          */
         struct pollfd alive = {.fd = listener, .events = POLLIN};
-        return errno != ENOENT || poll(&alive, 1, 0) < 0 || (alive.revents & POLLHUP) == 0;
+        bool interrupted = errno == ENOENT && poll(&alive, 1, 0) >= 0;
+        if (interrupted && (alive.revents & POLLHUP) != 0) return false;
+        if (!interrupted || !gate_is_there()) return true;
     }
     pid_t tid = (pid_t)notification.is.pid;
     *call = (struct forbidden){

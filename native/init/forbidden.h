@@ -13,7 +13,8 @@ struct forbidden {
 };
 
 /*
- * Starts the thread that waits for the first forbidden call and answers it with the end of the whole payload.
+ * Starts the thread that waits for the first forbidden call and answers it with the end of the whole payload. Calls that
+ * the gate is for, if one was made, go to it.
  * `handover` is where the child sends the filter's listener to; it is taken over. To be called with the privileges
  * given up already, for a thread has its own. Returns a descriptor for forbidden_read(), or -errno.
  */

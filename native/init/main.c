@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "init/adapter.h"
 #include "init/filter.h"
+#include "init/gate.h"
 #include "init/network.h"
 #include "init/notify.h"
 #include "init/options.h"
@@ -91,7 +92,11 @@ static int run(char **argv) {
         return fail("prober", -helpers.prober, NULL);
     /* The listeners stay open here, too: a supervisor that lost its own can get them back with pidfd_getfd(2). */
     (void)close(FILTER_FD);
-    /* The child is still at the gate: when this fails, nothing runs. */
+    if (options.gated) {
+        gate_make(options.gate, FIRST_LISTENER_FD, options.listeners);
+        gate_look_as(options.uid, options.gid);
+    }
+    /* The child still waits: when this fails, nothing runs. */
     if ((error = supervise_give_up_privileges()) < 0) return fail("init-privileges", -error, NULL);
     return supervise(&payload, &options, &filter, helpers, signals, notify, systemd);
 }

@@ -70,6 +70,12 @@ static bool seccomp(struct options *options, const char *value) {
     return options->learn || strcmp(value, "enforce") == 0;
 }
 
+static bool gate(struct options *options, const char *value) {
+    for (options->gate = GATE_OPEN; options->gate < GATE_STATES; options->gate++)
+        if (strcmp(value, gate_state_name(options->gate)) == 0) return options->gated = true;
+    return false;
+}
+
 static bool stop_signal(struct options *options, const char *value) {
     unsigned long number;
     if (!text_number(value, 1, (unsigned long)SIGRTMAX, &number)) return false;
@@ -104,6 +110,7 @@ static bool apply(struct options *options, const char *name, size_t length, cons
     if (IS("--ready")) return ready(options, value);
     if (IS("--stop-signal")) return stop_signal(options, value);
     if (IS("--seccomp")) return seccomp(options, value);
+    if (IS("--gate")) return gate(options, value);
     if (IS("--cap")) return capability(options, value);
     if (IS("--nofile")) return text_number(value, 16, MAX_OPEN_FILES, &options->open_files);
     if (IS("--memory-lock")) return resource(&options->memory_lock, value);

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "forward/address.h"
+#include "init/gate.h"
 #include "init/probe.h"
 
 /* Descriptors as the launcher numbers them. */
@@ -46,6 +47,9 @@ struct options {
     int stop_signal;
     /* Instead of ending the payload at the first call that the filter does not allow, tell all that it calls. */
     bool learn;
+    /* There is a gate before the connections, and how it stands at first. */
+    bool gated;
+    enum gate_state gate;
     /* nspawn made the view: what it leaves open is closed. */
     bool close_view;
     /* RLIMIT_NOFILE, soft and hard; 0 leaves it as it is. */

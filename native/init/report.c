@@ -58,6 +58,8 @@ void report_call(const struct learned *call) {
          call->argument, (unsigned long long)call->value, call->more ? "true" : "false", answers[call->answer], call->error);
 }
 
+void report_gate(enum gate_state state) { line("{\"event\":\"gate\",\"gate\":\"%s\"}\n", gate_state_name(state)); }
+
 void report_helper_lost(const char *name) { line("{\"event\":\"helper-lost\",\"helper\":\"%s\"}\n", name); }
 
 void report_setup_failed(const char *step, int error_number, const char *error) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "init/forbidden.h"
+#include "init/gate.h"
 #include "init/learn.h"
 #include "init/probe.h"
 
@@ -19,6 +20,8 @@ void report_status(const char *text);
 void report_stopping(int signal_number);
 void report_forbidden(const struct forbidden *call);
 void report_call(const struct learned *call);
+/* How the gate stands now that it was told to. */
+void report_gate(enum gate_state state);
 /* Of what the sandbox cannot do without, `name` has ended. */
 void report_helper_lost(const char *name);
 /* `error` is NULL for the errno's own text. */

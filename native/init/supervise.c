@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "base/capability.h"
+#include "init/adapter.h"
 #include "init/forbidden.h"
+#include "init/gate.h"
 #include "init/learn.h"
 #include "init/children.h"
 #include "init/notify.h"
@@ -29,6 +31,12 @@
  */
 static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
 enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]) };
+
+/*
+ * Changes the gate, with its new state as the signal's value: signals of one number come in the order in which they were
+ * sent, those of several do not. SIGRTMIN + 1 of the kernel's and glibc's counting; src/kernel/gate-signal.ts has it, too.
+ */
+enum { GATE_SIGNAL = 35 };
 
 /* Least time between two status reports: a payload that changes it all the time must not fill the pipe. */
 enum { STATUS_INTERVAL_MS = 100 };
@@ -73,6 +81,7 @@ static void handled_signals(sigset_t *set) {
     sigemptyset(set);
     sigaddset(set, SIGCHLD);
     for (int i = 0; i < FORWARDED; i++) sigaddset(set, forwarded[i]);
+    sigaddset(set, GATE_SIGNAL);
 }
 
 int supervise_block_signals(void) {
@@ -145,6 +154,14 @@ static void forward(struct state *state, int which) {
     }
     /* It may have died just now; then its end is found by the next reaping. */
     (void)kill(state->payload->pid, stop ? state->options->stop_signal : forwarded[which]);
+}
+
+/* Told each time, also when nothing changes: who asks may not know. */
+static void change_gate(const struct state *state, int wanted) {
+    if (!state->options->gated || wanted < 0 || wanted >= GATE_STATES) return;
+    gate_set((enum gate_state)wanted);
+    if (state->helpers.adapter >= 0) adapter_gate(state->helpers.adapter, (enum gate_state)wanted);
+    report_gate((enum gate_state)wanted);
 }
 
 /* The error pipe spoke or ended. Returns false when nothing was executed. */
@@ -246,6 +263,7 @@ static void read_signals(struct state *state) {
     struct signalfd_siginfo info;
     while (read(state->signals, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGCHLD) state->more_to_reap = true;
+        if (info.ssi_signo == GATE_SIGNAL) change_gate(state, info.ssi_int);
         for (int i = 0; i < FORWARDED; i++)
             if (info.ssi_signo == (unsigned int)forwarded[i]) forward(state, i);
     }
@@ -280,6 +298,8 @@ int supervise(struct payload *payload, const struct options *options, const stru
     struct state state = {.options = options, .payload = payload, .helpers = helpers, .signals = signals,
                           .notify = notify, .systemd = systemd, .ports_open = helpers.adapter < 0};
     state.forbidden = options->learn ? learn_watch(payload->handover, filter) : forbidden_watch(payload->handover, payload->pid);
+    /* The thread has its own by now. */
+    if (options->gated) gate_look_as(0, 0);
     probing_open(&state.probing, options, helpers.prober);
     state.ready_tried = state.status_told = now_ms() - STATUS_INTERVAL_MS;
     int epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -47,7 +47,8 @@ scmp_filter_ctx filter_make(struct list *list) {
     for (size_t i = 0; i < list->count; i++) {
         const struct entry *entry = &list->entries[i];
         struct scmp_arg_cmp compared[MAX_CONDITIONS];
-        if (entry->number < 0) continue;
+        /* Whatever no rule answers goes to init: so does what it is to be asked about. */
+        if (entry->number < 0 || entry->asked) continue;
         error = add_rules(filter, entry, compared, 0);
         if (error == -EEXIST)
             list_problem(list, entry->place, "'%s' has the same condition elsewhere with another effect", entry->name);

@@ -88,7 +88,7 @@ static bool parse_setting(struct cursor *cursor, struct entry *entry, const char
     const char *equals = memchr(word, '=', length), *end = word + length;
     char name[64];
     if (equals == NULL || equals == word || equals + 1 == end || (size_t)(equals - word) >= sizeof(name)) {
-        list_problem(cursor->list, here(cursor, word), "expected ARGUMENT=VALUE, ARGUMENT-without=FLAGS or errno=NAME, not '%.*s'",
+        list_problem(cursor->list, here(cursor, word), "expected ARGUMENT=VALUE, ARGUMENT-without=FLAGS, errno=NAME or ask=init, not '%.*s'",
                      (int)length, word);
         return false;
     }
@@ -99,6 +99,13 @@ static bool parse_setting(struct cursor *cursor, struct entry *entry, const char
         if (entry->error == 0 && word_error(value, &entry->error)) return true;
         list_problem(cursor->list, here(cursor, equals + 1), "'%s' is not the name of an error", value);
         return false;
+    }
+    if (strcmp(name, "ask") == 0) {
+        entry->asked = end - equals == 5 && memcmp(equals, "=init", 5) == 0;
+        bool known = strcmp(entry->name, "accept") == 0 || strcmp(entry->name, "accept4") == 0;
+        if (!entry->asked || !known)
+            list_problem(cursor->list, here(cursor, word), "nobody but 'init' can be asked, about 'accept' and 'accept4'");
+        return entry->asked && known;
     }
     if (entry->condition_count == MAX_CONDITIONS) {
         list_problem(cursor->list, here(cursor, word), "more than %d conditions", MAX_CONDITIONS);
@@ -178,6 +185,10 @@ static void parse_call(struct cursor *cursor, const char *word, size_t length) {
     while (good && (length = next_word(cursor, &word)) > 0) good = parse_setting(cursor, entry, word, length);
     if (good && (*cursor->at != '#' || cursor->at[1 + strspn(cursor->at + 1, " \t")] == '\0')) {
         list_problem(cursor->list, here(cursor, cursor->at), "'%s' needs its reason: # why it is harmless and needed", entry->name);
+        good = false;
+    }
+    if (good && entry->asked && (entry->error != 0 || entry->condition_count > 0)) {
+        list_problem(cursor->list, entry->place, "'%s': 'ask=init' stands alone", entry->name);
         good = false;
     }
     if (good) {

@@ -36,6 +36,8 @@ struct entry {
     int number;
     /* 0: allowed; else the call is not executed and this is the error it gives. */
     int error;
+    /* Init is asked about each such call. */
+    bool asked;
     struct condition conditions[MAX_CONDITIONS];
     size_t condition_count;
     char reason[256];

@@ -42,6 +42,7 @@ static void show(struct list *list) {
             (void)printf("%4d %s", entry->number, entry->name);
         for (size_t c = 0; c < entry->condition_count; c++) (void)printf(" %s", entry->conditions[c].text);
         if (entry->error != 0) (void)printf(" errno=%s", strerrorname_np(entry->error));
+        if (entry->asked) (void)printf(" ask=init");
         (void)printf("  # %s\n", entry->reason);
     }
 }
@@ -134,7 +135,7 @@ static void demand_init_calls(struct list *list, const char *file) {
         bool found = false;
         for (size_t e = 0; e < list->count && !found; e++) {
             const struct entry *entry = &list->entries[e];
-            found = strcmp(entry->name, demanded[i]) == 0 && entry->error == 0 &&
+            found = strcmp(entry->name, demanded[i]) == 0 && entry->error == 0 && !entry->asked &&
                     (entry->condition_count == 0 || (i == 0 && is_for_init(entry)));
         }
         if (!found)

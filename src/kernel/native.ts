@@ -54,6 +54,8 @@ interface Addon {
   listenUnix(options: UnixOptions): number;
   socketAddress(fd: number): SocketAddress | number;
   isListening(fd: number): boolean | number;
+  openProcess(pid: number): number;
+  queueSignal(fd: number, signal: number, value: number): number;
 }
 
 const FILE = 'bulkhead.node';
@@ -168,4 +170,14 @@ export function socketAddress(fd: number): SocketAddress {
 /** Whether the socket accepts connections (SO_ACCEPTCONN, socket(7)). ENOTSOCK for anything but a socket. */
 export function isListening(fd: number): boolean {
   return checked<boolean>(addon().isListening(fd), `getsockopt SO_ACCEPTCONN on descriptor ${fd}`);
+}
+
+/** A descriptor that stands for this process and for no later one of the same number (pidfd_open(2)). ESRCH: it is gone. */
+export function openProcess(pid: number): number {
+  return checked<number>(addon().openProcess(pid), `pidfd_open of ${pid}`);
+}
+
+/** Sends a signal with a value (sigqueue(3)) to the process of such a descriptor. ESRCH: it is gone. EAGAIN: too many wait. */
+export function queueSignal(fd: number, signal: number, value: number): void {
+  checked(addon().queueSignal(fd, signal, value), `pidfd_send_signal on descriptor ${fd}`);
 }

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { listenTcp, socketAddress } from '../../src/kernel/native.ts';
+import { listenTcp, openProcess, queueSignal, socketAddress } from '../../src/kernel/native.ts';
 import { descriptorOf } from './descriptor-of.ts';
 import { messages, payload, prepare, type Running, scratch, startInit, startSink } from './native-programs.ts';
 
@@ -215,6 +215,35 @@ ${rest}
       await init.until('readiness', () => init.events().includes('ready'), 10_000);
       assert.ok(Date.now() - began > 1500, `${Date.now() - began} ms`);
       assert.deepEqual(messages(sink), ['READY=1']);
+    });
+
+    it('obeys the gate: held it is ready and takes nothing, and what waits is taken when it opens', async () => {
+      const fd = listener();
+      const options = [...PYTHON, '--to=4000', '--gate=held'];
+      const init = start({ network: true, options, descriptors: [fd], command: server(4000, 0) });
+      await init.until('readiness', () => init.events().includes('ready'));
+      const tell = async (gate: number): Promise<void> => {
+        const before = init.reports.length;
+        const process = openProcess(await init.innerPid());
+        queueSignal(process, 35, gate);
+        closeSync(process);
+        await init.until('answer', () => init.reports.length > before);
+      };
+      const waiting = hello(portOf(fd));
+      let answered = false;
+      void waiting.then(() => {
+        answered = true;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.ok(!answered);
+      await tell(0);
+      assert.equal(await waiting, 'hello');
+      await tell(2);
+      const late = hello(portOf(fd));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await tell(0);
+      assert.equal(await late, 'hello');
+      assert.deepEqual(init.reports.slice(2).map(({ gate }) => gate), ['open', 'shut', 'open']);
     });
 
     it('gives the program only its other sockets, and confines the adapter', async () => {
