@@ -54,9 +54,8 @@ static bool next_call(int listener, struct forbidden *call) {
         if (gate_is_there()) gate_wait(listener);
         (void)memset(&notification, 0, sizeof(notification));
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0) {
-            if (!gate_concerns(&notification.is.data)) break;
-            gate_ask(&notification.is);
-            continue;
+            if (gate_ask(&notification.is)) continue;
+            break;
         }
         if (errno == EINTR) continue;
         /*

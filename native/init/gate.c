@@ -167,15 +167,13 @@ void gate_set(enum gate_state state) {
     (void)pthread_mutex_unlock(&gate.lock);
 }
 
-bool gate_concerns(const struct seccomp_data *data) {
-    bool accepts = data->nr == SYS_accept4;
-#ifdef SYS_accept
-    accepts |= data->nr == SYS_accept;
-#endif
-    return gate.made && accepts && data->arch == OWN_ARCH;
+/* Nothing but these goes on by this file. */
+static bool accepts(const struct seccomp_data *data) {
+    return data->arch == OWN_ARCH && (data->nr == SYS_accept4 || data->nr == SYS_accept);
 }
 
-void gate_ask(const struct seccomp_notif *call) {
+bool gate_ask(const struct seccomp_notif *call) {
+    if (!gate.made || !accepts(&call->data)) return false;
     (void)pthread_mutex_lock(&gate.lock);
     size_t index = gate.state == GATE_OPEN ? gate.count : listener_of(call);
     if (index == gate.count) {
@@ -185,6 +183,7 @@ void gate_ask(const struct seccomp_notif *call) {
         wake(index);
     }
     (void)pthread_mutex_unlock(&gate.lock);
+    return true;
 }
 
 /* Answers what is due. Returns milliseconds until there is more, -1 for never. */

@@ -35,14 +35,11 @@ bool gate_is_there(void);
 /* Changes it. What waits goes on before this returns, if it is open now. */
 void gate_set(enum gate_state state);
 
-/* Whether the call is one that gate_ask() answers. */
-bool gate_concerns(const struct seccomp_data *data);
-
 /*
  * Waits until something was called that comes over this listener, which has to be the same one each time, and answers
  * meanwhile what has waited for long enough.
  */
 void gate_wait(int listener);
 
-/* Answers the call, or lets it wait. */
-void gate_ask(const struct seccomp_notif *call);
+/* Answers the call, or lets it wait. False: it is none that the gate is for, and nothing was done. */
+bool gate_ask(const struct seccomp_notif *call);

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { asFailure, Failure } from '../base/failure.ts';
+import { asFailure, type Failure } from '../base/failure.ts';
 import type { AnchorWord, Order, RunOrder } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { isRiskyAllowed } from '../declare/risky.ts';
@@ -122,15 +122,15 @@ export class DaemonHands implements Hands {
   }
 
   killSandbox(unit: string): Promise<void> {
-    return notYet(`'${unit}' cannot be killed`);
+    return this.#parts.sandboxes.kill(unit);
   }
 
-  freezeSandbox(unit: string): Promise<void> {
-    return notYet(`'${unit}' cannot be frozen`);
+  async freezeSandbox(unit: string): Promise<void> {
+    this.#parts.sandboxes.freeze(unit);
   }
 
-  gateSandbox(unit: string, gate: Gate): Promise<void> {
-    return notYet(`the gate of '${unit}' cannot be ${gate}`);
+  async gateSandbox(unit: string, gate: Gate): Promise<void> {
+    this.#parts.sandboxes.gate(unit, gate);
   }
 
   openIncident(incident: Incident): void {
@@ -187,8 +187,4 @@ export class DaemonHands implements Hands {
     });
     return mine;
   }
-}
-
-function notYet(text: string): Promise<void> {
-  return Promise.reject(new Failure('BH406', text));
 }

@@ -115,6 +115,8 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
         observe(record, { kind: 'exited', unit: record.unit, exit });
       },
       stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
+      gate: (record, gate) => observe(record, { kind: 'gate', unit: record.unit, gate }),
+      unkillable: (record) => observe(record, { kind: 'unkillable', unit: record.unit }),
       cleared: (sandbox) => observe(sandbox, { kind: 'cleared', unit: sandbox.unit }),
     },
     ignored: (text, failure) => chronicle.ignored(text, failure),

@@ -12,10 +12,20 @@ export function checkHealth(finder: Finder, declaration: Declaration): void {
     const message = "a standby is a sandbox without traffic, but there is no 'listen', so no traffic";
     finder.add('BH110', 'pool.standby', message, "add 'listen', or raise 'pool.size'");
   }
+  checkGate(finder, declaration);
   if (health.spinMs < health.heartbeatMs) {
     const times = `'health.spin' is ${formatDuration(health.spinMs)}, less than 'health.heartbeat', which is ${formatDuration(health.heartbeatMs)}`;
     finder.conflict('health.spin', times, 'health.heartbeat');
   }
+}
+
+/** What is taken through a ring passes no filter, and so no gate. */
+function checkGate(finder: Finder, { allow, health, listen, pool }: Declaration): void {
+  if (!allow.includes('io_uring') || listen.every(({ to }) => to !== undefined)) return;
+  const gated = pool.standby > 0 ? 'pool.standby' : 'health.readiness';
+  if (pool.standby === 0 && health.readiness === undefined) return;
+  const words = `with 'allow: [io_uring]' a program can take connections past the gate that '${gated}' needs`;
+  finder.conflict(gated, words, 'allow');
 }
 
 function checkProbe(finder: Finder, name: ProbeName, declaration: Declaration): void {

@@ -38,6 +38,19 @@ export function killCgroup(cgroup: string): void {
 }
 
 /**
+ * Stops every process in the group and below where it is (cgroup.freeze); only the end of the group, or somebody who
+ * writes 0, changes that. What is frozen can be killed.
+ */
+export function freezeCgroup(cgroup: string): void {
+  writeFileSync(`${CGROUP_ROOT}${cgroup}/cgroup.freeze`, '1');
+}
+
+/** Whether somebody has asked for the group to be frozen; false when it is gone. */
+export function isFrozen(cgroup: string): boolean {
+  return read(`${CGROUP_ROOT}${cgroup}/cgroup.freeze`)?.trim() === '1';
+}
+
+/**
  * Makes the next move of a process into another cgroup quick. The first one has to wait for a grace period of RCU, about
  * ten milliseconds, because the kernel's lock for it is made to be cheap for forks; the next ones soon after need not
  * (percpu-rwsem, rcu_sync). So this process is moved to where it is, beside whatever else is done. Nothing but time
@@ -63,13 +76,17 @@ function read(path: string): string | undefined {
  * unit's own business, be it nspawn's groups or a user's manager with units of any name.
  */
 export function unitOfProcess(pid: number): string | undefined {
-  const text = readProc(pid, 'cgroup');
-  const path = text
+  return cgroupOf(pid)
+    ?.split('/')
+    .find((element) => /\.(service|scope|socket)$/.test(element));
+}
+
+/** The process's group, as a path from the root of cgroup v2 on; undefined when it is gone. */
+export function cgroupOf(pid: number): string | undefined {
+  return readProc(pid, 'cgroup')
     ?.split('\n')
     .find((line) => line.startsWith('0::'))
     ?.slice(3);
-  if (path === undefined) return undefined;
-  return path.split('/').find((element) => /\.(service|scope|socket)$/.test(element));
 }
 
 /** A small file of /proc/PID; undefined when the process is gone. */

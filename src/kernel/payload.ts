@@ -34,8 +34,13 @@ export function payloadFacts(payloadCgroup: string | undefined): PayloadFacts {
 
 /** How init calls itself (PR_SET_NAME); undefined when there is none in the group. */
 export function initName(payloadCgroup: string): string | undefined {
-  const init = processesIn(payloadCgroup).find((pid) => statusOf(pid)?.innerPid === 1);
+  const init = processesIn(payloadCgroup).find(isInit);
   return init === undefined ? undefined : readProc(init, 'comm')?.trimEnd();
+}
+
+/** Whether it is PID 1 of the innermost of its pid namespaces: of the processes of a sandbox, its init alone is. */
+export function isInit(pid: number): boolean {
+  return statusOf(pid)?.innerPid === 1;
 }
 
 interface ProcessStatus {

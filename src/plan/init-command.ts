@@ -23,13 +23,17 @@ export function signalNumber(name: string): number {
   return number;
 }
 
-/** PID 1 of a sandbox, whatever made it: init with its options, the payload with its arguments. */
+/**
+ * PID 1 of a sandbox, whatever made it: init with its options, the payload with its arguments.
+ *
+ * @param kind options that tell this sandbox from others of the plugin
+ */
 export function initCommand(
   declaration: Declaration,
   machine: string,
   network: PlannedNetwork,
   listeners: readonly PlannedListener[],
-  learning: boolean,
+  kind: readonly string[],
 ): readonly string[] {
   return [
     INIT_PATH,
@@ -45,7 +49,7 @@ export function initCommand(
     `--memory-lock=${declaration.limits.memoryLock}`,
     `--core=${declaration.limits.core}`,
     ...declaration.capabilities.map((name) => `--cap=${name}`),
-    ...(learning ? ['--seccomp=learn'] : []),
+    ...kind,
     '--',
     programInside(declaration),
     ...declaration.exec.slice(1),

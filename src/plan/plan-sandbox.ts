@@ -3,6 +3,7 @@ import { PROBE_NAMES, type Probes } from '../declare/probe.ts';
 import { activityBind } from './activity.ts';
 import { boxCommand } from './box-command.ts';
 import { learningFilterName } from './filter-name.ts';
+import { isGated } from './gate.ts';
 import { planHostMounts, planState } from './host-mounts.ts';
 import { machineName, sandboxUnitName } from './identity.ts';
 import { initCommand } from './init-command.ts';
@@ -23,11 +24,12 @@ const KINDS = {
 /** One sandbox of a plugin, completely. The same arguments always give the same plan. */
 export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: HostPaths): SandboxPlan {
   const { declaration, plugin } = plan;
-  const { slot, generation, uidBase, learning = false } = identity;
+  const { slot, generation, uidBase, learning = false, gate = 'open' } = identity;
   const machine = machineName(plugin, slot, generation);
   const { isolation } = declaration;
   const kind = KINDS[isolation];
   const unit = sandboxUnitName(plugin, slot, generation, isolation);
+  const gated = isGated(declaration) && !learning;
   const cgroup = `/plugin.slice/${plan.sliceUnit}/${unit}`;
   const unrendered = {
     slot,
@@ -54,13 +56,19 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     state: planState(declaration, paths),
     credentials: plan.credentials,
     limits: plan.limits,
-    gated: isGated(declaration),
+    gated,
     probes: probesOf(declaration),
     startTimeoutMs: declaration.health.startTimeoutMs,
     stopTimeoutMs: declaration.stop.timeoutMs,
     stopSignal: declaration.stop.signal,
     capabilities: declaration.capabilities,
-    init: initCommand(declaration, machine, plan.network, plan.listeners, learning),
+    init: initCommand(
+      declaration,
+      machine,
+      plan.network,
+      plan.listeners,
+      learning ? ['--seccomp=learn'] : gated ? [`--gate=${gate}`] : [],
+    ),
     listeners: plan.listeners,
     seccomp: learning ? learningFilterName(declaration) : plan.seccomp,
     digest: plan.digest,
@@ -71,11 +79,6 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
 function describe(plan: PluginPlan, machine: string): string {
   const version = plan.version === undefined ? '' : ` ${plan.version}`;
   return `Sandbox ${machine} of plugin ${plan.plugin}${version}`;
-}
-
-/** Who is to be without traffic at times has the gate; all others are spared it. */
-function isGated({ pool, health }: Declaration): boolean {
-  return pool.standby > 0 || health.readiness !== undefined;
 }
 
 function probesOf({ health }: Declaration): Probes {

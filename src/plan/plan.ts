@@ -151,6 +151,8 @@ export interface SandboxIdentity {
   readonly uidBase: number;
   /** What the payload calls is noted, under a ceiling, instead of being held to the plugin's own filter. */
   readonly learning?: boolean | undefined;
+  /** How its gate stands when it starts, if it has one; `open` unless given. */
+  readonly gate?: Gate | undefined;
 }
 
 /** What a sandbox can reach beside its listeners. */

@@ -1,5 +1,7 @@
 import { printable } from '../base/printable.ts';
 import type { SeenCall } from '../learn/rule.ts';
+import { isGate } from '../plan/gate.ts';
+import type { Gate } from '../plan/plan.ts';
 
 /** What init says on the report pipe; see docs/internals.md. Nothing of it is believed beyond its bounds. */
 export type Report =
@@ -7,6 +9,8 @@ export type Report =
   | { readonly event: 'ready' }
   | { readonly event: 'status'; readonly text: string }
   | { readonly event: 'stopping'; readonly signal: number }
+  /** How its gate stands now that it was told to. */
+  | { readonly event: 'gate'; readonly gate: Gate }
   | ({ readonly event: 'forbidden' } & ForbiddenCall)
   | { readonly event: 'call'; readonly seen: SeenCall }
   | { readonly event: 'helper-lost'; readonly helper: Helper }
@@ -41,7 +45,10 @@ export function parseReport(line: string): Report | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { event, pid, text, signal, step, error, how, status, call, tid, helper } = value as Record<string, unknown>;
+  const { event, pid, text, signal, step, error, how, status, call, tid, helper, gate } = value as Record<
+    string,
+    unknown
+  >;
   switch (event) {
     case 'started':
       return isCount(pid, MOST_PID) ? { event, pid } : undefined;
@@ -51,6 +58,8 @@ export function parseReport(line: string): Report | undefined {
       return typeof text === 'string' ? { event, text: printable(text) } : undefined;
     case 'stopping':
       return isCount(signal, 64) ? { event, signal } : undefined;
+    case 'gate':
+      return isGate(gate) ? { event, gate } : undefined;
     case 'forbidden':
       if (!isCallName(call)) return undefined;
       return isCount(pid, MOST_PID) && isCount(tid, MOST_PID) ? { event, call, pid, tid } : undefined;

@@ -1,7 +1,8 @@
 import { chmodSync } from 'node:fs';
 import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
+import { isGate } from '../plan/gate.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
-import type { SlotName } from '../plan/plan.ts';
+import type { Gate, SlotName } from '../plan/plan.ts';
 import { NSPAWN_PAYLOAD_GROUP } from '../plan/plan-sandbox.ts';
 
 /** What the supervisor intended with a sandbox. Written before its unit is started, removed after all of it is gone. */
@@ -32,6 +33,8 @@ export interface SandboxRecord {
   readonly limits?: string;
   /** It learns, beside the pool. */
   readonly learning?: boolean;
+  /** How its gate is to stand; written before init is told. Absent where it has none. */
+  readonly gate?: Gate;
   /** Directories that it can fill, as it sees them; absent in records of versions that did not look at them. */
   readonly fillable?: readonly string[];
 }
@@ -101,7 +104,8 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       Array.isArray(record.listeners) &&
       record.listeners.every(isText) &&
       [record.hostMounts, record.fillable].every((paths) => paths === undefined || areTexts(paths)) &&
-      [record.filter, record.limits].every((digest) => digest === undefined || isText(digest));
+      [record.filter, record.limits].every((digest) => digest === undefined || isText(digest)) &&
+      (record.gate === undefined || isGate(record.gate));
     return whole ? record : undefined;
   } catch {
     return undefined;

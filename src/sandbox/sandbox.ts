@@ -1,8 +1,13 @@
 import type { Clock, Owned } from '../base/clock.ts';
+import type { Failure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
-import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
+import { isPopulated } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
+import { signalGate } from '../kernel/gate-signal.ts';
 import type { SeenCall } from '../learn/rule.ts';
+import type { Gate } from '../plan/plan.ts';
+import { GateTeller } from './gate-teller.ts';
+import { Killer } from './killer.ts';
 import type { ForbiddenCall, Helper, Report } from './report.ts';
 import { readReports } from './report-pipe.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
@@ -26,6 +31,10 @@ export interface SandboxVoice {
   empty(killed: boolean): void;
   /** A limit of time was reached; the payload was killed for it. */
   overdue(): void;
+  /** It was killed, and is still there. Told again until it is not. */
+  unkillable(): void;
+  /** Init could not be told how its gate is to stand; it will be told again. */
+  untold(failure: Failure): void;
   /** The unit is gone and all reports have been read. */
   cleared(): void;
 }
@@ -40,6 +49,8 @@ export class Sandbox implements Owned {
   setupFailure: { readonly step: string; readonly error: string } | undefined;
   /** Its start job is under way: until that has a result, a unit that seems inactive is only not yet active. */
   jobPending = false;
+  /** How its gate stands, as init said last; undefined when it was not told to change it. */
+  gate: Gate | undefined;
   /** What the payload was killed for. */
   forbidden: ForbiddenCall | undefined;
   /** What the payload called, in a run that learns. */
@@ -51,6 +62,8 @@ export class Sandbox implements Owned {
   readonly #owner: Owner;
   readonly #clock: Clock;
   readonly #voice: SandboxVoice;
+  readonly #killer: Killer;
+  readonly #gate: GateTeller;
   #pipe: Owned | undefined;
   #pipeEnded = true;
   #unitGone = false;
@@ -58,7 +71,6 @@ export class Sandbox implements Owned {
   #watchesCgroup = false;
   #exitReported = false;
   #emptyTold = false;
-  #killed = false;
   #lookAgain: Owned | undefined;
   #startLimit: Owned | undefined;
   #stopLimit: Owned | undefined;
@@ -69,6 +81,10 @@ export class Sandbox implements Owned {
     this.#clock = clock;
     this.#voice = voice;
     this.#owner = new Owner(`sandbox ${record.unit}`);
+    const { payloadCgroup } = record;
+    this.#killer = this.#owner.own(new Killer(clock, payloadCgroup, () => voice.unkillable()));
+    const signal = (gate: Gate): void => signalGate(payloadCgroup, gate);
+    this.#gate = this.#owner.own(new GateTeller(clock, signal, (failure) => voice.untold(failure)));
   }
 
   get record(): SandboxRecord {
@@ -85,6 +101,22 @@ export class Sandbox implements Owned {
   noteLimits(digest: string): SandboxRecord {
     this.#record = { ...this.#record, limits: digest };
     return this.#record;
+  }
+
+  /** Its gate is to stand so; returns the record with it. */
+  noteGate(gate: Gate): SandboxRecord {
+    this.#record = { ...this.#record, gate };
+    return this.#record;
+  }
+
+  /** Tells init, until it has answered, how the record says that its gate is to stand. */
+  tellGate(): void {
+    if (this.#record.gate !== undefined) this.#gate.tell(this.#record.gate);
+  }
+
+  /** Kills the payload, not nspawn: nspawn then ends by itself and cleans up. */
+  kill(): void {
+    this.#killer.kill();
   }
 
   /** Reads reports from this descriptor, which is taken over; the one before is closed. */
@@ -136,15 +168,11 @@ export class Sandbox implements Owned {
     if (this.#startLimit !== undefined) this.#owner.drop(this.#startLimit);
   }
 
-  /**
-   * Kills the payload, not nspawn: nspawn then ends by itself and cleans up. systemd's own limit, which would kill
-   * nspawn hard and leave a mount behind, comes later.
-   */
+  /** systemd's own limit, which would kill nspawn hard and leave a mount behind, comes later. */
   #limit(afterMs: number, reached: () => void): Owned {
     return this.#after(afterMs, () => {
       reached();
-      this.#killed = true;
-      killCgroup(this.record.payloadCgroup);
+      this.kill();
       this.#voice.overdue();
     });
   }
@@ -194,7 +222,7 @@ export class Sandbox implements Owned {
     const explained = this.#exitReported || this.setupFailure !== undefined;
     if (explained || this.#emptyTold) return;
     this.#emptyTold = true;
-    this.#voice.empty(this.#killed);
+    this.#voice.empty(this.#killer.killed);
   }
 
   #report(report: Report): void {
@@ -207,6 +235,10 @@ export class Sandbox implements Owned {
     // Whoever asked for the stop, systemd's own limit must not be the first.
     if (report.event === 'stopping') this.limitStop();
     if (report.event === 'status') this.statusText = report.text;
+    if (report.event === 'gate') {
+      this.gate = report.gate;
+      this.#gate.answered(report.gate);
+    }
     if (report.event === 'forbidden') {
       const { call, pid, tid } = report;
       this.forbidden ??= { call, pid, tid };
@@ -233,7 +265,7 @@ export class Sandbox implements Owned {
     if (this.#told) return;
     this.#told = true;
     // Its unit may be gone before its empty group is seen; that we killed it is known nowhere else.
-    if (this.#killed) this.#tellEmpty();
+    if (this.#killer.killed) this.#tellEmpty();
     this.#voice.cleared();
   }
 }

@@ -3,12 +3,15 @@ import type { Clock } from '../base/clock.ts';
 import { formatDuration } from '../base/duration.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { Isolation } from '../declare/declaration.ts';
+import { freezeCgroup, isFrozen } from '../kernel/cgroup.ts';
+import { firstGate } from '../plan/gate.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import { hostsText } from '../plan/network.ts';
-import type { HostPaths, PlannedMount, PluginPlan, StartOrder } from '../plan/plan.ts';
+import type { Gate, HostPaths, PluginPlan, StartOrder } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { liveProperties } from '../unit/live-properties.ts';
 import type { FilterCache } from './filter-cache.ts';
+import { newRecord } from './new-record.ts';
 import { NspawnStarter } from './nspawn-starter.ts';
 import type { ForbiddenCall, Helper, Report } from './report.ts';
 import { type DescriptorStore, ReportPipes } from './report-pipes.ts';
@@ -35,6 +38,10 @@ export interface SandboxEvents {
   startFailed(record: SandboxRecord, failure: Failure): void;
   exited(record: SandboxRecord, exit: SandboxExit): void;
   stopSeen(record: SandboxRecord): void;
+  /** Init says that its gate stands so. */
+  gate(record: SandboxRecord, gate: Gate): void;
+  /** All of it was killed two seconds ago, and some is still there. Told again until nothing is. */
+  unkillable(record: SandboxRecord): void;
   /** Nothing is left of it. Also told of a unit that was ordered but of which nothing ever came to be. */
   cleared(sandbox: Pick<SandboxRecord, 'plugin' | 'unit'>): void;
 }
@@ -98,29 +105,10 @@ export class Sandboxes {
     const { paths, uidRanges, records, filters, hostParts } = this.#parts;
     this.announce(plan);
     const uidBase = uidRanges.take();
-    const { slot, generation, learning } = order;
-    const sandboxPlan = planSandbox(plan, { slot, generation, uidBase, learning }, paths);
-    const record: SandboxRecord = {
-      format: 1,
-      unit: sandboxPlan.unit,
-      plugin: plan.plugin,
-      slot,
-      generation,
-      version: plan.version ?? null,
-      digest: plan.digest,
-      machine: sandboxPlan.machine,
-      uidBase,
-      cgroup: sandboxPlan.cgroup,
-      payloadCgroup: sandboxPlan.payloadCgroup,
-      seccomp: sandboxPlan.seccomp,
-      startTimeoutMs: sandboxPlan.startTimeoutMs,
-      stopTimeoutMs: sandboxPlan.stopTimeoutMs,
-      listeners: plan.listeners.map(({ key }) => key),
-      limits: plan.limitsDigest,
-      hostMounts: sandboxPlan.hostMounts.map(({ where }) => where),
-      ...(learning ? { learning } : {}),
-      fillable: sandboxPlan.mounts.filter(canFill).map(({ target }) => target),
-    };
+    const { slot, generation, learning, standby } = order;
+    const gate = learning ? undefined : firstGate(plan.declaration, standby);
+    const sandboxPlan = planSandbox(plan, { slot, generation, uidBase, learning, gate }, paths);
+    const record = newRecord(plan, sandboxPlan, learning, gate);
     try {
       records.write(record);
     } catch (error) {
@@ -184,16 +172,44 @@ export class Sandboxes {
     if (readEnd !== undefined) sandbox.listen(readEnd);
     // While it starts, there may be no group yet; init's report or the unit's state comes when there is.
     if (life !== 'starting') sandbox.watchCgroup();
+    // It may have been written down and not told any more.
+    sandbox.tellGate();
   }
 
+  /** What is frozen could not end by itself, and is not let run again for that: it is killed. */
   async stop(unit: string): Promise<void> {
-    this.#sandboxes.get(unit)?.limitStop();
+    const sandbox = this.#sandboxes.get(unit);
+    sandbox?.limitStop();
+    if (sandbox !== undefined && isFrozen(sandbox.record.payloadCgroup)) sandbox.kill();
     if (this.#inStart.has(unit)) this.#stoppedInStart.add(unit);
     try {
       await this.#parts.units.stop(unit);
     } catch (error) {
       this.#stopRefused(unit, asFailure(error));
     }
+  }
+
+  /** Ends the payload without asking it. */
+  async kill(unit: string): Promise<void> {
+    this.#known(unit).kill();
+    // There may be nothing to be killed yet.
+    if (this.#inStart.has(unit)) await this.stop(unit);
+  }
+
+  /** Keeps all of the payload where it is, for whoever wants to look at it; it lasts until the sandbox is stopped. */
+  freeze(unit: string): void {
+    freezeCgroup(this.#known(unit).record.payloadCgroup);
+  }
+
+  /**
+   * Lets connections in, or keeps them out; init's answer is told. The record comes first, so that the next supervisor
+   * tells init what this one did not come to. Throws BH302 for a sandbox that has no gate.
+   */
+  gate(unit: string, gate: Gate): void {
+    const sandbox = this.#known(unit);
+    if (sandbox.record.gate === undefined) throw new Failure('BH302', `'${unit}' has no gate`);
+    if (sandbox.record.gate !== gate) this.#parts.records.write(sandbox.noteGate(gate));
+    sandbox.tellGate();
   }
 
   /**
@@ -293,7 +309,7 @@ export class Sandboxes {
   }
 
   #add(record: SandboxRecord): Sandbox {
-    const { clock, events } = this.#parts;
+    const { clock, events, ignored } = this.#parts;
     const sandbox = new Sandbox(record, clock, {
       report: (report) => this.#reported(sandbox, report),
       empty: (killed) =>
@@ -311,6 +327,8 @@ export class Sandboxes {
           events.startFailed(record, startFailure(sandbox, new Failure('BH301', `'${record.unit}'`)));
         void this.clear(record.unit);
       },
+      unkillable: () => events.unkillable(sandbox.record),
+      untold: (failure) => ignored(`the gate of '${record.unit}' cannot be told, trying again`, failure),
       cleared: () => this.#afterStart(record.unit, () => events.cleared(record)),
     });
     this.#sandboxes.set(record.unit, sandbox);
@@ -331,6 +349,7 @@ export class Sandboxes {
     }
     if (report.event === 'ready') events.ready(record);
     if (report.event === 'stopping') events.stopSeen(record);
+    if (report.event === 'gate') events.gate(record, report.gate);
     if (report.event === 'exit') {
       const { how, status } = report;
       events.exited(record, { how, status, forbidden: sandbox.forbidden, lostHelper: sandbox.lostHelper });
@@ -350,11 +369,6 @@ export class Sandboxes {
   #stopRefused(unit: string, failure: Failure): void {
     if (failure.dbusName === 'org.freedesktop.systemd1.NoSuchUnit') this.unitGone(unit);
   }
-}
-
-/** Its temporary file systems, and its directory for what has to last. */
-function canFill({ kind }: PlannedMount): boolean {
-  return kind === 'tmpfs' || kind === 'bind';
 }
 
 /** The most exact reason that is known for a start that failed. */

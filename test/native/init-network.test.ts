@@ -243,7 +243,10 @@ ${rest}
       await new Promise((resolve) => setTimeout(resolve, 300));
       await tell(0);
       assert.equal(await late, 'hello');
-      assert.deepEqual(init.reports.slice(2).map(({ gate }) => gate), ['open', 'shut', 'open']);
+      assert.deepEqual(
+        init.reports.slice(2).map(({ gate }) => gate),
+        ['open', 'shut', 'open'],
+      );
     });
 
     it('gives the program only its other sockets, and confines the adapter', async () => {

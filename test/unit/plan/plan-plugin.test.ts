@@ -3,6 +3,7 @@ import type { Listen } from '../../../src/declare/declaration.ts';
 import { readDeclaration } from '../../../src/declare/read-declaration.ts';
 import { mountWords } from '../../../src/plan/box-command.ts';
 import { digestText } from '../../../src/plan/digest.ts';
+import { firstGate } from '../../../src/plan/gate.ts';
 import { isListenerKeyOf, listenerKey } from '../../../src/plan/listener-key.ts';
 import { mountOption } from '../../../src/plan/nspawn-command.ts';
 import type { HostFacts, PluginPlan } from '../../../src/plan/plan.ts';
@@ -194,5 +195,49 @@ describe('listenerKey', () => {
     );
     assert.equal(new Set(keys).size, keys.length);
     assert.equal(isListenerKeyOf('p', 'pq/tcp/127.0.0.1/1'), false);
+  });
+});
+
+describe('the gate', () => {
+  const LISTEN = 'seccomp: native\nlisten: [{ tcp: 127.0.0.1:8081 }]\n';
+  const TO = 'seccomp: native\nlisten: [{ tcp: 127.0.0.1:8081, to: 80 }]\n';
+  const READINESS = 'health: { readiness: { http: / } }\n';
+  const identity = { slot: 'a', generation: 1, uidBase: 65536 } as const;
+  const options = (text: string, more: object = {}): string[] =>
+    planSandbox(plan(BASE + text), { ...identity, ...more }, paths).init.filter((word) =>
+      /^--(gate|seccomp)=/.test(word),
+    );
+
+  it('is there for those who may be without traffic, and nobody else', () => {
+    assert.deepEqual(options(LISTEN), []);
+    assert.deepEqual(options(`${LISTEN}pool: { standby: 1 }\n`), ['--gate=open']);
+    assert.deepEqual(options(`${LISTEN}pool: { standby: 1 }\n`, { gate: 'held' }), ['--gate=held']);
+    assert.deepEqual(options(LISTEN + READINESS), ['--gate=open']);
+    assert.deepEqual(options(`${TO}pool: { standby: 1 }\n`), ['--gate=open']);
+    assert.deepEqual(options(`${LISTEN}pool: { standby: 1 }\n`, { learning: true }), ['--seccomp=learn']);
+  });
+
+  it('changes the filter where the program takes connections itself', () => {
+    assert.equal(plan(BASE + LISTEN).seccomp, 'native');
+    assert.equal(plan(`${BASE}${LISTEN}pool: { standby: 1 }\n`).seccomp, 'native+gate');
+    assert.equal(plan(`${BASE}${LISTEN}allow: [ptrace, keyring]\n${READINESS}`).seccomp, 'native+gate+keyring+ptrace');
+    assert.equal(plan(`${BASE}${TO}pool: { standby: 1 }\n`).seccomp, 'native');
+    const learning = planSandbox(plan(BASE + LISTEN + READINESS), { ...identity, learning: true }, paths);
+    assert.equal(learning.seccomp, 'learn');
+  });
+
+  it('is held at first for a standby, and for whoever is asked first whether it is ready', () => {
+    const gateOf = (text: string, standby: boolean) => firstGate(plan(BASE + text).declaration, standby);
+    assert.equal(gateOf(LISTEN, false), undefined);
+    assert.equal(gateOf(`${LISTEN}pool: { standby: 1 }\n`, false), 'open');
+    assert.equal(gateOf(`${LISTEN}pool: { standby: 1 }\n`, true), 'held');
+    assert.equal(gateOf(LISTEN + READINESS, false), 'held');
+  });
+
+  it('leaves the digest the same for standbys and those that serve', () => {
+    const text = `${BASE}${LISTEN}pool: { standby: 1 }\n`;
+    const digest = (gate: 'open' | 'held') => planSandbox(plan(text), { ...identity, gate }, paths).digest;
+    assert.equal(digest('held'), digest('open'));
+    assert.notEqual(plan(text).digest, plan(BASE + LISTEN).digest);
   });
 });

@@ -37,3 +37,12 @@ describe('a report of a helper that was lost', () => {
       assert.equal(parseReport(JSON.stringify({ event: 'helper-lost', helper })), undefined);
   });
 });
+
+describe('a report of the gate', () => {
+  it('is taken for the states that there are', () => {
+    for (const gate of ['open', 'held', 'shut'])
+      assert.deepEqual(parseReport(JSON.stringify({ event: 'gate', gate })), { event: 'gate', gate });
+    for (const gate of [undefined, '', 'OPEN', 0, ['open']])
+      assert.equal(parseReport(JSON.stringify({ event: 'gate', gate })), undefined);
+  });
+});

@@ -50,6 +50,7 @@ describe('records of sandboxes', () => {
       ['plugin-hello-a-g2.service', JSON.stringify(RECORD)],
       ['plugin-hello-a-g3.service', '{'],
       ['plugin-hello-a-g4.service', JSON.stringify({ ...RECORD, unit: 'plugin-hello-a-g4.service', uidBase: 'x' })],
+      ['plugin-hello-a-g5.service', JSON.stringify({ ...RECORD, unit: 'plugin-hello-a-g5.service', gate: 'ajar' })],
     ] as const;
     for (const [unit, text] of damaged) writeFileSync(`${directory}/${unit}.json`, text);
     const told: string[] = [];
