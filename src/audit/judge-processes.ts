@@ -35,8 +35,8 @@ export function judgeProcesses(plan: SandboxPlan, declaration: Declaration, seen
       all.flatMap((each) => mapDeviations(each, range)),
     ),
     ...wallOf('ids', `uid ${PAYLOAD_UID} and gid ${PAYLOAD_GID} of the range`, holds, [
-      ...idDeviations(seen.init, plan.uidBase, []),
-      ...seen.processes.flatMap((each) => idDeviations(each, plan.uidBase, declaration.capabilities)),
+      ...idDeviations(seen.init, plan.uidBase, [], plan.gated),
+      ...seen.processes.flatMap((each) => idDeviations(each, plan.uidBase, declaration.capabilities, false)),
     ]),
     ...wallOf('groups', 'no supplementary groups', holds, all.flatMap(groupDeviations)),
     ...wallOf('capabilities', `at most ${capabilities}; init CAP_KILL`, holds, [
@@ -108,17 +108,28 @@ function mapDeviations(member: ProcessFacts, range: string): string[] {
   return maps.filter(([, map]) => map !== range).map(([what, map]) => `${nameOf(member)}: ${what} map ${map}`);
 }
 
-/** Init is root of the range. A payload that may change its ids stays inside the range, and off its root. */
-function idDeviations(member: ProcessFacts, base: number, capabilities: readonly string[]): string[] {
+/** Of real, effective, saved and that for files: the last. */
+const FOR_FILES = 3;
+
+/**
+ * Init is root of the range; its gate looks at files as the payload does. A payload that may change its ids stays inside
+ * the range, and off its root.
+ */
+function idDeviations(member: ProcessFacts, base: number, capabilities: readonly string[], gated: boolean): string[] {
   const isInit = member.innerPid === 1;
   const looks = [
-    ['uid', 'CAP_SETUID', isInit ? 0 : PAYLOAD_UID, (each: Credentials) => each.uids],
-    ['gid', 'CAP_SETGID', isInit ? 0 : PAYLOAD_GID, (each: Credentials) => each.gids],
+    ['uid', 'CAP_SETUID', PAYLOAD_UID, (each: Credentials) => each.uids],
+    ['gid', 'CAP_SETGID', PAYLOAD_GID, (each: Credentials) => each.gids],
   ] as const;
-  return looks.flatMap(([what, capability, wanted, ids]) =>
+  return looks.flatMap(([what, capability, payload, ids]) =>
     deviations([member], (each) => {
       const free = capabilities.includes(capability);
-      const wrong = ids(each).filter((id) => (free ? id <= base || id >= base + UID_RANGE_SIZE : id !== base + wanted));
+      const own = base + (isInit ? 0 : payload);
+      const isWrong = (id: number, which: number): boolean => {
+        if (free) return id <= base || id >= base + UID_RANGE_SIZE;
+        return id !== own && !(gated && which === FOR_FILES && id === base + payload);
+      };
+      const wrong = ids(each).filter(isWrong);
       return wrong.length === 0 ? '' : `${what} ${[...new Set(wrong)].map((id) => place(id, base)).join(', ')}`;
     }),
   );

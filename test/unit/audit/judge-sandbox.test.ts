@@ -74,6 +74,27 @@ describe('judging a sandbox', () => {
       );
   });
 
+  it('lets the thread of init that answers the gate look at files as the payload does, where there is a gate', () => {
+    const root = 1_073_741_824;
+    const looksAs = (gated: boolean, ...uids: number[]): Finding[] => {
+      const healthy = withFacts(({ init }) => ({
+        init: { ...init, credentials: init.credentials.flatMap((each) => [each, { ...each, uids }]) },
+      }));
+      return wrong({ ...healthy, plan: { ...healthy.plan, gated } });
+    };
+    assert.deepEqual(looksAs(true, root, root, root, root + 1000), []);
+    const wrongs = [
+      looksAs(false, root, root, root, root + 1000),
+      looksAs(true, root, root, root, root + 1001),
+      looksAs(true, root, root + 1000, root, root + 1000),
+    ];
+    for (const found of wrongs)
+      assert.deepEqual(
+        found.map(({ wall }) => wall),
+        ['ids'],
+      );
+  });
+
   it('knows the idle tunnels that a kernel makes by itself', () => {
     assert.deepEqual(
       wrong(
