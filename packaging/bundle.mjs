@@ -1,4 +1,4 @@
-// Bundles the two programs, and lists the licences of the packages that ended up in them.
+// Bundles the programs, and lists the licences of the packages that ended up in them.
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ const OUT = 'build/dist';
 // Made anew, not written over: somebody may hold the old ones, by a link or in a running program.
 await rm(OUT, { recursive: true, force: true });
 const result = await build({
-  entryPoints: ['src/bulkheadd.ts', 'src/bulkheadctl.ts'],
+  entryPoints: ['src/bulkheadd.ts', 'src/bulkheadctl.ts', 'src/look-at-node.ts'],
   outdir: OUT,
   outExtension: { '.js': '.mjs' },
   bundle: true,
@@ -35,7 +35,8 @@ const result = await build({
 });
 
 // What the bundler cannot see, a name that is declared twice with the banner's say, is found here and not at the start.
-for (const file of ['bulkheadd.mjs', 'bulkheadctl.mjs']) execFileSync(process.execPath, ['--check', join(OUT, file)]);
+for (const file of ['bulkheadd.mjs', 'bulkheadctl.mjs', 'look-at-node.mjs'])
+  execFileSync(process.execPath, ['--check', join(OUT, file)]);
 await writeFile(join(OUT, 'licences.txt'), await licences(Object.keys(result.metafile.inputs)));
 
 /** The licence texts of all packages among the bundled files; a package without one ends the build. */

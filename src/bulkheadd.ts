@@ -52,7 +52,7 @@ async function main(): Promise<void> {
     load: loadConfiguration,
     refused: (problems, held) => {
       for (const problem of problems) chronicle.refused(problem);
-      chronicle.ignored(`the configuration is not taken; ${held} holds`);
+      chronicle.ignored(`the configuration is not taken; ${held}`);
     },
   });
   configuration.reload();

@@ -43,7 +43,7 @@ export class LiveConfiguration {
     const { configuration, problems } = this.#doors.load();
     this.#problems = problems;
     if (configuration === undefined) {
-      this.#doors.refused(problems, this.#wasRead ? 'what was read before' : 'the defaults');
+      this.#doors.refused(problems, this.#wasRead ? 'what was read before holds' : 'the defaults hold');
       return;
     }
     this.#wasRead = true;

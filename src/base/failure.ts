@@ -94,6 +94,7 @@ export const FAILURES = {
   BH602: { summary: 'the native addon cannot be loaded', advice: 'reinstall the package' },
   BH603: { summary: 'the seccomp profile cannot be compiled', advice: 'correct the line named' },
   BH604: { summary: 'the state file is damaged', advice: 'it was set aside; what runs was read from systemd' },
+  BH605: { summary: 'the node cannot be looked at', advice: 'see "journalctl -u bulkhead-node"' },
 } as const satisfies Record<string, { readonly summary: string; readonly advice: string }>;
 
 export type FailureCode = keyof typeof FAILURES;

@@ -4,6 +4,9 @@ import type { FailureCode } from '../base/failure.ts';
 import type { FailureClass } from '../base/failure-class.ts';
 import type { ReachedName } from '../decide/limit-reach.ts';
 import type { NoteKind } from '../decide/order.ts';
+import type { NodeThresholds } from '../declare/configuration.ts';
+import type { NodeFacts } from '../diagnose/node-facts.ts';
+import type { TroubleKind } from '../diagnose/node-health.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 
 /** What the supervisor tells about itself and its plugins: the JSON of the D-Bus API and of `bulkheadctl --json`. */
@@ -262,7 +265,21 @@ export interface Supervisor {
   control(name: string, verb: 'start' | 'stop' | 'restart', caller: Caller): Promise<void>;
   /** Calls back for each new event until released. */
   onEvent(listener: (event: EventRecord) => void): { release(): void };
+  /** The health of the node. */
+  node(): NodeReport;
   readonly version: string;
+}
+
+/** The health of the node, as it was last seen; null for what was not seen yet. */
+export interface NodeReport {
+  /** Milliseconds since 1970. */
+  readonly at: number | null;
+  readonly facts: NodeFacts | null;
+  readonly thresholds: NodeThresholds;
+  /** What is above its threshold, for looks in a row. */
+  readonly troubles: readonly { readonly kind: TroubleKind; readonly gpu: string | null; readonly text: string }[];
+  /** Why the last look failed. */
+  readonly failure: { readonly code: FailureCode; readonly text: string } | null;
 }
 
 export interface Caller {

@@ -47,6 +47,7 @@ import { IncidentDesk } from './incident-desk.ts';
 import { sceneOf } from './incident-scene.ts';
 import { Learner } from './learner.ts';
 import { serveManager } from './manager-interface.ts';
+import { NodeDesk } from './node-desk.ts';
 import { Sampling } from './sampling.ts';
 import { SupervisorView } from './supervisor-view.ts';
 import { Timetable } from './timetable.ts';
@@ -256,6 +257,17 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       maxCalls: 1280,
     }),
   );
+  const node = owner.own(
+    new NodeDesk({
+      clock,
+      paths,
+      manager,
+      configuration,
+      plugins: supervisor,
+      note: (text) => chronicle.add({ kind: 'note', plugin: undefined, unit: undefined, code: undefined, text }),
+      ignored: (text, failure) => chronicle.ignored(text, failure),
+    }),
+  );
   const view = new SupervisorView({
     clock,
     plugins: supervisor,
@@ -270,6 +282,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     version: VERSION,
     auditor: new Auditor({ clock, paths, units, manager, sandboxes, listeners, filters }),
     learner: new Learner({ clock, plugins: supervisor, sandboxes, filters }),
+    node,
     desk: new IncidentDesk({ clock, wall: () => Date.now(), plugins: supervisor, incidents }),
     audit: (plugin, verb, { uid, pid }) =>
       chronicle.add({

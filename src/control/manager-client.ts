@@ -7,7 +7,15 @@ import { systemBusSockets } from '../systemd/address.ts';
 import { Bus } from '../systemd/bus.ts';
 import { fromErrorReply } from '../systemd/service-error.ts';
 import { FLAG, plain } from '../systemd/wire.ts';
-import type { AuditReport, EventRecord, LearnReport, PlanReport, PluginStatus, PluginSummary } from './api.ts';
+import type {
+  AuditReport,
+  EventRecord,
+  LearnReport,
+  NodeReport,
+  PlanReport,
+  PluginStatus,
+  PluginSummary,
+} from './api.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 import type { ControlVerb, EventWatcher, Manager, OrderVerb } from './manager.ts';
 import { fromRow } from './summary-row.ts';
@@ -122,6 +130,10 @@ export class ManagerClient implements Manager {
 
   async order(name: string, verb: OrderVerb): Promise<void> {
     await this.#ask(verb === 'release' ? 'ReleasePlugin' : 'RecyclePlugin', 's', [name]);
+  }
+
+  async node(): Promise<NodeReport> {
+    return this.#json<NodeReport>('GetNode', '', []);
   }
 
   async events(after: number, limit: number): Promise<readonly EventRecord[]> {

@@ -123,6 +123,15 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
           'Replaces the sandboxes of the plugin one after the other, the new one first; answers when that has begun.',
           supervisor,
         ),
+        GetNode: {
+          doc: `The health of the node as it was last seen, beside the thresholds, as JSON. Needs ${READ}.`,
+          in: [],
+          out: [JSON_OUT],
+          run: async (call) => {
+            await call.authorize(READ);
+            return [JSON.stringify(supervisor.node())];
+          },
+        },
         GetEvents: {
           doc: `Events with a number greater than 'after', oldest first, at most 'limit' and at most ${MOST_EVENTS}, as a JSON array. Needs ${READ}.`,
           in: [

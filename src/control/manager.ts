@@ -1,5 +1,13 @@
 import type { Owned } from '../base/clock.ts';
-import type { AuditReport, EventRecord, LearnReport, PlanReport, PluginStatus, PluginSummary } from './api.ts';
+import type {
+  AuditReport,
+  EventRecord,
+  LearnReport,
+  NodeReport,
+  PlanReport,
+  PluginStatus,
+  PluginSummary,
+} from './api.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 
 export type ControlVerb = 'start' | 'stop' | 'restart';
@@ -20,6 +28,7 @@ export interface Manager extends Owned {
   incident(id: string): Promise<IncidentReport>;
   /** Done at once; throws Failure BH409 or BH410 when it does not apply. */
   order(name: string, verb: OrderVerb): Promise<void>;
+  node(): Promise<NodeReport>;
   /** Events with a number greater than `after`, oldest first, at most `limit`. */
   events(after: number, limit: number): Promise<readonly EventRecord[]>;
   /** Number of the newest event, 0 for none. */

@@ -29,6 +29,7 @@ import type {
   Caller,
   EventKind,
   LearnReport,
+  NodeReport,
   PlanReport,
   PluginStatus,
   PluginSummary,
@@ -42,6 +43,7 @@ import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.
 import type { IncidentDesk } from './incident-desk.ts';
 import type { Learner } from './learner.ts';
 import { type LimitsOfPlugin, limitsOfPlugin } from './limit-status.ts';
+import type { NodeDesk } from './node-desk.ts';
 import { planReport } from './plan-report.ts';
 
 export interface ViewParts {
@@ -60,6 +62,7 @@ export interface ViewParts {
   readonly auditor: Auditor;
   readonly learner: Learner;
   readonly desk: IncidentDesk;
+  readonly node: NodeDesk;
   /** For the audit trail: who asked for what. */
   readonly audit: (plugin: string, verb: string, caller: Caller) => void;
 }
@@ -77,6 +80,10 @@ export class SupervisorView implements Supervisor {
 
   get version(): string {
     return this.#parts.version;
+  }
+
+  node(): NodeReport {
+    return this.#parts.node.report();
   }
 
   async list(): Promise<readonly PluginSummary[]> {

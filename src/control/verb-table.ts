@@ -10,6 +10,7 @@ import { INCIDENTS } from './verbs/incidents.ts';
 import { LEARN } from './verbs/learn.ts';
 import { LIST } from './verbs/list.ts';
 import { LOGS } from './verbs/logs.ts';
+import { NODE } from './verbs/node.ts';
 import { RECYCLE, RELEASE } from './verbs/order.ts';
 import { PLAN } from './verbs/plan.ts';
 import { STATUS } from './verbs/status.ts';
@@ -33,6 +34,7 @@ export const VERBS: readonly Verb[] = [
   LEARN,
   EVENTS,
   LOGS,
+  NODE,
   DOCTOR,
   VERSION_VERB,
   helpVerb(() => VERBS),

@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate52;
-const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:configuration:1","type":["object","null"],"additionalProperties":false,"properties":{"incidents":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["string","number","null"],"default":"30d"},"size":{"type":["string","integer","null"],"default":"1G"},"clean-up":{"type":["string","null"],"default":"29 4 * * *"}}},"unkillable":{"type":["object","null"],"additionalProperties":false,"properties":{"most":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":3}}},"node":{"type":["object","null"],"additionalProperties":false,"properties":{"every":{"type":["string","number","null"],"default":"30s"},"looks":{"type":["integer","null"],"minimum":1,"maximum":100,"default":3},"temperature":{"type":["string","number","null"],"default":95},"memory":{"type":["string","null"],"default":"95%"},"load":{"type":["string","number","null"],"default":"infinity"},"gpu-temperature":{"type":["string","number","null"],"default":90}}}}};
+const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:configuration:1","type":["object","null"],"additionalProperties":false,"properties":{"incidents":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["string","number","null"],"default":"30d"},"size":{"type":["string","integer","null"],"default":"1G"},"clean-up":{"type":["string","null"],"default":"29 4 * * *"}}},"unkillable":{"type":["object","null"],"additionalProperties":false,"properties":{"most":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":3}}},"node":{"type":["object","null"],"additionalProperties":false,"properties":{"every":{"type":["string","number","null"],"default":"1min"},"looks":{"type":["integer","null"],"minimum":1,"maximum":100,"default":3},"temperature":{"type":["string","number","null"],"default":95},"memory":{"type":["string","null"],"default":"95%"},"load":{"type":["string","number","null"],"default":"infinity"},"gpu-temperature":{"type":["string","number","null"],"default":90}}}}};
 
 function validate52(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:bulkhead:configuration:1" */;
@@ -373,10 +373,10 @@ export const keys = [
    "string",
    "number"
   ],
-  "expected": "a duration from 5s to 1h, such as 30s, or infinity",
+  "expected": "a duration from 5s to 1h, such as 1min, or infinity",
   "title": "How often the node is looked at",
-  "description": "By a process of its own of lowest priority. infinity: never.",
-  "default": "30s"
+  "description": "By a process of its own of lowest priority, bulkhead-node.service. 1min: a look takes about a tenth of a second of a CPU. infinity: never.",
+  "default": "1min"
  },
  {
   "key": "node.looks",

@@ -56,7 +56,11 @@ describe('LiveConfiguration', () => {
     live.reload();
     assert.equal(most(), 7);
     assert.equal(live.problems[0]?.message, 'it is not a regular file');
-    assert.deepEqual(refusals, ['1, the defaults', '2, what was read before', '3, what was read before']);
+    assert.deepEqual(refusals, [
+      '1, the defaults hold',
+      '2, what was read before holds',
+      '3, what was read before holds',
+    ]);
   });
 
   it('tells those who follow it of changes only', () => {

@@ -12,7 +12,7 @@ describe('readConfiguration', () => {
     assert.deepEqual(DEFAULT_CONFIGURATION, {
       incidents: { keepMs: 30 * 86_400_000, bytes: 1024 ** 3, cleanUp: '29 4 * * *' },
       unkillable: { most: 3 },
-      node: { everyMs: 30_000, looks: 3, temperature: 95, memory: 95, load: 'infinity', gpuTemperature: 90 },
+      node: { everyMs: 60_000, looks: 3, temperature: 95, memory: 95, load: 'infinity', gpuTemperature: 90 },
     });
     for (const nothing of [[], [text('')], [text('# nothing yet\n')], [text('node: null\n')]])
       assert.deepEqual(readConfiguration(nothing), { configuration: DEFAULT_CONFIGURATION, problems: [] });
@@ -56,7 +56,7 @@ describe('readConfiguration', () => {
       "d.yaml:1:22: BH104 'node.temperature' must be a number of degrees Celsius from 20 to 150, or infinity, not 'hot'",
       "d.yaml:1:35: BH103 'node.memory' must be a percentage from 1% to 100%, such as 95%, or infinity, not '95' (write '95%')",
       "d.yaml:1:56: BH104 'node.gpu-temperature' must be a number of degrees Celsius from 20 to 150, or infinity, not '900'",
-      "d.yaml:1:68: BH104 'node.every' must be a duration from 5s to 1h, such as 30s, or infinity, not '1s'",
+      "d.yaml:1:68: BH104 'node.every' must be a duration from 5s to 1h, such as 1min, or infinity, not '1s'",
       "d.yaml:1:78: BH104 'node.load' must be a number from 0.1 to 10000, or infinity, not '0'",
       "d.yaml:2:13: BH103 'unkillable' must be a map, not '3'",
     ]);

@@ -4,6 +4,7 @@ import type {
   AuditReport,
   EventRecord,
   LearnReport,
+  NodeReport,
   PlanReport,
   PluginStatus,
   PluginSummary,
@@ -20,6 +21,7 @@ export class FakeManager implements Manager {
   explained: WhyReport | undefined;
   failed: IncidentSummary[] = [];
   bundle: IncidentReport | undefined;
+  nodeSeen: NodeReport | undefined;
   readonly controlled: string[] = [];
   watchers = new Set<EventWatcher>();
   /** What happens while a job runs. */
@@ -71,6 +73,11 @@ export class FakeManager implements Manager {
   async incident(id: string): Promise<IncidentReport> {
     if (this.bundle?.incident.id !== id) throw new Failure('BH408', `'${id}'`);
     return this.bundle;
+  }
+
+  async node(): Promise<NodeReport> {
+    if (this.nodeSeen === undefined) throw new Failure('BH406', 'nothing to tell');
+    return this.nodeSeen;
   }
 
   async order(name: string, verb: OrderVerb): Promise<void> {
