@@ -28,8 +28,8 @@ export interface Course {
   readonly trends: { readonly memory: Trend; readonly files: Trend; readonly threads: Trend };
   /** Looks soon after each other since something became suspicious. */
   readonly closeLooks: number;
-  /** The verdict that was told, as long as it holds. */
-  readonly told: string | undefined;
+  /** The verdict that was told, and when, as long as it holds. */
+  readonly told: { readonly name: string; readonly at: number } | undefined;
 }
 
 export const NEW_COURSE: Course = {

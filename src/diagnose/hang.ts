@@ -70,7 +70,7 @@ function judge(
   if (standing === 'gone')
     return finding('hang', 'lost-request', 0.8, `${aged(request, look)}, but the thread that had it is gone`, facts);
   if (!isStuck(standing)) return undefined;
-  const text = `${aged(request, look)} ${whereabouts(standing, thread)}`;
+  const text = `${aged(request, look)}: its thread ${whereabouts(standing, thread)}`;
   if (standing === 'futex') return finding('deadlock', 'futex', 0.95, text, facts);
   return finding('hang', standing, 0.95, text, facts);
 }
@@ -85,7 +85,7 @@ function judgeSpin(
   if (suspect.busyMs < spinMs) return undefined;
   const kind = suspect.systemMs > suspect.userMs ? 'kernel' : 'user';
   const place = kind === 'kernel' ? 'in the kernel' : 'in its own code';
-  const text = `${aged(request, look)}; its thread used ${seconds(suspect.busyMs)} of CPU ${place} without any progress`;
+  const text = `${aged(request, look)}: its thread used ${seconds(suspect.busyMs)} of CPU ${place} without any progress`;
   return finding('spin', kind, 0.9, text, [
     ...requestFacts(request, look),
     ...threadFacts(thread),
@@ -136,7 +136,7 @@ export function progressKey({ sequence, progress, done, failed, startedAt, tid }
   return [sequence, progress, done, failed, startedAt ?? 0, tid ?? 0].join(' ');
 }
 
-/** "request 'embed' has been in hand for 12s, 7s longer than it may". */
+/** "request 'embed' is 12s old, overdue for 7s". */
 function aged({ slot, startedAt, overdueMs }: OverdueRequest, { at }: SandboxLook): string {
   const name = slot.method === undefined ? 'a request' : `request '${slot.method}'`;
   return `${name} is ${seconds(at - startedAt)} old, overdue for ${seconds(overdueMs)}`;
@@ -147,13 +147,13 @@ function whereabouts(standing: string, thread: TaskLook | undefined): string {
   const of = thread?.target === undefined ? '' : ` of ${thread.target}`;
   switch (standing) {
     case 'futex':
-      return 'in a thread that waits for a lock for ever (futex)';
+      return 'waits for a lock for ever (futex)';
     case 'vfork':
-      return 'in a thread that waits for a child that executes nothing (vfork)';
+      return 'waits for a child that executes nothing (vfork)';
     case 'uninterruptible':
-      return `in an uninterruptible wait: ${call ?? 'no call'}${of}`;
+      return `is uninterruptible in ${call ?? 'no call'}${of}`;
     default:
-      return `and its thread is blocked in ${call ?? 'a call'}${of}`;
+      return `is blocked in ${call ?? 'a call'}${of}`;
   }
 }
 

@@ -14,7 +14,7 @@ import type { Verdict } from './verdict.ts';
 
 export interface Watched {
   readonly course: Course;
-  /** News: what is wrong with it, told once as long as it is. */
+  /** News: what is wrong with it, told once a minute as long as it is. */
   readonly verdict: Verdict | undefined;
   /** When it is to be looked at again (CLOCK_MONOTONIC), and whether that closely. */
   readonly nextAt: number;
@@ -27,6 +27,8 @@ const ROUND_MS = 250;
 const CLOSE_LOOKS = 6;
 /** A request is looked at so soon after it has become overdue (ms), and never sooner than this after the look before. */
 const AFTER_DEADLINE_MS = 20;
+/** What is wrong for long is told so often (ms). */
+const REMIND_MS = 60_000;
 /** What is remembered of requests that were lost. */
 const MOST_REMEMBERED = 16;
 
@@ -34,8 +36,9 @@ const MOST_REMEMBERED = 16;
 export function watchOver(known: Course, look: SandboxLook, terms: Terms): Watched {
   const course = follow(known, look, terms);
   const found = terms.starting ? undefined : judge(course, look, terms);
-  const told = found === undefined ? undefined : `${found.class} ${found.kind}`;
-  const verdict = found === undefined || told === known.told ? undefined : verdictOf(found, course, look, terms);
+  const told = found === undefined ? undefined : toldOf(found, known, look);
+  const isNews = told !== undefined && told.at === look.at;
+  const verdict = found === undefined || !isNews ? undefined : verdictOf(found, course, look, terms);
   const suspicious = isSuspicious(course, look, terms);
   const closeLooks = suspicious ? course.closeLooks + 1 : 0;
   // What is half proven is proven soon.
@@ -46,6 +49,12 @@ export function watchOver(known: Course, look: SandboxLook, terms: Terms): Watch
     nextAt: close ? look.at + ROUND_MS : nextLook(course, look, terms),
     close: suspicious,
   };
+}
+
+/** When it was told first, or last: what goes on is told again, for whoever has done something about it in vain. */
+function toldOf({ class: failure, kind }: Finding, { told }: Course, { at }: SandboxLook): Course['told'] {
+  const name = `${failure} ${kind}`;
+  return told !== undefined && told.name === name && at - told.at < REMIND_MS ? told : { name, at };
 }
 
 function nextLook(course: Course, look: SandboxLook, terms: Terms): number {

@@ -3,13 +3,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "activity.h"
 #include "acts.h"
 
-enum { STEP_USEC = 50000 };
+enum { STEP_USEC = 50000, STORM = 16 << 20 };
 
 static void spins(int amount, int slot) {
     (void)amount, (void)slot;
@@ -93,6 +95,19 @@ static void gets_on_slowly(int seconds, int slot) {
     }
 }
 
+/* The kernel makes pages for it and takes them away again, all the time. */
+static void storms(int seconds, int slot) {
+    (void)slot;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    for (time_t end = now.tv_sec + seconds; now.tv_sec < end; (void)clock_gettime(CLOCK_MONOTONIC, &now)) {
+        char *pages = mmap(NULL, STORM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED) return;
+        for (size_t at = 0; at < STORM; at += 4096) pages[at] = 1;
+        (void)munmap(pages, STORM);
+    }
+}
+
 static void is_not_ready(int amount, int slot) {
     (void)amount, (void)slot;
     manners.unready = true;
@@ -120,6 +135,7 @@ const struct act STUCK[] = {
     {"silent", falls_silent},
     {"lie", loses_its_workers},
     {"slow", gets_on_slowly},
+    {"storm", storms},
     {"unready", is_not_ready},
     {"unhealthy", is_not_healthy},
     {"flap", flaps},

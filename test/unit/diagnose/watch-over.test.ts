@@ -39,7 +39,7 @@ describe('a request that is overdue', () => {
     assert.ok(verdict);
     assert.match(
       verdict.text,
-      /^request 'embed' is [56](\.\d)?s old, overdue for .*s and its thread is blocked in read of a pipe$/,
+      /^request 'embed' is [56](\.\d)?s old, overdue for .*s: its thread is blocked in read of a pipe$/,
     );
     assert.deepEqual(verdict.traceIds, ['0123456789abcdef0123456789abcdef']);
     assert.ok(verdict.confidence > 0.9);
@@ -54,9 +54,10 @@ describe('a request that is overdue', () => {
     );
   });
 
-  it('is told once as long as it is so, and again when it was over', () => {
+  it('is told once a minute as long as it is so, and again when it was over', () => {
     const sandbox = busy(BLOCKED).pass(60_000);
     assert.deepEqual(sandbox.told, ['hang blocked']);
+    assert.equal(busy(BLOCKED).pass(310_000).told.length, 6);
     sandbox.slots = [];
     sandbox.conduct.set(2, IDLE);
     sandbox.pass(5000);
@@ -351,7 +352,7 @@ describe('growth', () => {
       const sandbox = new WatchedSandbox();
       const began = sandbox.now;
       sandbox.pass(200_000, () => grow(sandbox, 0.1 + (sandbox.now - began) / 250_000));
-      assert.deepEqual(sandbox.told, [`leak ${kind}`]);
+      assert.deepEqual([...new Set(sandbox.told)], [`leak ${kind}`]);
     }
   });
 
@@ -379,7 +380,7 @@ describe('growth', () => {
       5 * 86_400_000,
       () => (sandbox.ownBytes = (0.2 + (sandbox.now - began) / (6 * 86_400_000)) * 256 * MB),
     );
-    assert.deepEqual(sandbox.told, ['leak memory']);
+    assert.deepEqual([...new Set(sandbox.told)], ['leak memory']);
     assert.ok(sandbox.course.trends.memory.buckets.length <= 64);
   });
 });
