@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import type { IncidentReport, IncidentSummary, WhyReport } from '../../../src/control/incident-api.ts';
 import { INCIDENT_DIRECTORY } from '../../../src/record/incidents.ts';
@@ -11,6 +11,8 @@ import {
   must,
   readySandboxes,
   run,
+  supervisorBack,
+  supervisorPid,
   systemctl,
   uninstall,
   until,
@@ -120,14 +122,27 @@ forEachIsolation('incidents', function () {
   it('outlive the supervisor, and one that it left half written is finished', async () => {
     const [sandbox] = await readySandboxes(NAME);
     assert.ok(sandbox?.payloadPid);
+    const before = new Set(readdirSync(INCIDENT_DIRECTORY));
+    const supervisor = await supervisorPid();
+    let id = '';
     process.kill(sandbox.payloadPid, 'SIGKILL');
-    await until('an incident', async () => (await incidents()).some(({ evidence }) => evidence === 'gathering'));
-    await killSupervisor();
-    await until('it is whole and over', async () => {
-      const [last] = await incidents();
-      return last?.evidence === 'whole' && last.over !== null;
+    await until('a bundle', () => {
+      id = readdirSync(INCIDENT_DIRECTORY).find((name) => !before.has(name)) ?? '';
+      return id !== '';
     });
-    assert.match((await show((await incidents())[0]?.id ?? '')).over?.text ?? '', /^recovered after \S+/);
+    process.kill(supervisor, 'SIGKILL');
+    await supervisorBack(supervisor);
+    await until('it is whole and over', async () => {
+      const { evidence, over } = await show(id);
+      return evidence === 'whole' && over !== null;
+    });
+    const { over, journal, missing } = await show(id);
+    assert.match(over?.text ?? '', /^recovered after \S+/);
+    assert.ok(journal !== null && journal.length > 0, 'no lines of the journal');
+    assert.ok(
+      missing.some((text) => text.startsWith('tasks, descriptors and counters')),
+      missing.join('; '),
+    );
   });
 
   it('run the declared command once, with what is known, and say how it ended', async () => {
