@@ -8,6 +8,7 @@ import type { NodeThresholds } from '../declare/configuration.ts';
 import type { NodeFacts } from '../diagnose/node-facts.ts';
 import type { TroubleKind } from '../diagnose/node-health.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
+import type { ResilienceStatus } from './resilience.ts';
 
 /** What the supervisor tells about itself and its plugins: the JSON of the D-Bus API and of `bulkheadctl --json`. */
 
@@ -57,6 +58,18 @@ export interface PluginStatus extends PluginSummary {
   readonly quarantined: boolean;
   /** Incidents that are over; those among them that took nobody's hand, and how long these took on average. */
   readonly recoveries: { readonly over: number; readonly alone: number; readonly meanMs: number | null };
+  /** The last thing that failed; null when nothing is remembered. */
+  readonly lastFailure: {
+    readonly class: FailureClass;
+    readonly kind: string | null;
+    /** Wall clock, milliseconds since 1970. */
+    readonly at: number;
+    readonly incident: string;
+  } | null;
+  /** Incidents that are not over. */
+  readonly open: readonly string[];
+  /** Null while nothing runs. */
+  readonly resilience: ResilienceStatus | null;
   /** Milliseconds until the next start, when the back-off holds one back. */
   readonly nextStartMs: number | null;
 }
@@ -83,14 +96,30 @@ export interface ListenerStatus {
   readonly kept: boolean;
 }
 
-export interface SandboxStatus {
+/** Where a sandbox stands, without a look at it. */
+export interface SandboxStanding {
   readonly unit: string;
+  readonly state: 'starting' | 'ready' | 'stopping' | 'frozen' | 'fenced' | 'gone';
+  /** It is a spare, without traffic until it is promoted. */
+  readonly standby: boolean;
+  /** Place in the pool, from 0 on; null for one that has none. */
+  readonly seat: number | null;
+  /** Whether it gets connections, as init said last: `open`, `held` as a standby, `shut`; null when it always does. */
+  readonly gate: 'open' | 'held' | 'shut' | null;
+  /** Health of its seat in the pool, 0 to 100; below 60 it gets no connections, if another one can have them. */
+  readonly score: number | null;
+  /** What is wrong with it though it lives. */
+  readonly illness: { readonly class: FailureClass; readonly kind: string | null; readonly text: string } | null;
+  /** As of the last heartbeat; null before the first. */
+  readonly vitals: VitalsStatus | null;
+}
+
+export interface SandboxStatus extends SandboxStanding {
   readonly isolation: string;
   readonly machine: string;
   readonly slot: string;
   readonly generation: number;
   readonly version: string | null;
-  readonly state: 'starting' | 'ready' | 'stopping' | 'frozen' | 'fenced' | 'gone';
   /** Host pid of the payload's main process; null while there is none. */
   readonly payloadPid: number | null;
   readonly initPid: number | null;
@@ -99,14 +128,6 @@ export interface SandboxStatus {
   readonly uidCount: number;
   /** It runs beside the pool to learn what its payload calls. */
   readonly learning: boolean;
-  /** It is a spare, without traffic until it is promoted. */
-  readonly standby: boolean;
-  /** Place in the pool, from 0 on; null for one that has none. */
-  readonly seat: number | null;
-  /** Whether it gets connections: `open`, `held` or `shut`; null for one that always does. */
-  readonly gate: string | null;
-  /** Health of its seat, 0 to 100; below 60 it gets no connections, if another one can have them. */
-  readonly score: number | null;
   readonly seccomp: { readonly profile: string; readonly mode: number | null; readonly filters: number | null };
   readonly memoryBytes: number | null;
   readonly tasks: number | null;
@@ -115,8 +136,6 @@ export interface SandboxStatus {
   readonly limits: readonly LimitInForce[];
   /** Limits that it was at, the last one first. */
   readonly limitsReached: readonly LimitReached[];
-  /** As of the last heartbeat; null before the first. */
-  readonly vitals: VitalsStatus | null;
 }
 
 /** What a sandbox is at. What the host or the payload does not tell is null. */
@@ -238,6 +257,19 @@ export interface LearnReport {
   readonly list: string;
 }
 
+/** What all that runs is at. Nothing is read for it: it may be asked for every second. */
+export interface LoadReport {
+  /** Monotonic ms of the supervisor, for rates between two reports. */
+  readonly at: number;
+  readonly plugins: readonly {
+    readonly name: string;
+    readonly state: PluginState;
+    /** Of the last day. */
+    readonly incidents: number;
+    readonly sandboxes: readonly SandboxStanding[];
+  }[];
+}
+
 /** What the control folder needs of the running supervisor. */
 export interface Supervisor {
   list(): Promise<readonly PluginSummary[]>;
@@ -259,6 +291,8 @@ export interface Supervisor {
    * after the other, the new one first; Failure BH410 when nothing runs.
    */
   order(name: string, verb: 'release' | 'recycle', caller: Caller): void;
+  /** What all sandboxes use, as of their last heartbeats. */
+  load(): Promise<LoadReport>;
   /** Events with a number greater than `after` that are still in the ring (the last 1000), at most `limit`. */
   events(after: number, limit: number): readonly EventRecord[];
   /** Starts, stops or restarts plugin@NAME through systemd and waits for the job; Failure with the reason otherwise. */

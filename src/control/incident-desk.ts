@@ -36,6 +36,15 @@ export class IncidentDesk {
     return this.#parts.incidents.list(plugin === '' ? undefined : plugin, most);
   }
 
+  /** Number of incidents of the last day, by plugin. */
+  async lately(): Promise<ReadonlyMap<string, number>> {
+    const { incidents, wall } = this.#parts;
+    const counts = new Map<string, number>();
+    for (const { plugin, at } of await incidents.list(undefined, MOST_LATELY))
+      if (wall() - at < DAY_MS) counts.set(plugin, (counts.get(plugin) ?? 0) + 1);
+    return counts;
+  }
+
   /** @throws Failure BH408 */
   show(id: string): IncidentReport {
     const found = this.#parts.incidents.read(id);

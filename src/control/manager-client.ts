@@ -11,6 +11,7 @@ import type {
   AuditReport,
   EventRecord,
   LearnReport,
+  LoadReport,
   NodeReport,
   PlanReport,
   PluginStatus,
@@ -134,6 +135,10 @@ export class ManagerClient implements Manager {
 
   async node(): Promise<NodeReport> {
     return this.#json<NodeReport>('GetNode', '', []);
+  }
+
+  async load(): Promise<LoadReport> {
+    return this.#json<LoadReport>('GetLoad', '', []);
   }
 
   async events(after: number, limit: number): Promise<readonly EventRecord[]> {

@@ -132,6 +132,15 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
             return [JSON.stringify(supervisor.node())];
           },
         },
+        GetLoad: {
+          doc: `What all sandboxes use, as of their last heartbeats, as JSON; nothing is read for it. Needs ${READ}.`,
+          in: [],
+          out: [JSON_OUT],
+          run: async (call) => {
+            await call.authorize(READ);
+            return [JSON.stringify(await supervisor.load())];
+          },
+        },
         GetEvents: {
           doc: `Events with a number greater than 'after', oldest first, at most 'limit' and at most ${MOST_EVENTS}, as a JSON array. Needs ${READ}.`,
           in: [

@@ -3,6 +3,7 @@ import type {
   AuditReport,
   EventRecord,
   LearnReport,
+  LoadReport,
   NodeReport,
   PlanReport,
   PluginStatus,
@@ -28,6 +29,7 @@ export interface Manager extends Owned {
   incident(id: string): Promise<IncidentReport>;
   /** Done at once; throws Failure BH409 or BH410 when it does not apply. */
   order(name: string, verb: OrderVerb): Promise<void>;
+  load(): Promise<LoadReport>;
   node(): Promise<NodeReport>;
   /** Events with a number greater than `after`, oldest first, at most `limit`. */
   events(after: number, limit: number): Promise<readonly EventRecord[]>;

@@ -5,18 +5,15 @@ import type { Clock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { formatProblem } from '../base/problem.ts';
 import { recentDeaths } from '../decide/backoff.ts';
-import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
+import type { PluginState } from '../decide/plugin-state.ts';
 import { inTraffic, serving } from '../decide/plugin-state.ts';
-import { scoreOf } from '../decide/score.ts';
 import { statusLine, visibleState } from '../decide/status-line.ts';
-import { cgroupNumber } from '../kernel/cgroup.ts';
 import { declaredPlugins } from '../kernel/declaration-files.ts';
 import type { Host } from '../kernel/host-facts.ts';
 import { readHost } from '../kernel/host-facts.ts';
-import { payloadFacts } from '../kernel/payload.ts';
 import { holdsQuota } from '../kernel/room.ts';
 import { planState } from '../plan/host-mounts.ts';
-import { anchorUnitName, parseSandboxUnit, pluginSliceName, UID_RANGE_SIZE, uidBaseOf } from '../plan/identity.ts';
+import { anchorUnitName, pluginSliceName, uidBaseOf } from '../plan/identity.ts';
 import { limitChanges } from '../plan/limit-texts.ts';
 import type { HostPaths, PlannedListener, PluginPlan } from '../plan/plan.ts';
 import type { EventRing } from '../record/event-ring.ts';
@@ -29,22 +26,23 @@ import type {
   Caller,
   EventKind,
   LearnReport,
+  LoadReport,
   NodeReport,
   PlanReport,
   PluginStatus,
   PluginSummary,
-  SandboxStatus,
   StateStatus,
   Supervisor,
-  VitalsStatus,
 } from './api.ts';
 import type { Auditor } from './auditor.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 import type { IncidentDesk } from './incident-desk.ts';
 import type { Learner } from './learner.ts';
-import { type LimitsOfPlugin, limitsOfPlugin } from './limit-status.ts';
+import { limitsOfPlugin } from './limit-status.ts';
 import type { NodeDesk } from './node-desk.ts';
 import { planReport } from './plan-report.ts';
+import { resilience } from './resilience.ts';
+import { sandboxStanding, sandboxStatus } from './sandbox-status.ts';
 
 export interface ViewParts {
   readonly clock: Clock;
@@ -105,6 +103,11 @@ export class SupervisorView implements Supervisor {
     const budget = plan?.declaration.recovery.budget;
     const now = clock.now();
     const limits = state?.plan === undefined ? undefined : await limitsOfPlugin(this.#parts, state.plan, state);
+    const sandboxes =
+      state === undefined
+        ? []
+        : [...state.sandboxes.values()].map((entry) => sandboxStatus(entry, state, now, limits, this.#parts));
+    const [last] = await this.#parts.desk.list(name, 1);
     const waits = state !== undefined && state.phase === 'on' && state.notBefore > now;
     return {
       ...(await this.#summary(name, host)),
@@ -127,7 +130,7 @@ export class SupervisorView implements Supervisor {
         egress: (plan?.network.endpoints ?? []).map(({ outside }) => outside),
       },
       limits: limits?.slice ?? [],
-      sandboxes: [...(state?.sandboxes.values() ?? [])].map((entry) => this.#sandbox(entry, now, limits, state)),
+      sandboxes,
       restarts: {
         recent: recentDeaths(state?.deaths ?? [], now, budget?.withinMs ?? 0).length,
         budget: budget?.restarts ?? 0,
@@ -136,6 +139,12 @@ export class SupervisorView implements Supervisor {
       },
       quarantined: state?.quarantined ?? false,
       recoveries: recoveriesOf(state),
+      lastFailure: last === undefined ? null : { class: last.class, kind: last.kind, at: last.at, incident: last.id },
+      open: (state?.open ?? []).map(({ incident }) => incident.id),
+      resilience:
+        state === undefined || plan === undefined
+          ? null
+          : resilience(state.recoveries, plan.declaration.health, sandboxes),
       nextStartMs: waits ? Math.round(state.notBefore - now) : null,
     };
   }
@@ -186,6 +195,25 @@ export class SupervisorView implements Supervisor {
     this.#requireKnown(name);
     this.#parts.audit(name, verb, caller);
     this.#parts.desk[verb](name, `uid ${caller.uid}`);
+  }
+
+  async load(): Promise<LoadReport> {
+    const { plugins, clock, vitals, desk } = this.#parts;
+    const now = clock.now();
+    const lately = await desk.lately();
+    return {
+      at: now,
+      plugins: [...plugins.loops]
+        .filter(([, { state }]) => state.phase !== 'off')
+        .map(([name, { state }]) => ({
+          name,
+          state: visibleState(state),
+          incidents: lately.get(name) ?? 0,
+          sandboxes: [...state.sandboxes.values()].map((entry) =>
+            sandboxStanding(entry, state, now, vitals(entry.unit)),
+          ),
+        })),
+    };
   }
 
   events(after: number, limit: number): ReturnType<Supervisor['events']> {
@@ -268,52 +296,6 @@ export class SupervisorView implements Supervisor {
       reason,
     };
   }
-
-  #sandbox(
-    entry: SandboxEntry,
-    now: number,
-    limits: LimitsOfPlugin | undefined,
-    state: PluginState | undefined,
-  ): SandboxStatus {
-    const sandbox = this.#parts.sandboxes.get(entry.unit);
-    const facts = payloadFacts(sandbox?.record.payloadCgroup);
-    const record = sandbox?.record;
-    return {
-      unit: entry.unit,
-      isolation: parseSandboxUnit(entry.unit)?.isolation ?? '',
-      machine: record?.machine ?? '',
-      slot: entry.slot,
-      generation: entry.generation,
-      version: record?.version ?? null,
-      state: entry.life === 'dead' ? 'gone' : entry.life,
-      payloadPid: facts.payloadPid,
-      initPid: facts.initPid,
-      cgroup: record?.cgroup ?? null,
-      uidBase: record?.uidBase ?? 0,
-      uidCount: UID_RANGE_SIZE,
-      learning: entry.learning,
-      standby: entry.standby,
-      seat: entry.seat < 0 ? null : entry.seat,
-      gate: entry.gate ?? null,
-      score: state === undefined || entry.seat < 0 ? null : scoreOf(state, entry.seat, now),
-      seccomp: { profile: record?.seccomp ?? '', mode: facts.seccompMode, filters: facts.seccompFilters },
-      memoryBytes: record === undefined ? null : cgroupNumber(record.cgroup, 'memory.current'),
-      tasks: record === undefined ? null : cgroupNumber(record.cgroup, 'pids.current'),
-      readySinceMs: entry.readyAt === undefined ? null : Math.round(now - entry.readyAt),
-      statusText: sandbox?.statusText ?? null,
-      limits: limits?.sandboxes.get(entry.unit) ?? [],
-      limitsReached: [...entry.reached.values()]
-        .sort((one, other) => other.at - one.at)
-        .map(({ limit, count, text, at }) => ({ limit, count, text, agoMs: Math.round(now - at) })),
-      vitals: vitalsStatus(this.#parts.vitals(entry.unit), now),
-    };
-  }
-}
-
-function vitalsStatus(vitals: Vitals | undefined, now: number): VitalsStatus | null {
-  if (vitals === undefined) return null;
-  const { at, memoryBytes: _charged, ...rest } = vitals;
-  return { ...rest, agoMs: Math.round(now - at) };
 }
 
 function recoveriesOf(state: PluginState | undefined): PluginStatus['recoveries'] {

@@ -8,6 +8,8 @@ export interface Terminal {
   readonly colour: boolean;
   /** Columns that fit; Infinity when nobody watches, so that scripts get whole values. */
   readonly columns: number;
+  /** Lines of the screen; Infinity when nobody watches. */
+  readonly rows: number;
 }
 
 /** Narrower than this, tables are laid out as if it were this wide and the terminal wraps them. */
@@ -29,6 +31,9 @@ export function processTerminal(stream: NodeJS.WriteStream, environment: NodeJS.
     write: (text) => void stream.write(text),
     interactive: interactive && environment.TERM !== 'dumb',
     colour: interactive && !plain,
+    get rows() {
+      return interactive ? (stream as WriteStream).rows || 24 : Number.POSITIVE_INFINITY;
+    },
     get columns() {
       return interactive ? Math.max(NARROWEST, (stream as WriteStream).columns || 80) : Number.POSITIVE_INFINITY;
     },

@@ -14,6 +14,7 @@ import { NODE } from './verbs/node.ts';
 import { RECYCLE, RELEASE } from './verbs/order.ts';
 import { PLAN } from './verbs/plan.ts';
 import { STATUS } from './verbs/status.ts';
+import { TOP } from './verbs/top.ts';
 import { VERSION_VERB } from './verbs/version.ts';
 import { WHY } from './verbs/why.ts';
 
@@ -23,6 +24,7 @@ export const VERBS: readonly Verb[] = [
   STATUS,
   WHY,
   INCIDENTS,
+  TOP,
   START,
   STOP,
   RESTART,

@@ -8,6 +8,11 @@ const STYLES: Partial<Record<EventKind, Style>> = {
   adopted: 'good',
   died: 'bad',
   'start-failed': 'bad',
+  incident: 'bad',
+  quarantined: 'bad',
+  fenced: 'bad',
+  recovered: 'good',
+  promoted: 'good',
   failed: 'bad',
   'backing-off': 'warning',
   limit: 'warning',
@@ -19,5 +24,6 @@ export function renderEvent(event: EventRecord, colour: boolean): string {
   const whose = escapeText(event.unit ?? event.plugin ?? 'bulkheadd');
   const code = event.code === null ? '' : `${event.code} `;
   const kind = paint(event.kind, STYLES[event.kind], colour);
-  return `${paint(formatMoment(event.at), 'dim', colour)} ${whose} ${kind}: ${code}${escapeText(event.text)}\n`;
+  const failure = event.class === null ? '' : ` (${event.class})`;
+  return `${paint(formatMoment(event.at), 'dim', colour)} ${whose} ${kind}${failure}: ${code}${escapeText(event.text)}\n`;
 }

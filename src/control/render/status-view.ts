@@ -1,11 +1,12 @@
 import { formatBytes } from '../../base/bytes.ts';
 import { escapeText } from '../../base/printable.ts';
 import type { PluginStatus, SandboxStatus, StateStatus } from '../api.ts';
+import type { ResilienceStatus } from '../resilience.ts';
 import { paint } from './colour.ts';
 import { limitLines } from './limit-lines.ts';
 import { PLUGIN_LOOK, SANDBOX_STYLE } from './state.ts';
 import { type Cell, type Column, renderTable, type TableOptions } from './table.ts';
-import { formatSpan } from './time.ts';
+import { formatMoment, formatSpan } from './time.ts';
 import { shorten } from './width.ts';
 
 const LABEL_WIDTH = 12;
@@ -52,6 +53,9 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
     ['Reached', status.sandboxes.flatMap(reached)],
     ['Restarts', [budget]],
     ['Recovered', status.recoveries.over === 0 ? [] : [recoveredText(status.recoveries)]],
+    ['Failed last', status.lastFailure === null ? [] : [failureText(status.lastFailure, status.open)]],
+    ['Ill', status.sandboxes.flatMap(illness)],
+    ['Resilience', status.resilience === null ? [] : resilienceLines(status.resilience)],
     ['Next start', status.nextStartMs === null ? [] : [`in ${formatSpan(status.nextStartMs)}`]],
   ];
   return all.filter(([, values]) => values.length > 0);
@@ -69,6 +73,20 @@ function stateCell({ state, standby, gate, score }: SandboxStatus): Cell {
   return { text: `out of traffic${score === null || score >= 60 ? '' : `, score ${score}`}`, style: 'warning' };
 }
 
+function failureText({ class: name, kind, at, incident }: LastFailure, open: readonly string[]): string {
+  const when = formatMoment(at).slice(0, -'.000'.length);
+  return `${kind === null ? name : `${name} (${kind})`}, ${when}, ${incident}${open.includes(incident) ? ', NOT OVER' : ''}`;
+}
+
+function illness({ machine, illness: found }: SandboxStatus): string[] {
+  return found === null ? [] : [`${machine}: ${found.class}: ${found.text}`];
+}
+
+function resilienceLines({ score, sees, blindTo }: ResilienceStatus): string[] {
+  const blind = blindTo.length === 0 ? [] : [`not seen: ${blindTo.join(', ')}`];
+  return [`${score} of 100; seen: ${sees.join(', ')}`, ...blind];
+}
+
 function stateText({ path, quotaBytes, quotaHolds }: StateStatus): string {
   if (quotaBytes === null) return path;
   return `${path}, at most ${formatBytes(quotaBytes)}${quotaHolds === false ? ', NOT ENFORCED' : ''}`;
@@ -83,6 +101,8 @@ function networkLines({ mode, egress }: PluginStatus['network']): readonly strin
   if (mode === 'host') return ['HOST: no network of its own, all that the host reaches is open to it'];
   return mode === 'egress' ? egress : [];
 }
+
+type LastFailure = NonNullable<PluginStatus['lastFailure']>;
 
 const SANDBOX_COLUMNS: readonly Column[] = [
   { title: 'SANDBOX', shrinkTo: 14 },

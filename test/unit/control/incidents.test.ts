@@ -6,13 +6,14 @@ import { FAILURE_CLASSES } from '../../../src/base/failure-class.ts';
 import type { PluginState } from '../../../src/control/api.ts';
 import type { IncidentReport, WhyReport } from '../../../src/control/incident-api.ts';
 import { exportIncident } from '../../../src/control/incident-export.ts';
+import { renderEvent } from '../../../src/control/render/event-line.ts';
 import { renderWhy } from '../../../src/control/render/why-view.ts';
 import { runCommandLine } from '../../../src/control/run.ts';
 import { VERBS } from '../../../src/control/verb-table.ts';
 import { IncidentBundle } from '../../../src/record/incident-bundle.ts';
 import { type StoredIncident, summaryOf } from '../../../src/record/stored-incident.ts';
 import { exampleIncident, INCIDENT_AT } from '../../support/incidents.ts';
-import { FakeManager, status } from './support/fake-manager.ts';
+import { event, FakeManager, status } from './support/fake-manager.ts';
 import { FakeWorld } from './support/fake-world.ts';
 
 const INCIDENT = exampleIncident(7);
@@ -231,6 +232,13 @@ describe('bulkheadctl incidents', () => {
     it('says when there is no such incident', async () => {
       await assert.rejects(exportIncident(INCIDENT.id, `${root}/x`, root), { code: 'BH408' });
     });
+  });
+});
+
+describe('bulkheadctl events', () => {
+  it('names the class of what failed', () => {
+    const text = renderEvent(event(1, { kind: 'incident', class: 'hang', text: 'x' }), false);
+    assert.match(text, / hello incident \(hang\): x$/m);
   });
 });
 

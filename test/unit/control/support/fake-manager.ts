@@ -4,6 +4,7 @@ import type {
   AuditReport,
   EventRecord,
   LearnReport,
+  LoadReport,
   NodeReport,
   PlanReport,
   PluginStatus,
@@ -20,6 +21,7 @@ export class FakeManager implements Manager {
   learned: LearnReport | undefined;
   explained: WhyReport | undefined;
   failed: IncidentSummary[] = [];
+  loads: LoadReport[] = [];
   bundle: IncidentReport | undefined;
   nodeSeen: NodeReport | undefined;
   readonly controlled: string[] = [];
@@ -78,6 +80,10 @@ export class FakeManager implements Manager {
   async node(): Promise<NodeReport> {
     if (this.nodeSeen === undefined) throw new Failure('BH406', 'nothing to tell');
     return this.nodeSeen;
+  }
+
+  async load(): Promise<LoadReport> {
+    return this.loads.shift() ?? { at: 0, plugins: [] };
   }
 
   async order(name: string, verb: OrderVerb): Promise<void> {
@@ -167,6 +173,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
         seat: 0,
         gate: null,
         score: 100,
+        illness: null,
         seccomp: { profile: 'python', mode: 2, filters: 1 },
         memoryBytes: 8 * 1024 ** 2,
         tasks: 3,
@@ -181,6 +188,9 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
     restarts: { recent: 0, budget: 5, withinMs: 60_000, total: 0 },
     quarantined: false,
     recoveries: { over: 0, alone: 0, meanMs: null },
+    lastFailure: null,
+    open: [],
+    resilience: null,
     nextStartMs: null,
     ...fields,
   };

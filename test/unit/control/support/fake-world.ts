@@ -11,6 +11,7 @@ export class FakeTerminal implements Terminal {
   interactive = false;
   colour = false;
   columns = Number.POSITIVE_INFINITY;
+  rows = Number.POSITIVE_INFINITY;
 
   write(text: string) {
     this.text += text;
