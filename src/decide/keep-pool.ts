@@ -1,3 +1,4 @@
+import { firstGate } from '../plan/gate.ts';
 import { sandboxUnitName } from '../plan/identity.ts';
 import type { PluginPlan } from '../plan/plan.ts';
 import { recentDeaths } from './backoff.ts';
@@ -7,7 +8,7 @@ import { inLife, inTraffic, NEW_SANDBOX, readyOnes, serving, standbys } from './
 import { isCurrent, nextReset, poolDifference } from './pool.ts';
 import { quarantine } from './quarantine.ts';
 import { heal } from './recover.ts';
-import { directTraffic, firstGate, freeSeat } from './seats.ts';
+import { directTraffic, freeSeat } from './seats.ts';
 
 /** How often (ms) it is looked whether there is room again to replace what cannot be killed. */
 const ROOM_LOOK_MS = 10_000;
@@ -35,26 +36,29 @@ function setLimits(draft: Draft, plan: PluginPlan): void {
   }
 }
 
-/** Standbys take the places that are free: no back-off holds them back, since nothing has to be started for it. */
+/**
+ * Standbys take the places that are free: no back-off holds them back, since nothing has to be started for it. Their gates
+ * are opened as those of all who are fit for it.
+ */
 function promote(draft: Draft, plan: PluginPlan): void {
+  let takesOver = false;
   for (let { missing } = poolDifference(draft.state, plan); missing > 0; missing--) {
     const seat = freeSeat(draft.state, plan.size);
     const next = candidate(draft.state, plan);
     if (next === undefined || draft.state.restarts.includes(seat)) break;
-    seatStandby(draft, next, seat);
+    takeSeat(draft, next, seat);
+    takesOver ||= next.life === 'ready';
   }
   // Those that have the places start yet, and nobody serves: one that is ready does not look on.
-  if (inTraffic(draft.state).length > 0 || draft.state.restarts.length > 0) return;
+  if (takesOver || readyOnes(draft.state).length > 0 || draft.state.restarts.length > 0) return;
   const ready = standbys(draft.state).find(({ life, verdict }) => life === 'ready' && verdict === undefined);
-  if (ready !== undefined) seatStandby(draft, ready, freeSeat(draft.state, plan.size));
+  if (ready !== undefined) takeSeat(draft, ready, freeSeat(draft.state, plan.size));
 }
 
-function seatStandby(draft: Draft, next: SandboxEntry, seat: number): void {
-  draft.put({ ...next, standby: false, seat, gate: 'open', gateTries: 0 });
+function takeSeat(draft: Draft, next: SandboxEntry, seat: number): void {
+  draft.put({ ...next, standby: false, seat });
   draft.deeds.push(`promote ${next.unit}`);
   draft.note('promoted', next.unit, undefined, 'promoted from standby');
-  // One that starts yet has nobody who could be told; it is when it is ready.
-  if (next.life === 'ready') draft.order({ kind: 'gate', unit: next.unit, gate: 'open' });
 }
 
 /** The standby that is promoted next. For a place that is only to be renewed it has to be as planned, and ready. */
@@ -119,7 +123,7 @@ export function start(draft: Draft, { learning, standby }: { learning: boolean; 
     ...NEW_SANDBOX,
     standby,
     seat,
-    gate: learning ? undefined : firstGate(plan, standby),
+    gate: learning ? undefined : firstGate(plan.declaration, standby),
   });
   const again = !learning && (draft.state.wasReady || draft.state.deaths.length > 0) ? 1 : 0;
   draft.set({

@@ -1,19 +1,8 @@
-import type { Gate, PluginPlan } from '../plan/plan.ts';
+import type { PluginPlan } from '../plan/plan.ts';
 import type { Draft } from './draft.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
 import { inTraffic, readyOnes, serving } from './plugin-state.ts';
 import { GOOD_SCORE, SCORE_WINDOW_MS, scoreOf } from './score.ts';
-
-/** Whether sandboxes of this plan have a gate: there is something to keep them out of traffic for. */
-export function isGated({ declaration }: PluginPlan): boolean {
-  return declaration.pool.standby > 0 || declaration.health.readiness !== undefined;
-}
-
-/** How the gate of a sandbox stands when it starts. */
-export function firstGate(plan: PluginPlan, standby: boolean): Gate | undefined {
-  if (!isGated(plan)) return undefined;
-  return standby || plan.declaration.health.readiness !== undefined ? 'held' : 'open';
-}
 
 /** The seat for one more sandbox: the first that nobody has, else that of the one which it is to replace. */
 export function freeSeat(state: PluginState, size: number): number {
@@ -35,16 +24,17 @@ export function directTraffic(draft: Draft): void {
   const fit = new Set(gated.filter((sandbox) => isFit(draft, sandbox, plan)));
   const othersServe = readyOnes(draft.state).some(({ gate }) => gate === undefined);
   if (fit.size === 0 && !othersServe) {
-    const best = leastBad(draft, gated);
+    const best = leastBad(draft, gated, plan);
     if (best !== undefined) fit.add(best);
   }
   for (const sandbox of gated) {
     if (fit.has(sandbox) === (sandbox.gate === 'open')) continue;
-    // It waits for the first word of its probe.
-    if (!fit.has(sandbox) && sandbox.gate === 'held') continue;
-    if (!fit.has(sandbox) && sandbox.gate === 'shut') continue;
-    draft.gate(sandbox, fit.has(sandbox) ? 'open' : 'shut');
-    draft.note('traffic', sandbox.unit, undefined, fit.has(sandbox) ? 'in traffic' : whyNot(draft, sandbox, plan));
+    const lets = fit.has(sandbox);
+    // It is out of traffic anyway, or never was in it.
+    if (!lets && sandbox.gate !== 'open') continue;
+    draft.gate(sandbox, lets ? 'open' : 'shut');
+    if (!lets) draft.note('traffic', sandbox.unit, undefined, whyNot(draft, sandbox, plan));
+    else if (sandbox.gate === 'shut') draft.note('traffic', sandbox.unit, undefined, 'in traffic again');
   }
   const oldest = draft.state.crashes[0];
   if (oldest !== undefined && inTraffic(draft.state).length < readyOnes(draft.state).length)
@@ -56,11 +46,19 @@ function isFit({ state, moment }: Draft, { seat, readiness }: SandboxEntry, plan
   return (!isAsked || readiness === true) && scoreOf(state, seat, moment.now) >= GOOD_SCORE;
 }
 
-/** Of those that were in traffic once: who passes its probe, then who has the best score, then who is in yet. */
-function leastBad({ state, moment }: Draft, gated: readonly SandboxEntry[]): SandboxEntry | undefined {
+/**
+ * Who passes its probe, then who has the best score, then who is in yet. One that never passed its probe, and so never
+ * was in traffic, is no candidate: it may not have begun to serve.
+ */
+function leastBad(
+  { state, moment }: Draft,
+  gated: readonly SandboxEntry[],
+  plan: PluginPlan,
+): SandboxEntry | undefined {
   const rank = ({ seat, readiness, gate }: SandboxEntry): number =>
     (readiness === true ? 1000 : 0) + scoreOf(state, seat, moment.now) + (gate === 'open' ? 1 : 0);
-  const known = gated.filter(({ gate, readiness }) => gate !== 'held' || readiness === true);
+  const isAsked = plan.declaration.health.readiness !== undefined;
+  const known = gated.filter(({ gate, readiness }) => gate !== 'held' || readiness === true || !isAsked);
   return [...known].sort((one, other) => rank(other) - rank(one))[0];
 }
 
