@@ -49,6 +49,13 @@ bool probing_is_started(const struct probing *probing) {
     return probing->options->probes[PROBE_STARTUP].kind == PROBE_NONE || probing->of[PROBE_STARTUP].state.passes;
 }
 
+bool probing_start_failed(const struct probing *probing, char *text, size_t size) {
+    const struct probe_state *state = &probing->of[PROBE_STARTUP].state;
+    if (!state->known || state->passes) return false;
+    probe_text(probing->of[PROBE_STARTUP].outcome, text, size);
+    return true;
+}
+
 static int64_t patience(const struct probing *probing) {
     const struct probe *probe = &probing->options->probes[PROBE_LIVENESS];
     return (int64_t)(probe->every_ms * probe->misses);

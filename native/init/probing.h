@@ -33,6 +33,9 @@ bool probing_read(struct probing *probing);
 /* Whether nothing that is asked keeps the program from being ready. */
 bool probing_is_started(const struct probing *probing);
 
+/* Whether the startup probe has failed as often as it may; `text` says how. */
+bool probing_start_failed(const struct probing *probing, char *text, size_t size);
+
 /* Judges the time since the last WATCHDOG=1, of which there was one now if `heard`; reports what there is to report. */
 void probing_turn(struct probing *probing, bool heard, int64_t now);
 

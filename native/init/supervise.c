@@ -334,6 +334,11 @@ int supervise(struct payload *payload, const struct options *options, const stru
         if (may_be_ready(&state) && state.ready_tried + READY_RETRY_MS <= now_ms()) tell_ready(&state);
         probing_turn(&state.probing, state.news.watchdog, now_ms());
         state.news.watchdog = false;
+        char why[160];
+        if (probing_start_failed(&state.probing, why, sizeof(why))) {
+            report_setup_failed("startup-probe", ETIMEDOUT, why);
+            return EXIT_SETUP_FAILED;
+        }
         if (state.news.status && state.status_told + STATUS_INTERVAL_MS <= now_ms()) tell_status(&state);
         if (state.more_to_reap) reap(&state);
     }

@@ -78,7 +78,7 @@ export interface SandboxFacts {
   readonly initParentUnit: string | undefined;
   /** Main process of the payload: the oldest child of init. */
   readonly mainPid: number;
-  /** All but init and the adapter: what is in its cgroup, and what shares a namespace with init. */
+  /** All but init, the adapter and the prober: what is in its cgroup, and what shares a namespace with init. */
   readonly processes: readonly ProcessFacts[];
   /** What was too much to be read; empty when all was. */
   readonly unread: readonly string[];
@@ -98,6 +98,8 @@ export interface SandboxFacts {
   /** The forwarder outside and its reader, by their ids; and the adapter inside, where one is planned. */
   readonly forwarders: readonly ProcessFacts[];
   readonly adapter: ProcessFacts | undefined;
+  /** Who asks by probes; the processes that it asks with are not among the others. */
+  readonly prober: ProcessFacts | undefined;
   /** Inode numbers of sockets that listen in the sandbox's network, by `HOST:PORT`, IPv6 in brackets. */
   readonly listening: ReadonlyMap<string, string>;
   /** Network interfaces; `idle`: not one byte went through. */

@@ -1,8 +1,9 @@
-import { capabilityText } from '../base/capability-mask.ts';
+import { capabilityMask, capabilityText } from '../base/capability-mask.ts';
 import { endpointText } from '../declare/endpoint.ts';
 import { parseTcpAddress } from '../declare/tcp-address.ts';
 import { ADAPTER_UID, FORWARDER_UID } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
+import { askedProbes, asksByCommand, PROBER_UID } from '../plan/probes.ts';
 import { NAMESPACES, type Namespaces, type ProcessFacts, type SandboxFacts } from './facts.ts';
 import { type Finding, wallOf } from './finding.ts';
 import { nameOf } from './judge-processes.ts';
@@ -49,7 +50,8 @@ function plainAddress(text: string): string {
   return 'refused' in address ? text : endpointText(address);
 }
 
-function helperDeviations(plan: SandboxPlan, { forwarders, adapter, init, hostNamespaces }: SandboxFacts): string[] {
+function helperDeviations(plan: SandboxPlan, seen: SandboxFacts): string[] {
+  const { forwarders, adapter, init, hostNamespaces } = seen;
   const wanted = plan.network.mode !== 'egress' ? 0 : plan.network.endpoints.some(({ name }) => name) ? 2 : 1;
   const adapts = plan.listeners.some(({ listen }) => listen.to !== undefined);
   return [
@@ -65,8 +67,31 @@ function helperDeviations(plan: SandboxPlan, { forwarders, adapter, init, hostNa
           ...confinementDeviations(adapter, plan.uidBase + ADAPTER_UID),
           ...elsewhere(adapter, NAMESPACES, init.namespaces),
         ]),
+    ...proberDeviations(plan, seen),
   ];
 }
+
+/** Where it has to become the payload, the prober keeps what that takes; else it is confined as the others are. */
+function proberDeviations(plan: SandboxPlan, { prober, init }: SandboxFacts): string[] {
+  const planned = askedProbes(plan.probes).length > 0;
+  if (planned !== (prober !== undefined)) return [`the prober is ${planned ? 'missing' : 'not planned'}`];
+  if (prober === undefined) return [];
+  const privileges = capabilityMask([...PROBER_CAPABILITIES, ...plan.capabilities]);
+  const wrong = asksByCommand(plan.probes)
+    ? prober.credentials.flatMap(({ capabilities, noNewPrivs }) => [
+        ...capabilities
+          .filter((set, index) => index !== BOUNDING && (set & ~privileges) !== 0n)
+          .map((set) => `${nameOf(prober)}: capabilities ${capabilityText(set)}`),
+        ...(noNewPrivs ? [] : [`${nameOf(prober)}: may get new privileges`]),
+      ])
+    : confinementDeviations(prober, plan.uidBase + PROBER_UID);
+  return [...wrong, ...elsewhere(prober, NAMESPACES, init.namespaces)];
+}
+
+/** As native/init/prober.c keeps them, beside declared ones. */
+const PROBER_CAPABILITIES = ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP', 'CAP_KILL'];
+/** Index of the bounding set, which is init's before it gives it up. */
+const BOUNDING = 3;
 
 /** A helper has ids of its own, no privileges, a filter, and no file but standard streams. */
 function confinementDeviations(member: ProcessFacts, id: number): string[] {

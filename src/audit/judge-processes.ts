@@ -3,6 +3,7 @@ import type { Declaration } from '../declare/declaration.ts';
 import { PAYLOAD_GID, PAYLOAD_UID, UID_RANGE_SIZE } from '../plan/identity.ts';
 import { handedOver, payloadEnvironment } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
+import { hasProbeSocket, PROBE_SOCKET_NAME } from '../plan/probes.ts';
 import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
 import { type Finding, finding, type Wall, wallOf } from './finding.ts';
 import { KINDS } from './kinds.ts';
@@ -209,16 +210,17 @@ function environmentDeviations(plan: SandboxPlan, declaration: Declaration, seen
 
 function plannedEnvironment(plan: SandboxPlan, declaration: Declaration, innerPid: number): Record<string, string> {
   const { machine } = plan;
-  const listeners = handedOver(plan.listeners);
+  const names = handedOver(plan.listeners).map(({ listen }) => listen.name);
+  if (hasProbeSocket(plan.probes)) names.push(PROBE_SOCKET_NAME);
   return {
     ...payloadEnvironment(declaration, machine),
     ...(declaration.health.ready === 'notify' ? { NOTIFY_SOCKET: NOTIFY_PATH } : {}),
-    ...(listeners.length === 0
+    ...(names.length === 0
       ? {}
       : {
-          LISTEN_FDS: String(listeners.length),
+          LISTEN_FDS: String(names.length),
           LISTEN_PID: String(innerPid),
-          LISTEN_FDNAMES: listeners.map(({ listen }) => listen.name).join(':'),
+          LISTEN_FDNAMES: names.join(':'),
         }),
   };
 }
@@ -226,12 +228,15 @@ function plannedEnvironment(plan: SandboxPlan, declaration: Declaration, innerPi
 /** Where init listens for the payload's notifications; native/init/payload.h. */
 const NOTIFY_PATH = '/run/notify';
 
-function parentDeviations({ init, processes }: SandboxFacts): string[] {
+function parentDeviations({ init, processes, prober }: SandboxFacts): string[] {
+  const ours = new Set([init.pid, ...(prober === undefined ? [] : [prober.pid])]);
   const parents = new Map(processes.map(({ pid, parent }) => [pid, parent]));
   return processes.flatMap((member) => {
     let at: number | undefined = member.pid;
-    for (let steps = 0; at !== undefined && at !== init.pid && steps <= processes.length; steps++) at = parents.get(at);
-    return at === init.pid ? [] : [`${nameOf(member)}: child of ${member.parent}, which is not of the sandbox`];
+    for (let steps = 0; at !== undefined && !ours.has(at) && steps <= processes.length; steps++) at = parents.get(at);
+    return at !== undefined && ours.has(at)
+      ? []
+      : [`${nameOf(member)}: child of ${member.parent}, which is not of the sandbox`];
   });
 }
 

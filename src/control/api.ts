@@ -5,6 +5,7 @@ import type { FailureClass } from '../base/failure-class.ts';
 import type { ReachedName } from '../decide/limit-reach.ts';
 import type { NoteKind } from '../decide/order.ts';
 import type { NodeThresholds } from '../declare/configuration.ts';
+import type { ProbeName } from '../declare/probe.ts';
 import type { NodeFacts } from '../diagnose/node-facts.ts';
 import type { TroubleKind } from '../diagnose/node-health.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
@@ -133,9 +134,20 @@ export interface SandboxStatus extends SandboxStanding {
   readonly tasks: number | null;
   readonly readySinceMs: number | null;
   readonly statusText: string | null;
+  /** What its probes said last; none for one that has not said anything yet. */
+  readonly probes: readonly ProbeStatus[];
   readonly limits: readonly LimitInForce[];
   /** Limits that it was at, the last one first. */
   readonly limitsReached: readonly LimitReached[];
+}
+
+/** What a probe says: `unasked` when the question could not be put, with what was known before. */
+export interface ProbeStatus {
+  readonly name: ProbeName;
+  readonly passes: boolean;
+  readonly asked: boolean;
+  readonly text: string;
+  readonly agoMs: number;
 }
 
 /** What a sandbox is at. What the host or the payload does not tell is null. */

@@ -42,7 +42,7 @@ export async function limitsOfPlugin(
       if (properties.LoadState !== 'loaded') return undefined;
       const own = {
         unit,
-        limits: unitLimits(limits, isolation, helperNeeds(plan)),
+        limits: unitLimits(limits, isolation, helperNeeds(plan, declaration.health)),
         administrator: { unit: '', limits: [] },
       };
       return [unit, limitsInForce({ ...own, properties, files: limitFiles(record.cgroup), disks })] as const;
@@ -51,7 +51,12 @@ export async function limitsOfPlugin(
   const properties = await manager.unitProperties(sliceUnit, ['Unit', 'Slice']);
   const slice = {
     unit: sliceUnit,
-    limits: sliceLimits(limits, size + declaration.pool.standby, declaration.isolation, helperNeeds(plan)),
+    limits: sliceLimits(
+      limits,
+      size + declaration.pool.standby,
+      declaration.isolation,
+      helperNeeds(plan, declaration.health),
+    ),
     administrator,
     properties,
     files: limitFiles(`/plugin.slice/${sliceUnit}`),

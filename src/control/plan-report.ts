@@ -6,9 +6,11 @@ import { BUILT_IN } from '../declare/place.ts';
 import { PROBE_NAMES, probeText } from '../declare/probe.ts';
 import { chainText, riskyText } from '../declare/recovery.ts';
 import { mountUnitName } from '../plan/host-mounts.ts';
+import { handedOver } from '../plan/init-command.ts';
 import { listenerKey } from '../plan/listener-key.ts';
 import type { HostPaths, PlannedListener, PlannedMount, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
+import { hasProbeSocket, PROBE_SOCKET_NAME } from '../plan/probes.ts';
 import { hostMountSettings } from '../unit/host-mount.ts';
 import { sliceSettings } from '../unit/plugin-slice.ts';
 import { type Settings, type UnitType, unitLines } from '../unit/properties.ts';
@@ -54,7 +56,13 @@ export function planReport(plan: PluginPlan, paths: HostPaths, comparison: Compa
       })),
       { title: 'mounts', rows: mountRows(sandbox, plan.origins) },
       { title: 'network', rows: networkRows(sandbox, plan.origins) },
-      { title: 'sockets', rows: plan.listeners.map((listener, index) => socketRow(plan, listener, index)) },
+      {
+        title: 'sockets',
+        rows: [
+          ...plan.listeners.map((listener, index) => socketRow(plan, listener, index)),
+          ...(hasProbeSocket(sandbox.probes) ? [probeSocketRow(plan)] : []),
+        ],
+      },
       { title: 'filter', rows: [row('profile', plan.seccomp, originOf('seccomp', plan.origins))] },
       { title: 'command', rows: commandRows(sandbox) },
     ],
@@ -186,6 +194,12 @@ function networkRows({ network }: SandboxPlan, origins: Origins): Row[] {
         row(outside, `at ${inside}`, originOf(`network.egress[${index}]`, origins)),
       );
   }
+}
+
+function probeSocketRow(plan: PluginPlan): Row {
+  const descriptor = handedOver(plan.listeners).length + 3;
+  const taker = `LISTEN_FDNAMES ${PROBE_SOCKET_NAME}, descriptor ${descriptor}, each sandbox its own`;
+  return row(PROBE_SOCKET_NAME, taker, originOf('health', plan.origins));
 }
 
 /** Of a socket that the program is handed the descriptor, of another one where it is forwarded to. */

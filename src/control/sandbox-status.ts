@@ -42,6 +42,13 @@ export function sandboxStatus(
     tasks: record === undefined ? null : cgroupNumber(record.cgroup, 'pids.current'),
     readySinceMs: entry.readyAt === undefined ? null : Math.round(now - entry.readyAt),
     statusText: sandbox?.statusText ?? null,
+    probes: [...(sandbox?.probes.values() ?? [])].map(({ probe, passes, asked, text, at }) => ({
+      name: probe,
+      passes,
+      asked,
+      text,
+      agoMs: Math.round(now - at),
+    })),
     limits: limits?.sandboxes.get(entry.unit) ?? [],
     limitsReached: [...entry.reached.values()]
       .sort((one, other) => other.at - one.at)

@@ -45,6 +45,7 @@ export function diagnoseDeath(death: Death): Verdict {
 
 function ofStart({ code, text }: NonNullable<Death['reason']>): Finding {
   const lacking = LACKING[code];
+  if (code === 'BH315') return found('not-ready', 'startup-probe', text);
   if (code === 'BH303') return found('not-ready', 'start-timeout', text);
   if (lacking !== undefined) return found('dependency', lacking, text);
   return found('start-failed', code === 'BH305' ? 'exec' : code === 'BH302' ? 'set-up' : undefined, text);
@@ -57,7 +58,7 @@ function ofEnd({ outOfMemory, plan, now }: Death, exit: Exit = { how: 'unknown',
     const isExec = forbidden.call === 'execve' || forbidden.call === 'execveat';
     return found(isExec ? 'forbidden-exec' : 'forbidden-syscall', forbidden.call, text);
   }
-  if (lostHelper !== undefined) return found('dependency', lostHelper === 'egress' ? 'forwarder' : 'adapter', text);
+  if (lostHelper !== undefined) return found('dependency', lostHelper === 'egress' ? 'forwarder' : lostHelper, text);
   const memory = isMemoryDeath(outOfMemory, exit, now);
   if (outOfMemory !== undefined && memory !== undefined) {
     const words = outOfMemoryText(outOfMemory, limitText('memoryMax', plan.limits).text);

@@ -14,7 +14,7 @@ export interface Exit {
   /** What it was killed for. */
   readonly forbidden?: ForbiddenCall | undefined;
   /** The process of ours whose end it was killed for. */
-  readonly lostHelper?: 'egress' | 'adapter' | undefined;
+  readonly lostHelper?: 'egress' | 'adapter' | 'prober' | undefined;
   /** Whether processes of the payload were there when its main process had ended; undefined when nobody looked. */
   readonly childrenLeft?: boolean | undefined;
 }
@@ -47,6 +47,7 @@ export function describeExit(exit: Exit): string {
   if (forbidden !== undefined) return 'forbidden system call (134)';
   if (lostHelper === 'egress') return 'killed because the forwarder of its connections ended';
   if (lostHelper === 'adapter') return 'killed because the adapter to its ports ended';
+  if (lostHelper === 'prober') return 'killed because the prober of its health ended';
   if (exit.how === 'unknown') return 'ended without a report';
   if (exit.how === 'exited') return `exit status ${exit.status}`;
   return `killed by ${signalName(exit.status)}${exit.how === 'dumped' ? ' (core dumped)' : ''}`;

@@ -5,6 +5,7 @@ import { LIMIT_FILES } from '../audit/limit-rows.ts';
 import { parseInterfaces, parseListening, parseMounts } from '../audit/proc-text.ts';
 import { FORWARDER_UID } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
+import { askedProbes, PROBER_NAME } from '../plan/probes.ts';
 import { CGROUP_ROOT, processesIn, readProc, unitOfProcess } from './cgroup.ts';
 import { diskOf } from './disk.ts';
 import { hostPath } from './file-facts.ts';
@@ -55,14 +56,16 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     await setImmediate();
   }
   const parent = processFacts(init.parent, budgets);
-  const [main, second] = processes
+  const [main, ...others] = processes
     .filter(({ parent }) => parent === init.pid)
     .sort((one, other) => one.innerPid - other.innerPid);
   const mainPid = main?.pid;
-  // Init forks it right after the payload.
+  // Init forks them right after the payload, in this order.
+  const next = (index: number) => others.find(({ innerPid }) => innerPid === (main?.innerPid ?? 0) + index);
   const adapts = plan.listeners.some(({ listen }) => listen.to !== undefined);
-  const adapter = adapts && second?.innerPid === (main?.innerPid ?? 0) + 1 ? second : undefined;
-  const payload = processes.filter((each) => each !== adapter);
+  const adapter = adapts ? next(1) : undefined;
+  const prober = askedProbes(plan.probes).length > 0 ? next(adapts ? 2 : 1) : undefined;
+  const payload = processes.filter((each) => each !== adapter && each !== prober && !isQuestion(each, prober));
   const mountinfo = readProc(init.pid, 'mountinfo');
   const interfaces = readProc(init.pid, 'net/dev');
   const hostMounts = readProc(1, 'mountinfo');
@@ -76,6 +79,7 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     processes: payload,
     forwarders: [...outside].map((pid) => processFacts(pid, budgets)).filter((facts) => facts !== undefined),
     adapter,
+    prober,
     listening: listeningSockets(init.pid),
     unread: [
       ...budgets.tasks.complaint,
@@ -116,6 +120,11 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
 function isForwarder(pid: number, { uidBase }: SandboxPlan): boolean {
   const status = readProc(pid, 'status') ?? '';
   return new RegExp(`^Uid:\\s${uidBase + FORWARDER_UID}\\s`, 'm').test(status) && /^NSpid:\s\d+$/m.test(status);
+}
+
+/** On its way to become a command, or to ask by a connection. As a command it is judged as the payload is. */
+function isQuestion({ parent, name }: ProcessFacts, prober: ProcessFacts | undefined): boolean {
+  return parent === prober?.pid && name === PROBER_NAME;
 }
 
 function listeningSockets(initPid: number): Map<string, string> {

@@ -3,6 +3,7 @@ import { ACTIVITY_PATH } from './activity.ts';
 import { PAYLOAD_GID, PAYLOAD_UID } from './identity.ts';
 import { networkOptions } from './network.ts';
 import type { PlannedListener, PlannedNetwork, SandboxPlan } from './plan.ts';
+import { probeOptions } from './probes.ts';
 import { INIT_PATH, programInside, viewEnvironment, workingDirectory } from './sandbox-view.ts';
 
 /** Numbers of the signals that a declaration may name; the same on all architectures that systemd supports. */
@@ -42,6 +43,7 @@ export function initCommand(
     ...handedOver(listeners).map(({ listen }) => `--listen=${listen.name}`),
     ...networkOptions(declaration, network, listeners),
     ...Object.entries(payloadEnvironment(declaration, machine)).map(([name, value]) => `--env=${name}=${value}`),
+    ...probeOptions(declaration.health),
     `--chdir=${workingDirectory(declaration)}`,
     `--ready=${declaration.health.ready}`,
     `--stop-signal=${signalNumber(declaration.stop.signal)}`,

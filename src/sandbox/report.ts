@@ -1,4 +1,5 @@
 import { printable } from '../base/printable.ts';
+import { PROBE_NAMES, type ProbeName } from '../declare/probe.ts';
 import type { SeenCall } from '../learn/rule.ts';
 import { isGate } from '../plan/gate.ts';
 import type { Gate } from '../plan/plan.ts';
@@ -15,10 +16,25 @@ export type Report =
   | { readonly event: 'call'; readonly seen: SeenCall }
   | { readonly event: 'helper-lost'; readonly helper: Helper }
   | { readonly event: 'setup-failed'; readonly step: string; readonly error: string }
-  | { readonly event: 'exit'; readonly how: 'exited' | 'killed' | 'dumped'; readonly status: number };
+  | ({ readonly event: 'probe' } & ProbeReport)
+  | {
+      readonly event: 'exit';
+      readonly how: 'exited' | 'killed' | 'dumped';
+      readonly status: number;
+      /** Undefined where an init of an earlier version did not look. */
+      readonly childrenLeft?: boolean;
+    };
 
-/** A process of ours that a sandbox cannot do without: the forwarder outside, or the adapter inside. */
-export type Helper = 'egress' | 'adapter';
+/** What a probe says now. `asked` is false when the question could not be put: then `passes` is what was known before. */
+export interface ProbeReport {
+  readonly probe: ProbeName;
+  readonly passes: boolean;
+  readonly asked: boolean;
+  readonly text: string;
+}
+
+/** A process of ours that a sandbox cannot do without: the forwarder outside, the adapter or the prober inside. */
+export type Helper = 'egress' | 'adapter' | 'prober';
 
 /** A system call that the payload's list does not allow; the payload ends with it. */
 export interface ForbiddenCall {
@@ -45,7 +61,7 @@ export function parseReport(line: string): Report | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { event, pid, text, signal, step, error, how, status, call, tid, helper, gate } = value as Record<
+  const { event, pid, text, signal, step, error, how, status, call, tid, helper, gate, childrenLeft } = value as Record<
     string,
     unknown
   >;
@@ -66,16 +82,25 @@ export function parseReport(line: string): Report | undefined {
     case 'call':
       return parseCall(value as Record<string, unknown>);
     case 'helper-lost':
-      return helper === 'egress' || helper === 'adapter' ? { event, helper } : undefined;
+      return helper === 'egress' || helper === 'adapter' || helper === 'prober' ? { event, helper } : undefined;
+    case 'probe':
+      return parseProbe(value as Record<string, unknown>);
     case 'setup-failed':
       if (typeof step !== 'string' || typeof error !== 'string') return undefined;
       return { event, step: printable(step), error: printable(error) };
     case 'exit':
       if ((how !== 'exited' && how !== 'killed' && how !== 'dumped') || !isCount(status, 255)) return undefined;
-      return { event, how, status };
+      return { event, how, status, ...(typeof childrenLeft === 'boolean' ? { childrenLeft } : {}) };
     default:
       return undefined;
   }
+}
+
+function parseProbe({ probe, passes, asked, text }: Record<string, unknown>): Report | undefined {
+  const name = PROBE_NAMES.find((each) => each === probe);
+  if (name === undefined || typeof text !== 'string') return undefined;
+  if (typeof passes !== 'boolean' || typeof asked !== 'boolean') return undefined;
+  return { event: 'probe', probe: name, passes, asked, text: printable(text) };
 }
 
 function parseCall({ call, argument, value, more, answer, errno }: Record<string, unknown>): Report | undefined {

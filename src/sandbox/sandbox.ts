@@ -1,6 +1,7 @@
 import type { Clock, Owned } from '../base/clock.ts';
 import type { Failure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
+import type { ProbeName } from '../declare/probe.ts';
 import { isPopulated } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
 import { signalGate } from '../kernel/gate-signal.ts';
@@ -8,7 +9,7 @@ import type { SeenCall } from '../learn/rule.ts';
 import type { Gate } from '../plan/plan.ts';
 import { GateTeller } from './gate-teller.ts';
 import { Killer } from './killer.ts';
-import type { ForbiddenCall, Helper, Report } from './report.ts';
+import type { ForbiddenCall, Helper, ProbeReport, Report } from './report.ts';
 import { readReports } from './report-pipe.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
 
@@ -45,6 +46,8 @@ export class Sandbox implements Owned {
   /** Host-independent pid inside the sandbox, as init reported it. */
   payloadPid: number | undefined;
   statusText: string | undefined;
+  /** What each probe said last, and when. */
+  readonly probes = new Map<ProbeName, ProbeReport & { readonly at: number }>();
   /** The step that init named when the set-up failed. */
   setupFailure: { readonly step: string; readonly error: string } | undefined;
   /** Its start job is under way: until that has a result, a unit that seems inactive is only not yet active. */
@@ -244,6 +247,7 @@ export class Sandbox implements Owned {
       this.forbidden ??= { call, pid, tid };
     }
     if (report.event === 'call' && this.learned.length < MOST_LEARNED) this.learned.push(report.seen);
+    if (report.event === 'probe') this.probes.set(report.probe, { ...report, at: this.#clock.now() });
     if (report.event === 'helper-lost') this.lostHelper ??= report.helper;
     if (report.event === 'setup-failed') this.setupFailure = report;
     this.#voice.report(report);

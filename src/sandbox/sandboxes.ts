@@ -13,7 +13,7 @@ import { liveProperties } from '../unit/live-properties.ts';
 import type { FilterCache } from './filter-cache.ts';
 import { newRecord } from './new-record.ts';
 import { NspawnStarter } from './nspawn-starter.ts';
-import type { ForbiddenCall, Helper, Report } from './report.ts';
+import type { ForbiddenCall, Helper, ProbeReport, Report } from './report.ts';
 import { type DescriptorStore, ReportPipes } from './report-pipes.ts';
 import { Sandbox } from './sandbox.ts';
 import type { SandboxParts } from './sandbox-parts.ts';
@@ -30,6 +30,7 @@ export interface SandboxExit {
   readonly status: number;
   readonly forbidden?: ForbiddenCall | undefined;
   readonly lostHelper?: Helper | undefined;
+  readonly childrenLeft?: boolean | undefined;
 }
 
 /** What happens to a sandbox, told as it is seen. */
@@ -42,6 +43,8 @@ export interface SandboxEvents {
   gate(record: SandboxRecord, gate: Gate): void;
   /** All of it was killed two seconds ago, and some is still there. Told again until nothing is. */
   unkillable(record: SandboxRecord): void;
+  /** A probe passes now, or does not any more; not told while it cannot be asked. */
+  probed(record: SandboxRecord, probe: ProbeReport): void;
   /** Nothing is left of it. Also told of a unit that was ordered but of which nothing ever came to be. */
   cleared(sandbox: Pick<SandboxRecord, 'plugin' | 'unit'>): void;
 }
@@ -64,6 +67,8 @@ export interface SandboxesParts {
 }
 
 const SIGKILL = 9;
+/** The step of init's that fails when the startup probe has failed as often as it may; native/init/supervise.c. */
+const STARTUP_PROBE = 'startup-probe';
 
 /** Start jobs under way at once. systemd works them off one by one; more would only lengthen its queue. */
 const STARTS_AT_ONCE = 8;
@@ -350,9 +355,11 @@ export class Sandboxes {
     if (report.event === 'ready') events.ready(record);
     if (report.event === 'stopping') events.stopSeen(record);
     if (report.event === 'gate') events.gate(record, report.gate);
+    if (report.event === 'probe' && report.asked) events.probed(record, report);
     if (report.event === 'exit') {
-      const { how, status } = report;
-      events.exited(record, { how, status, forbidden: sandbox.forbidden, lostHelper: sandbox.lostHelper });
+      const { how, status, childrenLeft } = report;
+      const { forbidden, lostHelper } = sandbox;
+      events.exited(record, { how, status, forbidden, lostHelper, childrenLeft });
     }
   }
 
@@ -375,11 +382,14 @@ export class Sandboxes {
 function startFailure(sandbox: Sandbox, failure: Failure): Failure {
   const { unit, startTimeoutMs } = sandbox.record;
   if (sandbox.tookTooLong) {
-    return new Failure('BH303', `'${unit}' was not ready within ${formatDuration(startTimeoutMs)}`);
+    const startup = sandbox.probes.get('startup');
+    const why = startup === undefined || startup.passes ? '' : `; startup probe: ${startup.text}`;
+    return new Failure('BH303', `'${unit}' was not ready within ${formatDuration(startTimeoutMs)}${why}`);
   }
   if (sandbox.setupFailure === undefined)
     return failure.code === 'BH506' ? new Failure('BH301', failure.message) : failure;
   const { step, error } = sandbox.setupFailure;
+  if (step === STARTUP_PROBE) return new Failure('BH315', `'${unit}': ${error}`);
   const code = step === 'exec' ? 'BH305' : 'BH302';
   return new Failure(code, `'${unit}': step '${step}': ${error}`);
 }

@@ -5,7 +5,11 @@ import { type BusProperty, busProperties } from './properties.ts';
 
 /** The limits of a living sandbox's unit, for SetUnitProperties. */
 export function liveProperties(plan: PluginPlan): BusProperty[] {
-  return anew(busProperties(limitSettings(unitLimits(plan.limits, plan.declaration.isolation, helperNeeds(plan)))));
+  return anew(
+    busProperties(
+      limitSettings(unitLimits(plan.limits, plan.declaration.isolation, helperNeeds(plan, plan.declaration.health))),
+    ),
+  );
 }
 
 /**

@@ -10,7 +10,7 @@ export function sliceSettings(plan: PluginPlan): Settings {
     plan.limits,
     plan.size + plan.declaration.pool.standby,
     plan.declaration.isolation,
-    helperNeeds(plan),
+    helperNeeds(plan, plan.declaration.health),
   );
   return {
     description: `Plugin ${plan.plugin}`,

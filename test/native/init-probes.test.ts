@@ -165,19 +165,23 @@ describe('probes of plugin-init', function () {
     const startup = ['--probe=startup:http:50:500:0:1', '--probe-path=/', '--probe=liveness:tcp:50:500:2:1'];
     const one = serve(startup);
     await one.until('start', () => one.report('started') !== undefined);
+    const { passes, text } = await untilTold(one, 'startup', 1);
+    assert.deepEqual([passes, text], [false, 'HTTP status 503']);
     await pause(500);
-    assert.deepEqual(one.events(), ['started']);
+    assert.deepEqual(one.events(), ['started', 'probe']);
     answer('status 200');
     await untilTold(one, 'liveness', 1);
+    await untilTold(one, 'startup', 2);
     const events = one.reports.map(({ event, probe = '' }) => `${event} ${probe}`.trim());
-    assert.deepEqual([...events].sort(), ['probe liveness', 'probe startup', 'ready', 'started']);
+    assert.deepEqual([...events].sort(), ['probe liveness', 'probe startup', 'probe startup', 'ready', 'started']);
   });
 
-  it('say that the startup probe has failed so often as it may', async () => {
+  it('end the start when the startup probe has failed as often as it may', async () => {
     answer('status 500');
     const one = serve(['--probe=startup:http:20:500:3:1', '--probe-path=/']);
-    const { passes, text } = await untilTold(one, 'startup', 1);
-    assert.deepEqual([passes, text], [false, 'HTTP status 500']);
+    assert.equal(await one.ended, 70);
+    const failed = one.report('setup-failed');
+    assert.deepEqual([failed?.step, failed?.error], ['startup-probe', 'HTTP status 500']);
     assert.equal(one.report('ready'), undefined);
   });
 

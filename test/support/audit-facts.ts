@@ -103,6 +103,7 @@ export function healthySandbox(isolation: Isolation = 'nspawn'): Healthy {
       plannedRoot: '44:7',
       forwarders: [],
       adapter: undefined,
+      prober: undefined,
       listening: new Map(),
       interfaces: [{ name: 'lo', idle: true }],
       sockets: new Map([

@@ -51,6 +51,7 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
     ['State dir', status.stateDirectory === null ? [] : [stateText(status.stateDirectory)]],
     ['Limits', limitLines(status)],
     ['Reached', status.sandboxes.flatMap(reached)],
+    ['Probes', status.sandboxes.flatMap(probeLines)],
     ['Restarts', [budget]],
     ['Recovered', status.recoveries.over === 0 ? [] : [recoveredText(status.recoveries)]],
     ['Failed last', status.lastFailure === null ? [] : [failureText(status.lastFailure, status.open)]],
@@ -95,6 +96,21 @@ function stateText({ path, quotaBytes, quotaHolds }: StateStatus): string {
 /** Limits that the sandbox was at, one a line. */
 function reached({ machine, limitsReached }: SandboxStatus): string[] {
   return limitsReached.map(({ text, agoMs }) => `${text}, ${formatSpan(agoMs)} ago by ${machine}`);
+}
+
+/** What its probes say, one a line; those that pass share one. */
+function probeLines({ machine, probes }: SandboxStatus): string[] {
+  const well = probes.filter(({ passes, asked }) => passes && asked);
+  const others = probes.filter((probe) => !well.includes(probe));
+  return [
+    ...(well.length === 0
+      ? []
+      : [`${machine}: ${well.map(({ name }) => name).join(', ')} ${well.length === 1 ? 'passes' : 'pass'}`]),
+    ...others.map(
+      ({ name, asked, text, agoMs }) =>
+        `${machine}: ${name} ${asked ? 'FAILS' : 'is unknown'}, ${text}, for ${formatSpan(agoMs)}`,
+    ),
+  ];
 }
 
 function networkLines({ mode, egress }: PluginStatus['network']): readonly string[] {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import type { ProcessFacts } from '../../../src/audit/facts.ts';
 import { capabilityMask } from '../../../src/base/capability-mask.ts';
+import type { Probe } from '../../../src/declare/probe.ts';
 import { ADAPTER_UID, FORWARDER_UID, helperNeeds, planNetwork } from '../../../src/plan/network.ts';
+import { PROBER_UID } from '../../../src/plan/probes.ts';
 import { unitLimits } from '../../../src/unit/overhead.ts';
 import { transientUnit } from '../../../src/unit/transient-unit.ts';
 import { type BrokenCase, itFinds, judge, wrong } from '../../support/audit-changes.ts';
@@ -57,7 +59,7 @@ function connected(change: (facts: Healthy['facts']) => Partial<Healthy['facts']
 /** With the unit and the limits that the plan asks for. */
 function asPlanned({ plan, facts, unit, plugin }: Healthy): Healthy {
   const asked = Object.fromEntries(transientUnit(plan).properties.map(([name, , value]) => [name, value]));
-  const limits = unitLimits(plan.limits, plan.isolation, helperNeeds(plan));
+  const limits = unitLimits(plan.limits, plan.isolation, helperNeeds(plan, plan.probes));
   const files = {
     'memory.max': String(limits.memoryMax),
     'memory.high': String(limits.memoryHigh),
@@ -83,7 +85,70 @@ function withNetwork(healthy: Healthy, mode: 'none' | 'host'): Healthy {
   return asPlanned({ ...healthy, plan: { ...healthy.plan, network: { mode, endpoints: [] } } });
 }
 
+const ASKED = { kind: 'tcp', port: 80, everyMs: 1000, timeoutMs: 1000, misses: 3, passes: 1 } as const;
+const COMMAND = { kind: 'command', words: ['true'], everyMs: 1000, timeoutMs: 1000, misses: 3, passes: 1 } as const;
+
+/** One whose program is asked whether it is well. */
+function probed(probe: Probe, change: (prober: ProcessFacts) => Partial<ProcessFacts> = () => ({})): Healthy {
+  const healthy = healthySandbox();
+  const { facts } = healthy;
+  const id = healthy.plan.uidBase + PROBER_UID;
+  const own = credentials({ uids: Array(4).fill(id), gids: Array(4).fill(id) });
+  const [main] = facts.processes;
+  assert.ok(main !== undefined);
+  const prober: ProcessFacts = {
+    ...main,
+    ...{ pid: 110, parent: facts.init.pid, innerPid: 3, name: 'plugin-prober', credentials: [own] },
+    descriptors: [descriptor(0, '/dev/null', { mount: 3, device: '1:3' }), descriptor(3, 'socket:[900]')],
+  };
+  const command = { ...main, pid: 111, parent: 110, innerPid: 5, name: 'check' };
+  return asPlanned({
+    ...healthy,
+    plan: { ...healthy.plan, probes: { liveness: probe } },
+    facts: {
+      ...facts,
+      prober: { ...prober, ...change(prober) },
+      processes: [...facts.processes, ...(probe.kind === 'command' ? [command] : [])],
+    },
+  });
+}
+
+function withCapabilities(...names: string[]): (prober: ProcessFacts) => Partial<ProcessFacts> {
+  const set = capabilityMask(names);
+  return ({ credentials: all }) => ({
+    credentials: all.map((each) => ({ ...each, capabilities: [0n, set, set, 0n, 0n] })),
+  });
+}
+
 const BROKEN: readonly BrokenCase[] = [
+  [
+    'a prober that is missing',
+    'network',
+    'broken',
+    /^the prober is missing$/,
+    () => ({ ...probed(ASKED), facts: { ...probed(ASKED).facts, prober: undefined } }),
+  ],
+  [
+    'a prober that nobody planned',
+    'network',
+    'broken',
+    /^the prober is not planned$/,
+    () => asPlanned({ ...probed(ASKED), plan: { ...probed(ASKED).plan, probes: {} } }),
+  ],
+  [
+    'a prober with a capability that it does not need',
+    'network',
+    'broken',
+    /^process 110 'plugin-prober': capabilities CAP_SETUID$/,
+    () => probed(ASKED, withCapabilities('CAP_SETUID')),
+  ],
+  [
+    'a prober for commands with a capability that none of them needs',
+    'network',
+    'broken',
+    /^process 110 'plugin-prober': capabilities CAP_SETUID CAP_SYS_ADMIN$/,
+    () => probed(COMMAND, withCapabilities('CAP_SETUID', 'CAP_SYS_ADMIN')),
+  ],
   [
     'an interface',
     'network',
@@ -177,6 +242,14 @@ const BROKEN: readonly BrokenCase[] = [
 describe('the audit of the network', () => {
   it('finds all well with endpoints, forwarder and adapter', () => {
     assert.deepEqual(wrong(connected()), []);
+  });
+
+  it('finds all well with a prober, and with the privileges that commands take', () => {
+    assert.deepEqual(wrong(probed(ASKED)), []);
+    assert.deepEqual(
+      wrong(probed(COMMAND, withCapabilities('CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP', 'CAP_KILL'))),
+      [],
+    );
   });
 
   it("tells aloud of the host's network, and does not want another one", () => {

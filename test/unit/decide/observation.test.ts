@@ -14,6 +14,7 @@ describe('the end of a payload in words', () => {
     for (const [lostHelper, words] of [
       ['egress', /forwarder/],
       ['adapter', /adapter/],
+      ['prober', /prober/],
     ] as const)
       assert.match(describeExit({ how: 'killed', status: 9, lostHelper }), words);
   });

@@ -44,6 +44,8 @@ const ROWS: readonly [what: string, change: Partial<Death>, found: string][] = [
   ['execve', { exit: { ...killed, forbidden: { call: 'execve', pid: 2, tid: 5 } } }, 'forbidden-exec/execve'],
   ['a lost forwarder', { exit: { ...killed, lostHelper: 'egress' } }, 'dependency/forwarder'],
   ['a lost adapter', { exit: { ...killed, lostHelper: 'adapter' } }, 'dependency/adapter'],
+  ['a lost prober', { exit: { ...killed, lostHelper: 'prober' } }, 'dependency/prober'],
+  ['a startup probe that failed', { reason: { code: 'BH315', text: 'x' } }, 'not-ready/startup-probe'],
   ['a start that took too long', { reason: { code: 'BH303', text: 'x' } }, 'not-ready/start-timeout'],
   ['a program that cannot be executed', { reason: { code: 'BH305', text: 'x' } }, 'start-failed/exec'],
   ['a set-up that failed', { reason: { code: 'BH302', text: 'x' } }, 'start-failed/set-up'],

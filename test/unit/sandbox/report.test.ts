@@ -30,8 +30,8 @@ describe('a report of a forbidden call', () => {
 });
 
 describe('a report of a helper that was lost', () => {
-  it('is taken for the two that there are', () => {
-    for (const helper of ['egress', 'adapter'])
+  it('is taken for those that there are', () => {
+    for (const helper of ['egress', 'adapter', 'prober'])
       assert.deepEqual(parseReport(JSON.stringify({ event: 'helper-lost', helper })), { event: 'helper-lost', helper });
     for (const helper of [undefined, '', 'init', 7, ['egress']])
       assert.equal(parseReport(JSON.stringify({ event: 'helper-lost', helper })), undefined);
@@ -44,5 +44,28 @@ describe('a report of the gate', () => {
       assert.deepEqual(parseReport(JSON.stringify({ event: 'gate', gate })), { event: 'gate', gate });
     for (const gate of [undefined, '', 'OPEN', 0, ['open']])
       assert.equal(parseReport(JSON.stringify({ event: 'gate', gate })), undefined);
+  });
+});
+
+describe('a report of a probe', () => {
+  const good = { event: 'probe', probe: 'liveness', passes: false, asked: true, text: 'HTTP status 503' };
+
+  it('is taken with its words, made printable', () => {
+    assert.deepEqual(parseReport(JSON.stringify(good)), good);
+    assert.deepEqual(parseReport(JSON.stringify({ ...good, text: 'a\u202eb' })), { ...good, text: 'a?b' });
+  });
+
+  it('is refused when it is about nothing, or says nothing', () => {
+    for (const wrong of [{ probe: 'other' }, { passes: 'true' }, { asked: undefined }, { text: 7 }])
+      assert.equal(parseReport(JSON.stringify({ ...good, ...wrong })), undefined, JSON.stringify(wrong));
+  });
+});
+
+describe('a report of an end', () => {
+  it('says whether somebody was left behind, if init looked', () => {
+    const exit = { event: 'exit', how: 'exited', status: 3 };
+    assert.deepEqual(parseReport(JSON.stringify(exit)), exit);
+    assert.deepEqual(parseReport(JSON.stringify({ ...exit, childrenLeft: true })), { ...exit, childrenLeft: true });
+    assert.deepEqual(parseReport(JSON.stringify({ ...exit, childrenLeft: 'yes' })), exit);
   });
 });

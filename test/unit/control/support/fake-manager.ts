@@ -179,6 +179,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
         tasks: 3,
         readySinceMs: 65_000,
         statusText: null,
+        probes: [],
         limits: [],
         limitsReached: [],
         vitals: null,
