@@ -9,7 +9,7 @@ export function newRecord(
   gate: Gate | undefined,
 ): SandboxRecord {
   const { unit, plugin, slot, generation, digest, machine, uidBase, cgroup, payloadCgroup, seccomp } = sandbox;
-  const { startTimeoutMs, stopTimeoutMs, listeners, hostMounts, mounts } = sandbox;
+  const { startTimeoutMs, stopTimeoutMs, listeners, hostMounts, mounts, probes } = sandbox;
   return {
     format: 1,
     unit,
@@ -30,6 +30,7 @@ export function newRecord(
     hostMounts: hostMounts.map(({ where }) => where),
     ...(learning ? { learning } : {}),
     ...(gate === undefined ? {} : { gate }),
+    ...(Object.keys(probes).length === 0 ? {} : { probed: true }),
     fillable: mounts.filter(canFill).map(({ target }) => target),
   };
 }

@@ -35,6 +35,8 @@ export interface SandboxRecord {
   readonly learning?: boolean;
   /** How its gate is to stand; written before init is told. Absent where it has none. */
   readonly gate?: Gate;
+  /** It has probes; init says what they say. */
+  readonly probed?: boolean;
   /** Directories that it can fill, as it sees them; absent in records of versions that did not look at them. */
   readonly fillable?: readonly string[];
 }

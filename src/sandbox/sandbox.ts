@@ -1,10 +1,11 @@
 import type { Clock, Owned } from '../base/clock.ts';
-import type { Failure } from '../base/failure.ts';
+import { asFailure, type Failure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
 import type { ProbeName } from '../declare/probe.ts';
 import { isPopulated } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
 import { signalGate } from '../kernel/gate-signal.ts';
+import { askProbes } from '../kernel/init-signal.ts';
 import type { SeenCall } from '../learn/rule.ts';
 import type { Gate } from '../plan/plan.ts';
 import { GateTeller } from './gate-teller.ts';
@@ -110,6 +111,16 @@ export class Sandbox implements Owned {
   noteGate(gate: Gate): SandboxRecord {
     this.#record = { ...this.#record, gate };
     return this.#record;
+  }
+
+  /** Has init say again what its probes say: an earlier supervisor may have read it, and not acted on it. */
+  askProbes(): void {
+    if (this.#record.probed !== true) return;
+    try {
+      askProbes(this.#record.payloadCgroup);
+    } catch (error) {
+      this.#voice.untold(asFailure(error));
+    }
   }
 
   /** Tells init, until it has answered, how the record says that its gate is to stand. */

@@ -179,6 +179,7 @@ export class Sandboxes {
     if (life !== 'starting') sandbox.watchCgroup();
     // It may have been written down and not told any more.
     sandbox.tellGate();
+    sandbox.askProbes();
   }
 
   /** What is frozen could not end by itself, and is not let run again for that: it is killed. */
@@ -333,7 +334,7 @@ export class Sandboxes {
         void this.clear(record.unit);
       },
       unkillable: () => events.unkillable(sandbox.record),
-      untold: (failure) => ignored(`the gate of '${record.unit}' cannot be told, trying again`, failure),
+      untold: (failure) => ignored(`init of '${record.unit}' could not be told something, ignoring`, failure),
       cleared: () => this.#afterStart(record.unit, () => events.cleared(record)),
     });
     this.#sandboxes.set(record.unit, sandbox);

@@ -40,6 +40,9 @@ while True:
     threading.Thread(target=serve, args=(client, open(how).read()), daemon=True).start()
 `;
 
+/** As src/kernel/init-signal.ts sends it. */
+const PROBES_SIGNAL = 36;
+
 describe('probes of plugin-init', function () {
   this.timeout(30_000);
   let place: ReturnType<typeof scratch>;
@@ -325,6 +328,15 @@ describe('probes of plugin-init', function () {
       JSON.stringify(all),
     );
     assert.match(String(all[1]?.text), /^could not be asked: the prober itself was \d+ ms late$|^passed$/);
+  });
+
+  it('are told again to a supervisor that asks', async () => {
+    answer('status 503');
+    const one = serve(HTTP('50:400:1:1'));
+    const first = await untilTold(one, 'liveness', 1);
+    await pause(100);
+    process.kill(await one.innerPid(), PROBES_SIGNAL);
+    assert.deepEqual(await untilTold(one, 'liveness', 2), first);
   });
 
   it('end the sandbox when the prober is lost, and say so', async () => {

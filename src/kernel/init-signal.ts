@@ -1,0 +1,30 @@
+import { closeSync } from 'node:fs';
+import { cgroupOf, processesIn } from './cgroup.ts';
+import { openProcess, queueSignal, SystemCallFailure } from './native.ts';
+import { isInit } from './payload.ts';
+
+/** What init takes for the wish to say again what its probes say, SIGRTMIN + 2; native/init/supervise.c. */
+const PROBES_SIGNAL = 36;
+
+/** Init reports what it knows by its probes once more. Throws BH601. */
+export function askProbes(payloadCgroup: string): void {
+  signalInit(payloadCgroup, PROBES_SIGNAL, 0);
+}
+
+/**
+ * Sends the sandbox's init a signal with a value. The process is held by a pidfd first and looked at then, so that no
+ * other one that has its number since is hit. What is not there (yet, or any more) is not told. Throws BH601.
+ */
+export function signalInit(payloadCgroup: string, signal: number, value: number): void {
+  const pid = processesIn(payloadCgroup).find(isInit);
+  if (pid === undefined) return;
+  let process: number | undefined;
+  try {
+    process = openProcess(pid);
+    if (cgroupOf(pid) === payloadCgroup && isInit(pid)) queueSignal(process, signal, value);
+  } catch (error) {
+    if (!(error instanceof SystemCallFailure) || error.errnoName !== 'ESRCH') throw error;
+  } finally {
+    if (process !== undefined) closeSync(process);
+  }
+}
