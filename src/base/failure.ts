@@ -82,6 +82,7 @@ export const FAILURES = {
   BH408: { summary: 'no such incident', advice: '"bulkheadctl incidents list" names those that are kept' },
   BH409: { summary: 'the plugin is not in quarantine', advice: 'see "bulkheadctl status NAME"' },
   BH410: { summary: 'nothing of the plugin runs', advice: 'start it: "bulkheadctl start NAME"' },
+  BH411: { summary: 'safe mode is on, no plugin starts', advice: 'turn it off: "bulkheadctl safe-mode off"' },
 
   BH501: { summary: 'connection lost', advice: 'none: it is made again by itself' },
   BH502: { summary: 'no answer in time', advice: 'see whether systemd or the D-Bus daemon is overloaded' },

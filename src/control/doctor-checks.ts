@@ -44,6 +44,8 @@ export interface DoctorFacts {
   readonly addon: Fact<Trial>;
   readonly systemBus: Fact<Trial>;
   readonly polkit: Fact<boolean>;
+  /** Why no plugin may start; null while safe mode is off. */
+  readonly safeMode: Fact<string | null>;
   /** Version of the supervisor that answers, or why it does not. */
   readonly supervisor: Fact<{ readonly version: string } | { readonly failure: string }>;
   readonly ownVersion: string;
@@ -54,8 +56,14 @@ export interface DoctorFacts {
   readonly space: Fact<readonly Space[]>;
   /** Whether the file system of the state directories has project quotas. */
   readonly stateQuotas: Fact<boolean>;
-  /** kernel.core_pattern. */
-  readonly corePattern: Fact<string>;
+  /** kernel.core_pattern, and whether the program of systemd-coredump(8) is there. */
+  readonly corePattern: Fact<{ readonly pattern: string; readonly collector: boolean }>;
+  /** Whether a kernel is loaded for the crash of this one, and bytes reserved for it; null in a container. */
+  readonly kdump: Fact<{ readonly loaded: boolean; readonly reservedBytes: number } | null>;
+  /** Whether /proc/pressure can be read. */
+  readonly pressure: Fact<boolean>;
+  /** Which of these files every cgroup but the root has: cgroup.kill, cgroup.freeze. */
+  readonly cgroupFiles: Fact<readonly string[]>;
   /** net.ipv4.tcp_migrate_req; null before Linux 5.14. */
   readonly tcpMigrateReq: Fact<number | null>;
   /** Milliseconds since 1970, and whether something keeps the clock right. */
@@ -103,6 +111,8 @@ export const DOCTOR_CHECKS: readonly Check[] = [
   { name: 'kernel', judge: (facts) => about(facts.kernel, judgeKernel) },
   { name: 'cgroups', judge: (facts) => about(facts.cgroups, judgeCgroups) },
   { name: 'controllers', judge: (facts) => about(facts.controllers, judgeControllers) },
+  { name: 'cgroup files', judge: (facts) => about(facts.cgroupFiles, judgeCgroupFiles) },
+  { name: 'pressure', judge: (facts) => about(facts.pressure, judgePressure) },
   { name: 'user namespaces', judge: (facts) => about(facts.maxUserNamespaces, judgeUserNamespaces) },
   { name: 'user namespace trial', judge: (facts) => about(facts.userNamespaceTrial, judgeUserNamespaceTrial) },
   { name: 'nspawn', judge: (facts) => about(facts.nspawn, judgeNspawn) },
@@ -112,12 +122,14 @@ export const DOCTOR_CHECKS: readonly Check[] = [
   { name: 'addon', judge: (facts) => about(facts.addon, judgeAddon) },
   { name: 'system bus', judge: (facts) => about(facts.systemBus, judgeSystemBus) },
   { name: 'polkit', judge: (facts) => about(facts.polkit, judgePolkit) },
+  { name: 'safe mode', judge: (facts) => about(facts.safeMode, judgeSafeMode) },
   { name: 'supervisor', judge: (facts) => about(facts.supervisor, (seen) => judgeSupervisor(seen, facts.ownVersion)) },
   { name: 'installation', judge: (facts) => about(facts.installation, judgeInstallation) },
   { name: 'configuration', judge: (facts) => about(facts.configuration, judgeConfiguration) },
   { name: 'space', judge: (facts) => about(facts.space, judgeSpace) },
   { name: 'state quotas', judge: (facts) => about(facts.stateQuotas, judgeStateQuotas) },
   { name: 'core dumps', judge: (facts) => about(facts.corePattern, judgeCorePattern) },
+  { name: 'kdump', judge: (facts) => about(facts.kdump, judgeKdump) },
   { name: 'tcp_migrate_req', judge: (facts) => about(facts.tcpMigrateReq, judgeMigrateReq) },
   { name: 'clock', judge: (facts) => about(facts.clock, judgeClock) },
 ];
@@ -290,18 +302,57 @@ function judgeStateQuotas(present: boolean): Judgement {
   return ok('none: state.quota would not be enforced; mount /var/lib/bulkhead/state with prjquota to have it');
 }
 
-function judgeCorePattern(pattern: string): Judgement {
-  if (pattern.startsWith('|')) {
-    return ok(
-      pattern.includes('systemd-coredump') ? 'collected by systemd-coredump' : `collected by '${pattern.slice(1)}'`,
-    );
+function judgeCorePattern(seen: { readonly pattern: string; readonly collector: boolean }): Judgement {
+  const { pattern, collector } = seen;
+  const without = 'incidents of crashes have no core dump';
+  const advice = 'install systemd-coredump, and set limits.core of plugins whose core dumps are wanted';
+  if (!pattern.startsWith('|')) {
+    const where = pattern === '' ? 'thrown away' : `written to files ('${pattern}'), which a read-only sandbox refuses`;
+    return warning(`${where}: ${without}`, advice);
   }
+  if (!pattern.includes('systemd-coredump'))
+    return ok(`collected by '${pattern.slice(1)}'; ${without}, which takes systemd-coredump`);
+  if (collector) return ok('collected by systemd-coredump');
+  return warning(`meant for systemd-coredump, which is not installed: ${without}`, advice);
+}
+
+function judgeKdump(seen: { readonly loaded: boolean; readonly reservedBytes: number } | null): Judgement {
+  if (seen === null) return ok("a matter of the machine around this container's");
+  if (seen.loaded) return ok('a kernel is loaded that saves the memory of one that crashed');
+  const consequence = 'a crash of the kernel leaves nothing to examine';
+  if (seen.reservedBytes > 0)
+    return warning(
+      `${formatBytes(seen.reservedBytes)} are reserved, but no kernel is loaded: ${consequence}`,
+      'start kdump-tools (or kdump), and see its journal',
+    );
   return warning(
-    pattern === ''
-      ? 'core dumps are thrown away'
-      : `written to files ('${pattern}'), which a read-only sandbox refuses`,
-    'install systemd-coredump to have core dumps of plugins',
+    `no memory is reserved for it: ${consequence}`,
+    'install kdump-tools and boot with crashkernel=, or leave it where nobody examines crashes of the kernel',
   );
+}
+
+function judgePressure(present: boolean): Judgement {
+  if (present) return ok('the kernel tells of shortages (PSI)');
+  return warning(
+    'the kernel does not tell of shortages (PSI): a plugin that is slow because the node is cannot be told so well from one that hangs',
+    'boot with psi=1, or a kernel with CONFIG_PSI',
+  );
+}
+
+function judgeCgroupFiles(present: readonly string[]): Judgement {
+  if (!present.includes('cgroup.kill'))
+    return error('cgroup.kill is missing: sandboxes cannot be ended for sure', 'boot a kernel from 5.14 on');
+  if (!present.includes('cgroup.freeze'))
+    return warning(
+      'cgroup.freeze is missing: the step freeze of recovery fails, and a frozen plugin is not recognised',
+      'boot a kernel from 5.2 on, with CONFIG_CGROUP_FREEZER or newer',
+    );
+  return ok('sandboxes can be killed and frozen as a whole');
+}
+
+function judgeSafeMode(reason: string | null): Judgement {
+  if (reason === null) return ok('off');
+  return warning(`on, no plugin starts: ${reason}`, 'run "bulkheadctl safe-mode off" when the cause is found');
 }
 
 function judgeMigrateReq(value: number | null): Judgement {

@@ -7,6 +7,7 @@ import { asFailure } from '../base/failure.ts';
 import { formatProblem } from '../base/problem.ts';
 import { loadConfiguration } from '../kernel/configuration-files.ts';
 import { isListening } from '../kernel/native.ts';
+import { readSafeMode } from '../kernel/safe-mode.ts';
 import type { DoctorFacts, Fact, Space, Trial } from './doctor-checks.ts';
 import type { Manager } from './manager.ts';
 import { VERSION } from './version.ts';
@@ -67,13 +68,20 @@ export async function gatherDoctorFacts(doors: DoctorDoors): Promise<DoctorFacts
     addon: await look(async () => tryAddon()),
     systemBus: await look(() => trial('busctl', ['--system', 'call', ...DBUS_DAEMON, 'GetId'])),
     polkit: await look(polkit),
+    safeMode: await look(async () => readSafeMode() ?? null),
     supervisor: await look(() => supervisor(doors)),
     ownVersion: VERSION,
     installation: await look(installation),
     configuration: await look(async () => configuration()),
     space: await look(async () => [await space('/run'), await space('/var')]),
     stateQuotas: await look(async () => hasProjectQuotas('/var/lib/bulkhead/state')),
-    corePattern: await look(() => line('/proc/sys/kernel/core_pattern')),
+    corePattern: await look(async () => ({
+      pattern: await line('/proc/sys/kernel/core_pattern'),
+      collector: await isThere('/usr/lib/systemd/systemd-coredump'),
+    })),
+    kdump: await look(kdump),
+    pressure: await look(pressure),
+    cgroupFiles: await look(cgroupFiles),
     tcpMigrateReq: await look(async () => optionalNumber('/proc/sys/net/ipv4/tcp_migrate_req')),
     clock: await look(async () => ({ now: Date.now(), synchronised: await synchronised() })),
   };
@@ -242,6 +250,31 @@ async function supervisor(doors: DoctorDoors): Promise<{ version: string } | { f
   } catch (thrown) {
     return { failure: asFailure(thrown).message };
   }
+}
+
+/** A container sees the files of the machine around it, or none, and can do nothing about either. */
+async function kdump(): Promise<{ loaded: boolean; reservedBytes: number } | null> {
+  if (await isThere('/run/systemd/container')) return null;
+  const [loaded, size] = ['/sys/kernel/kexec_crash_loaded', '/sys/kernel/kexec_crash_size'];
+  if (!(await isThere(loaded))) return { loaded: false, reservedBytes: 0 };
+  return { loaded: (await line(loaded)) === '1', reservedBytes: (await optionalNumber(size)) ?? 0 };
+}
+
+/** With psi=0 the files are there, and reading them fails. */
+async function pressure(): Promise<boolean> {
+  try {
+    return (await line('/proc/pressure/memory')).startsWith('some ');
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'EOPNOTSUPP') return false;
+    throw thrown;
+  }
+}
+
+/** The group of PID 1 is there wherever systemd runs. */
+async function cgroupFiles(): Promise<readonly string[]> {
+  const names = await readdir('/sys/fs/cgroup/init.scope');
+  return names.filter((name) => name === 'cgroup.kill' || name === 'cgroup.freeze');
 }
 
 async function installation() {

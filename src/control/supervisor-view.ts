@@ -12,6 +12,7 @@ import { declaredPlugins } from '../kernel/declaration-files.ts';
 import type { Host } from '../kernel/host-facts.ts';
 import { readHost } from '../kernel/host-facts.ts';
 import { holdsQuota } from '../kernel/room.ts';
+import { readSafeMode } from '../kernel/safe-mode.ts';
 import { planState } from '../plan/host-mounts.ts';
 import { anchorUnitName, pluginSliceName, uidBaseOf } from '../plan/identity.ts';
 import { limitChanges } from '../plan/limit-texts.ts';
@@ -223,6 +224,8 @@ export class SupervisorView implements Supervisor {
   async control(name: string, verb: 'start' | 'stop' | 'restart', caller: Caller): Promise<void> {
     const { manager, audit } = this.#parts;
     this.#requireKnown(name);
+    const reason = verb === 'stop' ? undefined : readSafeMode();
+    if (reason !== undefined) throw new Failure('BH411', `'${name}': ${reason}`);
     audit(name, verb, caller);
     const unit = anchorUnitName(name);
     const options = { jobTimeoutMs: JOB_MS };

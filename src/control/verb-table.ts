@@ -13,6 +13,7 @@ import { LOGS } from './verbs/logs.ts';
 import { NODE } from './verbs/node.ts';
 import { RECYCLE, RELEASE } from './verbs/order.ts';
 import { PLAN } from './verbs/plan.ts';
+import { SAFE_MODE } from './verbs/safe-mode.ts';
 import { STATUS } from './verbs/status.ts';
 import { TOP } from './verbs/top.ts';
 import { VERSION_VERB } from './verbs/version.ts';
@@ -37,6 +38,7 @@ export const VERBS: readonly Verb[] = [
   EVENTS,
   LOGS,
   NODE,
+  SAFE_MODE,
   DOCTOR,
   VERSION_VERB,
   helpVerb(() => VERBS),

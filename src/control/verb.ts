@@ -64,6 +64,7 @@ export interface World {
   check(targets: readonly string[]): Promise<CheckReport>;
   /** A plan from the declaration alone; nothing is compared. Failure BH404 when there is no declaration. */
   planOffline(name: string): Promise<PlanReport>;
+  readonly safeMode: SafeModeSwitch;
   gatherDoctorFacts(): Promise<DoctorFacts>;
   /** Runs a program in the foreground and returns its exit status. */
   run(program: string, args: readonly string[]): Promise<number>;
@@ -71,6 +72,15 @@ export interface World {
   passwordAgent(): Promise<Owned>;
   /** Resolves when the user asks to end (SIGINT, SIGTERM). */
   interrupted(): Promise<void>;
+}
+
+/** Whether any plugin may start on this host. */
+export interface SafeModeSwitch {
+  /** Why none may; undefined while safe mode is off. */
+  reason(): string | undefined;
+  /** Throws Failure BH403 for others than root; so does the next one. */
+  turnOn(): void;
+  turnOff(): void;
 }
 
 export const JSON_OPTION: OptionSpec = { name: 'json', kind: 'flag', summary: 'print JSON for scripts' };

@@ -7,6 +7,7 @@ import type { Manager } from './manager.ts';
 import { connectManager } from './manager-client.ts';
 import { checkOffline, planOffline } from './offline.ts';
 import { openPasswordAgent } from './password-agent.ts';
+import { safeModeSwitch } from './safe-mode-switch.ts';
 import { processTerminal } from './terminal.ts';
 import type { World } from './verb.ts';
 
@@ -36,6 +37,7 @@ export class RealWorld implements World {
   check = checkOffline;
   planOffline = planOffline;
   passwordAgent = openPasswordAgent;
+  safeMode = safeModeSwitch;
 
   gatherDoctorFacts() {
     return gatherDoctorFacts({ clock: this.clock, manager: () => this.manager() });

@@ -1,9 +1,11 @@
 import type { PluginState, PluginSummary } from '../api.ts';
 import type { ExitStatus } from '../exit-status.ts';
 import type { Manager } from '../manager.ts';
+import { paint } from '../render/colour.ts';
 import { renderList } from '../render/list-view.ts';
 import { renderStatus } from '../render/status-view.ts';
 import { JSON_OPTION, OPTIONAL_PLUGIN, printJson, type Verb, type World } from '../verb.ts';
+import { safeModeLine } from './safe-mode.ts';
 
 export const STATUS: Verb = {
   name: 'status',
@@ -21,7 +23,7 @@ export const STATUS: Verb = {
     if (name === undefined) return statusOfAll(manager, call.flags.has('json'), world);
     const status = await manager.status(name);
     if (call.flags.has('json')) printJson(world, status);
-    else world.out.write(renderStatus(status, world.out));
+    else world.out.write(`${warning(world)}${renderStatus(status, world.out)}`);
     return exitStatusFor(status.state);
   },
 };
@@ -34,9 +36,17 @@ export function exitStatusFor(state: PluginState): ExitStatus {
 async function statusOfAll(manager: Manager, json: boolean, world: World): Promise<ExitStatus> {
   const version = await manager.version();
   const plugins = await manager.list();
-  if (json) printJson(world, { version, plugins });
-  else world.out.write(`bulkheadd ${version}: ${countStates(plugins)}\n\n${renderList(plugins, world.out)}`);
+  if (json) printJson(world, { version, safeMode: world.safeMode.reason() ?? null, plugins });
+  else
+    world.out.write(
+      `${warning(world)}bulkheadd ${version}: ${countStates(plugins)}\n\n${renderList(plugins, world.out)}`,
+    );
   return 0;
+}
+
+function warning(world: World): string {
+  const reason = world.safeMode.reason();
+  return reason === undefined ? '' : `${paint(safeModeLine(reason), 'bad', world.out.colour)}\n\n`;
 }
 
 function countStates(plugins: readonly PluginSummary[]): string {

@@ -7,6 +7,10 @@ import { healthyFacts } from './support/healthy-facts.ts';
 
 const space = { path: '/run', freeBytes: 2 ** 30, totalBytes: 2 ** 31, freeInodes: 9999, totalInodes: 20_000 };
 
+function core(pattern: string, collector: boolean) {
+  return { known: { pattern, collector } };
+}
+
 /** What is wrong -> which check must say so, how loudly, and with which words. */
 const CASES: [string, Partial<DoctorFacts>, string, 'warning' | 'error', RegExp][] = [
   ['PID 1 is something else', { init: { known: 'firecracker' } }, 'init', 'error', /PID 1 is 'firecracker'/],
@@ -62,8 +66,33 @@ const CASES: [string, Partial<DoctorFacts>, string, 'warning' | 'error', RegExp]
   ],
   ['disk full', { space: { known: [{ ...space, freeBytes: 1024 }] } }, 'space', 'warning', /\/run has 1K free/],
   ['no inodes', { space: { known: [{ ...space, freeInodes: 3 }] } }, 'space', 'warning', /3 inodes/],
-  ['core dumps thrown away', { corePattern: { known: '' } }, 'core dumps', 'warning', /thrown away/],
-  ['core dumps to files', { corePattern: { known: 'core' } }, 'core dumps', 'warning', /read-only sandbox/],
+  ['core dumps thrown away', { corePattern: core('', true) }, 'core dumps', 'warning', /thrown away/],
+  ['core dumps to files', { corePattern: core('core', true) }, 'core dumps', 'warning', /read-only sandbox/],
+  [
+    'nobody collects core dumps',
+    { corePattern: core('|/usr/lib/systemd/systemd-coredump', false) },
+    'core dumps',
+    'warning',
+    /is not installed: incidents of crashes have no core dump/,
+  ],
+  [
+    'a crash kernel that is not loaded',
+    { kdump: { known: { loaded: false, reservedBytes: 2 ** 28 } } },
+    'kdump',
+    'warning',
+    /256M are reserved, but no kernel is loaded/,
+  ],
+  ['no crash kernel', { kdump: { known: { loaded: false, reservedBytes: 0 } } }, 'kdump', 'warning', /no memory/],
+  ['no PSI', { pressure: { known: false } }, 'pressure', 'warning', /PSI/],
+  ['no cgroup.kill', { cgroupFiles: { known: ['cgroup.freeze'] } }, 'cgroup files', 'error', /cgroup\.kill is missing/],
+  ['no cgroup.freeze', { cgroupFiles: { known: ['cgroup.kill'] } }, 'cgroup files', 'warning', /step freeze/],
+  [
+    'safe mode',
+    { safeMode: { known: 'turned on by me' } },
+    'safe mode',
+    'warning',
+    /no plugin starts: turned on by me/,
+  ],
   ['clock years behind', { clock: { known: { now: 0, synchronised: true } } }, 'clock', 'warning', /behind/],
   [
     'clock drifts',

@@ -86,7 +86,7 @@ describe('bulkheadctl', () => {
     assert.deepEqual(JSON.parse(world.out.text), [hello]);
     world.out.text = '';
     await run('status --json', world);
-    assert.deepEqual(JSON.parse(world.out.text), { version: '0.1.0', plugins: [hello] });
+    assert.deepEqual(JSON.parse(world.out.text), { version: '0.1.0', safeMode: null, plugins: [hello] });
   });
 
   it('escapes what a plugin says about itself', async () => {

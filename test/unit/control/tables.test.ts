@@ -37,7 +37,7 @@ describe('table of verbs', () => {
     const man = verbManText(VERBS);
     for (const verb of shown) {
       assert.ok(help.includes(`  ${verb.name}`), verb.name);
-      assert.ok(man.includes(`\\fB${verb.name}\\fR`), verb.name);
+      assert.ok(man.includes(`\\fB${verb.name.replaceAll('-', '\\-')}\\fR`), verb.name);
       for (const option of verb.options) {
         assert.ok(verbHelp(verb, 80).includes(`--${option.name}`), `${verb.name} ${option.name}`);
         assert.ok(man.includes(`\\-\\-${option.name.replaceAll('-', '\\-')}`), `${verb.name} ${option.name}`);

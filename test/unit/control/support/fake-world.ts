@@ -2,7 +2,7 @@ import type { Clock, Owned } from '../../../../src/base/clock.ts';
 import { Failure } from '../../../../src/base/failure.ts';
 import type { DoctorFacts } from '../../../../src/control/doctor-checks.ts';
 import type { Terminal } from '../../../../src/control/terminal.ts';
-import type { World } from '../../../../src/control/verb.ts';
+import type { SafeModeSwitch, World } from '../../../../src/control/verb.ts';
 import type { FakeManager } from './fake-manager.ts';
 import { healthyFacts } from './healthy-facts.ts';
 
@@ -57,6 +57,17 @@ export class FakeWorld implements World {
   /** undefined: nobody answers. */
   supervisor: FakeManager | undefined;
   facts: DoctorFacts = healthyFacts();
+  /** Why safe mode is on. */
+  safe: string | undefined;
+  readonly safeMode: SafeModeSwitch = {
+    reason: () => this.safe,
+    turnOn: () => {
+      this.safe = 'turned on by a test';
+    },
+    turnOff: () => {
+      this.safe = undefined;
+    },
+  };
   ran: string[] = [];
   runStatus = 0;
   interrupt: () => void = () => {};

@@ -1,0 +1,29 @@
+import { sendDatagram } from '../kernel/native.ts';
+import { readSafeMode, turnOffSafeMode, turnOnSafeMode } from '../kernel/safe-mode.ts';
+import { Journal } from '../systemd/journal.ts';
+import type { SafeModeSwitch } from './verb.ts';
+
+/** Safe mode of this host. It is thrown without the supervisor, so who did it is told to the journal from here. */
+export const safeModeSwitch: SafeModeSwitch = {
+  reason: () => readSafeMode(),
+  turnOn() {
+    const reason = `turned on by ${caller()} at ${new Date().toISOString()}`;
+    turnOnSafeMode(reason);
+    tell(`safe mode is on, no plugin starts: ${reason}`);
+  },
+  turnOff() {
+    turnOffSafeMode();
+    tell(`safe mode is off: turned off by ${caller()}`);
+  },
+};
+
+/** For people; what root says about itself is believed. */
+function caller(): string {
+  const { SUDO_USER, SUDO_UID } = process.env;
+  return SUDO_USER === undefined ? `uid ${process.getuid?.() ?? '?'}` : `${SUDO_USER} (uid ${SUDO_UID ?? '?'}) by sudo`;
+}
+
+function tell(text: string): void {
+  const journal = new Journal({ sendDatagram, writeLine: () => {}, identifier: 'bulkheadctl' });
+  journal.write('warning', text, { BULKHEAD_EVENT: 'safe-mode' });
+}
