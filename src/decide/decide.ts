@@ -1,10 +1,9 @@
 import { formatDuration } from '../base/duration.ts';
-import { diagnoseDeath } from '../diagnose/death.ts';
-import type { Exit } from '../diagnose/exit.ts';
 import type { Gate, PluginPlan } from '../plan/plan.ts';
 import { Draft, type Moment } from './draft.ts';
-import { fence, unfence } from './fence.ts';
-import { closeByHand, incidentOf, settleIncidents } from './incidents.ts';
+import { cleared, ended } from './ending.ts';
+import { fence } from './fence.ts';
+import { closeByHand, settleIncidents } from './incidents.ts';
 import { keepPool, start } from './keep-pool.ts';
 import { type Counted, withCounters, withDropped } from './limit-reach.ts';
 import { nodeIll } from './node-ill.ts';
@@ -14,7 +13,7 @@ import type { PluginState, SandboxEntry } from './plugin-state.ts';
 import { isEmpty, learningOne, living } from './plugin-state.ts';
 import { foundIll, probed } from './probes.ts';
 import { endAll, FORGIVEN, fail, release } from './quarantine.ts';
-import { recoverFromDeath, renew } from './recover.ts';
+import { renew } from './recover.ts';
 import { statusLine } from './status-line.ts';
 
 export interface Decision {
@@ -30,7 +29,6 @@ export interface Decision {
 const STOPPED_OUTSIDE_PAUSE_MS = 500;
 /** Answers of init to the contrary before its gate is left as it is. */
 const MOST_GATE_TRIES = 5;
-const SIGKILL = 9;
 
 /**
  * The whole policy of one plugin: state x observation -> new state and orders. First the observation is noted, then
@@ -66,9 +64,9 @@ class Policy extends Draft {
       case 'became-ready':
         return this.#becameReady(seen.unit);
       case 'start-failed':
-        return this.#ended(seen.unit, 'start-failed', undefined, seen.reason);
+        return ended(this, seen.unit, 'start-failed', undefined, seen.reason);
       case 'exited':
-        return this.#ended(seen.unit, 'exited', seen.exit, undefined);
+        return ended(this, seen.unit, 'exited', seen.exit, undefined);
       case 'counted':
         return this.#reached(seen.unit, (...known) => withCounters(seen.counters, ...known));
       case 'messages-dropped':
@@ -80,7 +78,7 @@ class Policy extends Draft {
       case 'stop-seen':
         return this.#stopSeen(seen.unit);
       case 'cleared':
-        return this.#cleared(seen.unit);
+        return cleared(this, seen.unit);
       case 'resumed':
         return this.#resumed();
       case 'reload':
@@ -268,40 +266,6 @@ class Policy extends Draft {
     this.note('stopping', unit, undefined, 'is being stopped from outside');
   }
 
-  #ended(unit: string, event: 'exited' | 'start-failed', exit: Exit | undefined, reason: Reason | undefined): void {
-    const { plan } = this.state;
-    const sandbox = this.state.sandboxes.get(unit);
-    if (sandbox === undefined || !this.change(unit, event, { exit })) return;
-    this.order({ kind: 'clear', unit });
-    const asked = sandbox.asked || sandbox.life === 'stopping';
-    const verdict = plan === undefined ? undefined : diagnoseDeath({ ...this.#facts(sandbox), exit, reason, plan });
-    const overdue = asked && !sandbox.doomed && exit?.how === 'killed' && exit.status === SIGKILL;
-    const why = overdue ? overdueText(plan) : (reason?.text ?? verdict?.text ?? 'ended');
-    const what = asked ? 'stopped' : event === 'exited' ? 'died' : 'start-failed';
-    const isMemory = verdict?.class === 'oom' || verdict?.class === 'oom-host';
-    const about = { forbidden: exit?.forbidden, limit: isMemory ? ('memory' as const) : undefined };
-    this.note(what, unit, reason?.code, why, asked ? about : { ...about, class: verdict?.class });
-    const incident = sandbox.doomed ? incidentOf(this.state, unit) : undefined;
-    if (incident !== undefined) this.order({ kind: 'incident-step', id: incident, text: `'${unit}' ended: ${why}` });
-    if (asked || sandbox.learning || verdict === undefined) return;
-    recoverFromDeath(this, sandbox, verdict, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
-  }
-
-  #facts({ outOfMemory, reached, startup, readyAt }: SandboxEntry) {
-    return { outOfMemory, reached: [...reached.values()], startup, readyAt, now: this.moment.now };
-  }
-
-  #cleared(unit: string): void {
-    const sandbox = this.state.sandboxes.get(unit);
-    if (sandbox === undefined) return;
-    // A unit that vanished without any other word has died, too.
-    if (sandbox.life !== 'dead' && sandbox.life !== 'fenced')
-      this.#ended(unit, 'exited', { how: 'unknown', status: 0 }, undefined);
-    if (sandbox.life === 'fenced') unfence(this, sandbox);
-    this.drop(unit);
-    this.order({ kind: 'forget', unit });
-  }
-
   /** Compares what is there with what is wanted, and orders the difference. */
   converge(): void {
     if (this.state.phase === 'on') keepPool(this);
@@ -329,10 +293,4 @@ class Policy extends Draft {
       this.tell({ word: 'ready' });
     }
   }
-}
-
-function overdueText(plan: PluginPlan | undefined): string {
-  if (plan === undefined) return 'did not end in time, killed';
-  const { signal, timeoutMs } = plan.declaration.stop;
-  return `did not end within ${formatDuration(timeoutMs)} of ${signal}, killed`;
 }

@@ -60,7 +60,8 @@ export class Draft {
     if (sandbox === undefined) return false;
     const life = nextState(SANDBOX_LIFE, sandbox.life, event);
     if (life === undefined) return false;
-    this.put({ ...sandbox, ...also, life });
+    const stopSince = life === 'stopping' ? this.moment.now : sandbox.stopSince;
+    this.put({ ...sandbox, ...also, life, stopSince });
     return true;
   }
 

@@ -46,7 +46,7 @@ export function incidentOf({ open }: { readonly open: readonly OpenIncident[] },
 
 /** At the end of a decision: says in new incidents what was decided, and closes those that are over. */
 export function settleIncidents(draft: Draft): void {
-  const action = draft.deeds.length === 0 ? 'nothing more: what serves goes on' : draft.deeds.join(', ');
+  const action = actionOf(draft);
   draft.set({
     open: draft.state.open.map((each) => {
       if (each.incident.action !== '') return each;
@@ -58,6 +58,15 @@ export function settleIncidents(draft: Draft): void {
   if (draft.state.phase !== 'on') return;
   closeIncidents(draft, isToldOnly, false, () => 'told, which is all that is declared for it');
   closeIncidents(draft, isOver, true, (ms) => `recovered after ${formatDuration(ms)}`);
+}
+
+/** What was decided, what serves again first. */
+function actionOf({ deeds, state, moment }: Draft): string {
+  if (deeds.length === 0 && state.notBefore > moment.now)
+    return `next start in ${formatDuration(Math.ceil(state.notBefore - moment.now))}`;
+  if (deeds.length === 0) return 'nothing more: the others go on, and what is missing starts already';
+  const promotes = (deed: string): boolean => deed.startsWith('promote ');
+  return [...deeds.filter(promotes), ...deeds.filter((deed) => !promotes(deed))].join(', ');
 }
 
 /** Closes those incidents for another reason than that the plugin got well by itself. */

@@ -121,6 +121,8 @@ export interface SandboxEntry {
   readonly renewing: boolean;
   /** It cannot be killed, and there are too many such on this node: nothing is started in its place. */
   readonly unreplaced: boolean;
+  /** Monotonic ms; when its stop was asked for or seen, if this supervisor knows. */
+  readonly stopSince: number | undefined;
   /** Whether its end counts as a death: nobody had asked for it. */
   readonly asked: boolean;
 }
@@ -169,6 +171,7 @@ export const NEW_SANDBOX = {
   doomed: false,
   renewing: false,
   unreplaced: false,
+  stopSince: undefined,
   asked: false,
 } as const satisfies Partial<SandboxEntry>;
 
