@@ -158,12 +158,14 @@ drain() {
 
 # inside TOOL MACHINE FILES MOCHA-OPTION...
 inside() {
-  local tool=$1 machine=$2 files=$3 status=0 deb
+  local tool=$1 machine=$2 files=$3 status=0 deb with=()
   shift 3
   if [[ $machine_is_up == no ]]; then
     echo "$tool $machine" >>"$BULKHEAD_TEST_MACHINES"
     deb=$(find build -maxdepth 1 -name 'bulkhead_*.deb' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
-    "$tool" up "$machine" --deb "$deb" || return
+    # A virtual machine alone has a kernel whose core dumps are its own.
+    [[ $tool != */vm ]] || with=(--with systemd-coredump)
+    "$tool" up "$machine" "${with[@]}" --deb "$deb" || return
     "$tool" push "$machine" build/inside /opt/bulkhead-test || return
     machine_is_up=yes
   fi

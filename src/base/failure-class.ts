@@ -79,21 +79,52 @@ export const FAILURE_CLASSES = {
 
 export type FailureClass = keyof typeof FAILURE_CLASSES;
 
-/** Where a kind of failure needs another advice than its class. */
-const ADVICE_OF_KINDS: Readonly<Record<string, string>> = {
-  'crash SIGKILL': 'somebody killed it, or the kernel did: the journal of that moment, and of the kernel, may say who',
-  'crash SIGTERM': 'somebody asked it to end, and not by its unit: use systemctl stop plugin@NAME to stop it',
-  'crash no-report': 'it ended in a way that nobody could report: see the journal of its unit, and of the kernel',
-  'oom child':
-    "a process of it was killed for memory, not the program itself; raise limits.memory, or see 'incidents show'",
-  'oom slice':
-    'all sandboxes of plugins together used up their memory: see limits of the other ones, and of plugin.slice',
+/** Where what is said of a class would mislead about one of its kinds. */
+const KINDS: Readonly<Record<string, { readonly summary?: string; readonly advice: string }>> = {
+  'crash SIGKILL': {
+    advice: 'somebody killed it, or the kernel did: the journal of that moment, and of the kernel, may say who',
+  },
+  'crash SIGTERM': {
+    advice: 'somebody asked it to end, and not by its unit: use "systemctl stop plugin@NAME" to stop it',
+  },
+  'crash no-report': {
+    summary: 'the program ended, and nobody could report how',
+    advice: 'see the journal of its unit, and of the kernel',
+  },
+  'hang stopped': {
+    summary: 'somebody stopped the program by a signal, and did not let it go on',
+    advice: 'find out who; health.stopped says how long a stopped program is left alone',
+  },
+  'hang frozen': {
+    summary: 'somebody froze the cgroup of the program, and did not let it go on',
+    advice: 'find out who; health.stopped says how long a frozen program is left alone',
+  },
+  'hang lost-request': {
+    summary: 'a request is overdue, and nothing in the program works on it any more',
+    advice: 'it is a defect of the program: look for a promise or callback that is never called',
+  },
+  'hang uninterruptible': {
+    summary: 'a request is overdue, and the kernel holds the task that has it',
+    advice: 'look at the disk, device or network file system that it waits for; the program cannot help it',
+  },
+  'oom child': {
+    summary: 'the kernel killed a process of the program for want of memory',
+    advice: 'raise limits.memory, or see what the program starts; not its main process was killed',
+  },
+  'oom slice': {
+    summary: 'plugins together used up the memory that there is for them',
+    advice: 'see what the other sandboxes use ("bulkheadctl top"), and limits of plugin.slice',
+  },
 };
 
-/** What to do about a failure of this class and kind of a plugin. */
-export function adviceFor(of: FailureClass, kind: string | undefined, plugin: string): string {
-  const advice = ADVICE_OF_KINDS[`${of} ${kind ?? ''}`] ?? FAILURE_CLASSES[of].advice;
-  return advice.replaceAll(/\bNAME\b/g, plugin);
+/** What a failure of this class and kind means, and what to do about it in a plugin of this name. */
+export function explain(
+  of: FailureClass,
+  kind: string | undefined,
+  plugin: string,
+): { readonly summary: string; readonly advice: string } {
+  const { summary, advice } = { ...FAILURE_CLASSES[of], ...KINDS[`${of} ${kind ?? ''}`] };
+  return { summary, advice: advice.replaceAll(/\bNAME\b/g, plugin) };
 }
 
 export const FAILURE_CLASS_NAMES = Object.keys(FAILURE_CLASSES) as readonly FailureClass[];

@@ -1,7 +1,7 @@
 import type { Supervisor as Plugins } from '../act/supervisor.ts';
 import type { Clock } from '../base/clock.ts';
 import { FAILURES, Failure } from '../base/failure.ts';
-import { adviceFor, FAILURE_CLASSES, type FailureClass } from '../base/failure-class.ts';
+import { explain, type FailureClass } from '../base/failure-class.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { inLife, inTraffic } from '../decide/plugin-state.ts';
 import type { Incidents } from '../record/incidents.ts';
@@ -99,9 +99,7 @@ export class IncidentDesk {
 
 function story({ incident, steps, over, evidence, missing }: StoredIncident): IncidentStory {
   const { plugin, verdict } = incident;
-  const { summary } = FAILURE_CLASSES[verdict.class];
-  const advice = adviceFor(verdict.class, verdict.kind, plugin);
-  return { incident, steps, over, evidence, missing, summary, advice };
+  return { incident, steps, over, evidence, missing, ...explain(verdict.class, verdict.kind, plugin) };
 }
 
 function countByClass(incidents: readonly IncidentSummary[]): { class: FailureClass; count: number }[] {

@@ -26,7 +26,7 @@ export interface SandboxEvidence {
 const MOST_TASKS = 64;
 const MOST_DESCRIPTORS = 256;
 /** Recovery waits for it, so it ends, whatever there is still to see. */
-const LONGEST_LOOK_MS = 4;
+const LONGEST_LOOK_MS = 10;
 const LONGEST_FILE = 8192;
 
 /** Counters and pressures; memory.stat and io.stat say what the memory and the disks were used for. */

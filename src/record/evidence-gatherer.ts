@@ -1,4 +1,4 @@
-import { copyFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, stat, writeFile } from 'node:fs/promises';
 import { formatBytes } from '../base/bytes.ts';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure, type Failure } from '../base/failure.ts';
@@ -123,6 +123,8 @@ export class EvidenceGatherer implements Owned {
     if (seen === undefined) {
       if (!had.includes('cgroup.json'))
         missing.push('tasks, descriptors and counters: they were not looked at in time');
+    } else if (seen.tasks.tasks.length === 0 && Object.keys(seen.cgroup).length === 0) {
+      missing.push('tasks, descriptors and counters: nothing lived any more');
     } else {
       await json('tasks.json', seen.tasks);
       await put('descriptors.txt', seen.descriptors.map((line) => `${line}\n`).join(''));
@@ -164,7 +166,9 @@ export class EvidenceGatherer implements Owned {
   async #keepCore(job: EvidenceJob, file: string, pid: number, ending: string): Promise<string | undefined> {
     const { size } = await stat(file);
     if (size > LARGEST_CORE) return `core dump: ${formatBytes(size)} is too much for the bundle; it is '${file}'`;
-    await copyFile(file, job.bundle.path(coreName(job.incident, pid, ending)));
+    const kept = job.bundle.path(coreName(job.incident, pid, ending));
+    await copyFile(file, kept);
+    await chmod(kept, 0o600);
     return undefined;
   }
 }

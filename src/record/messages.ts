@@ -1,4 +1,4 @@
-import { adviceFor, FAILURE_CLASS_NAMES, FAILURE_CLASSES, type FailureClass } from '../base/failure-class.ts';
+import { explain, FAILURE_CLASS_NAMES, type FailureClass } from '../base/failure-class.ts';
 
 /** Entries of the journal about an incident, by its class. Random once; never changed, and never used again. */
 const CLASS_MESSAGES: Readonly<Record<FailureClass, string>> = {
@@ -89,12 +89,12 @@ export function catalogText(): string {
 }
 
 function classMessage(name: FailureClass): Message {
-  const { summary } = FAILURE_CLASSES[name];
+  const { summary, advice } = explain(name, undefined, '@BULKHEAD_PLUGIN@');
   return {
     id: CLASS_MESSAGES[name],
     subject: `Plugin @BULKHEAD_PLUGIN@: ${summary}`,
     body: `Sandbox @BULKHEAD_UNIT@ of version @BULKHEAD_VERSION@ failed; class ${name}, kind @BULKHEAD_KIND@. What to do:
-    ${adviceFor(name, undefined, '@BULKHEAD_PLUGIN@')}
+    ${advice}
 Its evidence, and what was done about it:
     bulkheadctl incidents show @BULKHEAD_INCIDENT@`,
   };

@@ -119,6 +119,27 @@ forEachIsolation('incidents', function () {
     }
   });
 
+  it('have the states of the threads of what still lives', async () => {
+    const probe = 'health: { liveness: { command: [/bin/false], every: 1s, misses: 1 } }';
+    declare(NAME, [...DECLARATION, probe, 'recovery: { probe-failed: [{ notify: {} }] }']);
+    const before = new Set((await incidents()).map(({ id }) => id));
+    await systemctl('restart', `plugin@${NAME}`);
+    let id = '';
+    await until('an incident of a probe that fails', async () => {
+      const found = (await incidents()).find((each) => !before.has(each.id) && each.class === 'probe-failed');
+      id = found?.evidence === 'whole' ? found.id : '';
+      return id !== '';
+    });
+    const { tasks, descriptors, cgroup } = await show(id);
+    const main = tasks?.tasks.find(({ comm }) => comm.startsWith('python'));
+    assert.match(main?.syscall ?? '', /^(running|\d+ 0x)/, JSON.stringify(tasks));
+    assert.ok(
+      descriptors?.some((line) => line.includes('socket:')),
+      String(descriptors),
+    );
+    assert.match(cgroup?.['cpu.stat'] ?? '', /^usage_usec \d+/);
+  });
+
   it('outlive the supervisor, and one that it left half written is finished', async () => {
     const [sandbox] = await readySandboxes(NAME);
     assert.ok(sandbox?.payloadPid);
