@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/waiters.h"
+
 static int option(int fd, int level, int name, int value) {
     return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
@@ -150,4 +152,13 @@ napi_value is_listening(napi_env env, napi_callback_info info) {
     socklen_t length = sizeof(accepts);
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &length) < 0) return from_int(env, -errno);
     return from_bool(env, accepts != 0);
+}
+
+/* wakeWaiters(fd): 0; whoever waits for connections of this listening socket looks again */
+napi_value wake_listener(napi_env env, napi_callback_info info) {
+    napi_value values[1];
+    int fd;
+    if (!arguments(env, info, 1, values) || !to_int(env, values[0], "fd", &fd)) return NULL;
+    wake_waiters(fd);
+    return from_int(env, 0);
 }

@@ -15,6 +15,7 @@ NAPI_MODULE_INIT() {
         {"listenUnix", listen_unix},
         {"socketAddress", socket_address},
         {"isListening", is_listening},
+        {"wakeWaiters", wake_listener},
         {"openProcess", open_process},
         {"queueSignal", queue_signal},
     };

@@ -150,11 +150,13 @@ static void begin_flow(struct route *route, int fd) {
     dial(flow);
 }
 
+static bool accepts(const struct forwarder *forwarder) { return !forwarder->held && !forwarder->draining; }
+
 static void listener_ready(struct watch *watch, uint32_t events) {
     (void)events;
     struct route *route = (struct route *)watch;
     struct forwarder *forwarder = route->forwarder;
-    for (int i = 0; i < ACCEPTS && forwarder->unused != NULL && !route->closed; i++) {
+    for (int i = 0; i < ACCEPTS && forwarder->unused != NULL && !route->closed && accepts(forwarder); i++) {
         int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             begin_flow(route, fd);
@@ -198,8 +200,8 @@ static int64_t turn(struct forwarder *forwarder) {
         if (due < next) next = due;
         all_open &= !route->closed;
         /* Exclusive: a socket that several forwarders share wakes one of them. */
-        bool accepts = !route->closed && !starved && !forwarder->held && !forwarder->draining && forwarder->unused != NULL;
-        if (watch_for(&route->listener, forwarder->epoll, accepts ? (int)(EPOLLIN | EPOLLEXCLUSIVE) : -1) < 0)
+        bool wanted = accepts(forwarder) && !route->closed && !starved && forwarder->unused != NULL;
+        if (watch_for(&route->listener, forwarder->epoll, wanted ? (int)(EPOLLIN | EPOLLEXCLUSIVE) : -1) < 0)
             forwarder->starved_until = forwarder->now + STARVED_MS;
     }
     if (all_open && !forwarder->was_open) {

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/waiters.h"
 #include "forward/confine.h"
 #include "forward/forwarder.h"
 #include "init/payload.h"
@@ -28,10 +29,12 @@ static void control_ready(struct watch *watch, uint32_t events) {
     ssize_t got = read(watch->fd, states, sizeof(states));
     if (got > 0) {
         forwarder.held = states[got - 1] != GATE_OPEN;
-        return;
+    } else {
+        forwarder.draining = true;
+        (void)watch_for(watch, forwarder.epoll, -1);
     }
-    forwarder.draining = true;
-    (void)watch_for(watch, forwarder.epoll, -1);
+    /* What we were told of and do not take now is for another sandbox. */
+    for (size_t i = 0; i < forwarder.route_count; i++) wake_waiters(forwarder.routes[i].listener.fd);
 }
 
 void adapter_gate(int adapter, enum gate_state state) {

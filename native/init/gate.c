@@ -17,12 +17,12 @@
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/waiters.h"
 #include "init/call-name.h"
 #include "init/options.h"
 
@@ -70,14 +70,6 @@ static void answer(uint64_t id, int error) {
     if (error == 0) response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     (void)ioctl(gate.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
-
-/*
- * Wakes everybody who waits for connections of this listener, here and in all other sandboxes; who finds none goes on
- * waiting. The kernel tells a connection to one of those only who wait with EPOLLEXCLUSIVE, and tells an edge
- * (EPOLLET) once: what we kept from accepting has to be told again. Shutting down the sending half of a listening
- * socket does that and nothing else: it has none (inet_shutdown(), unix_shutdown()).
- */
-static void wake(size_t index) { (void)shutdown(gate.first + (int)index, SHUT_WR); }
 
 /*
  * Which of the listeners it is about; `count` for another socket. The descriptor says so itself, whatever number the
@@ -162,7 +154,7 @@ void gate_set(enum gate_state state) {
     if (state == GATE_OPEN) {
         for (size_t i = 0; i < gate.used; i++) answer(gate.waiting[i].id, 0);
         gate.used = 0;
-        for (size_t i = 0; i < gate.count; i++) wake(i);
+        for (size_t i = 0; i < gate.count; i++) wake_waiters(gate.first + (int)i);
     }
     (void)pthread_mutex_unlock(&gate.lock);
 }
@@ -180,7 +172,8 @@ bool gate_ask(const struct seccomp_notif *call) {
         answer(call->id, 0);
     } else {
         keep(call, index);
-        wake(index);
+        /* It may have been told to us alone. */
+        wake_waiters(gate.first + (int)index);
     }
     (void)pthread_mutex_unlock(&gate.lock);
     return true;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/capability.h"
+#include "base/waiters.h"
 #include "init/adapter.h"
 #include "init/forbidden.h"
 #include "init/gate.h"
@@ -235,6 +236,13 @@ static void learn_of_probes(struct state *state, int epoll) {
     payload_kill(state->payload->pid);
 }
 
+/* What the payload was told of and did not take is for others now. */
+static void give_way(const struct state *state) {
+    if (state->helpers.adapter >= 0) (void)shutdown(state->helpers.adapter, SHUT_WR);
+    size_t count = state->options->listeners + state->options->to_count;
+    for (size_t i = 0; i < count; i++) wake_waiters(FIRST_LISTENER_FD + (int)i);
+}
+
 /* The main process is only looked at, and stays a zombie for as long as we live: see streams_drain(). */
 static void reap(struct state *state) {
     state->more_to_reap = true;
@@ -251,6 +259,7 @@ static void reap(struct state *state) {
             continue;
         }
         state->ended = true;
+        give_way(state);
         state->status = status_of(&info);
         /* It may have been executed and gone before the pipe was looked at. */
         if (!state->executed && !learn_of_exec(state)) return;

@@ -39,6 +39,8 @@ static const struct {
 static const char *name;
 static size_t way;
 static int listener = 3;
+/* Takes its time between being told of a connection and taking it. */
+static bool slow;
 
 static bool take(void) {
     int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -60,6 +62,7 @@ static void *serve(void *epoll) {
         } else if (ways[way].events >= 0) {
             struct epoll_event event;
             if (epoll_wait(*(int *)epoll, &event, 1, -1) != 1) continue;
+            if (slow) (void)usleep(600000);
         }
         while (take() && ways[way].drains) continue;
     }
@@ -94,6 +97,7 @@ int main(int argc, char **argv) {
     for (char **more = argv + 4; *more != NULL; more++) {
         if (strcmp(*more, "own") == 0) talk_to_itself();
         if (strcmp(*more, "copy") == 0) listener = fcntl(3, F_DUPFD_CLOEXEC, 40);
+        if (strcmp(*more, "slow") == 0) slow = true;
         if (strcmp(*more, "hidden") == 0) (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         if (strcmp(*more, "interrupted") == 0) interrupt_all_the_time();
     }

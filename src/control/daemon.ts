@@ -106,6 +106,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     hostParts,
     descriptorStore: store,
     copyListener: (key) => listeners.copy(key),
+    wakeListener: (key) => listeners.wake(key),
     events: {
       ready: (record) => observe(record, { kind: 'became-ready', unit: record.unit }),
       startFailed: (record, { code, message: text }) =>

@@ -54,6 +54,7 @@ interface Addon {
   listenUnix(options: UnixOptions): number;
   socketAddress(fd: number): SocketAddress | number;
   isListening(fd: number): boolean | number;
+  wakeWaiters(fd: number): number;
   openProcess(pid: number): number;
   queueSignal(fd: number, signal: number, value: number): number;
 }
@@ -170,6 +171,14 @@ export function socketAddress(fd: number): SocketAddress {
 /** Whether the socket accepts connections (SO_ACCEPTCONN, socket(7)). ENOTSOCK for anything but a socket. */
 export function isListening(fd: number): boolean {
   return checked<boolean>(addon().isListening(fd), `getsockopt SO_ACCEPTCONN on descriptor ${fd}`);
+}
+
+/**
+ * Makes whoever waits for connections of the listening socket look again: one that was told to somebody who died before he
+ * took it would else wait for the next one (native/base/waiters.h).
+ */
+export function wakeWaiters(fd: number): void {
+  checked(addon().wakeWaiters(fd), `shutdown on descriptor ${fd}`);
 }
 
 /** A descriptor that stands for this process and for no later one of the same number (pidfd_open(2)). ESRCH: it is gone. */

@@ -1,6 +1,5 @@
 import { closeSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
-import { formatDuration } from '../base/duration.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { Isolation } from '../declare/declaration.ts';
 import { freezeCgroup, isFrozen } from '../kernel/cgroup.ts';
@@ -20,6 +19,7 @@ import type { SandboxParts } from './sandbox-parts.ts';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
 import { ScopeStarter } from './scope-starter.ts';
 import type { Spawner } from './spawner-client.ts';
+import { startFailure } from './start-failure.ts';
 import type { Starter, UnitControl } from './starter.ts';
 import { Turns } from './turns.ts';
 import type { UidRanges } from './uid-ranges.ts';
@@ -61,15 +61,14 @@ export interface SandboxesParts {
   readonly descriptorStore: DescriptorStore;
   /** A copy of a listening socket, to be given away. */
   readonly copyListener: (key: string) => number;
+  /** Whoever waits for connections of the socket looks again. */
+  readonly wakeListener: (key: string) => void;
   readonly events: SandboxEvents;
   /** What went wrong in clearing up, and is ignored. */
   readonly ignored: (text: string, failure: Failure) => void;
 }
 
 const SIGKILL = 9;
-/** The step of init's that fails when the startup probe has failed as often as it may; native/init/supervise.c. */
-const STARTUP_PROBE = 'startup-probe';
-
 /** Start jobs under way at once. systemd works them off one by one; more would only lengthen its queue. */
 const STARTS_AT_ONCE = 8;
 
@@ -315,10 +314,13 @@ export class Sandboxes {
   }
 
   #add(record: SandboxRecord): Sandbox {
-    const { clock, events, ignored } = this.#parts;
+    const { clock, events, wakeListener, ignored } = this.#parts;
+    // A connection of which it was told, and which it did not live to take, is for others.
+    const giveWay = (): void => record.listeners.forEach(wakeListener);
     const sandbox = new Sandbox(record, clock, {
       report: (report) => this.#reported(sandbox, report),
-      empty: (killed) =>
+      empty: (killed) => {
+        giveWay();
         this.#afterStart(record.unit, () =>
           events.exited(record, {
             how: killed ? 'killed' : 'unknown',
@@ -326,7 +328,8 @@ export class Sandboxes {
             forbidden: sandbox.forbidden,
             lostHelper: sandbox.lostHelper,
           }),
-        ),
+        );
+      },
       overdue: () => {
         // A start job that is waited for fails now, and tells; whoever waits for a report alone, here.
         if (sandbox.tookTooLong && !sandbox.jobPending)
@@ -335,7 +338,10 @@ export class Sandboxes {
       },
       unkillable: () => events.unkillable(sandbox.record),
       untold: (failure) => ignored(`init of '${record.unit}' could not be told something, ignoring`, failure),
-      cleared: () => this.#afterStart(record.unit, () => events.cleared(record)),
+      cleared: () => {
+        giveWay();
+        this.#afterStart(record.unit, () => events.cleared(record));
+      },
     });
     this.#sandboxes.set(record.unit, sandbox);
     return sandbox;
@@ -377,20 +383,4 @@ export class Sandboxes {
   #stopRefused(unit: string, failure: Failure): void {
     if (failure.dbusName === 'org.freedesktop.systemd1.NoSuchUnit') this.unitGone(unit);
   }
-}
-
-/** The most exact reason that is known for a start that failed. */
-function startFailure(sandbox: Sandbox, failure: Failure): Failure {
-  const { unit, startTimeoutMs } = sandbox.record;
-  if (sandbox.tookTooLong) {
-    const startup = sandbox.probes.get('startup');
-    const why = startup === undefined || startup.passes ? '' : `; startup probe: ${startup.text}`;
-    return new Failure('BH303', `'${unit}' was not ready within ${formatDuration(startTimeoutMs)}${why}`);
-  }
-  if (sandbox.setupFailure === undefined)
-    return failure.code === 'BH506' ? new Failure('BH301', failure.message) : failure;
-  const { step, error } = sandbox.setupFailure;
-  if (step === STARTUP_PROBE) return new Failure('BH315', `'${unit}': ${error}`);
-  const code = step === 'exec' ? 'BH305' : 'BH302';
-  return new Failure(code, `'${unit}': step '${step}': ${error}`);
 }

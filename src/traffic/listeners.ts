@@ -5,7 +5,7 @@ import { Failure } from '../base/failure.ts';
 import type { Listen } from '../declare/declaration.ts';
 import { makeDirectory, removeFile } from '../kernel/files.ts';
 import { groupId, userId } from '../kernel/identities.ts';
-import { duplicate, isListening, listenTcp, listenUnix, SystemCallFailure } from '../kernel/native.ts';
+import { duplicate, isListening, listenTcp, listenUnix, SystemCallFailure, wakeWaiters } from '../kernel/native.ts';
 import { isListenerKeyOf } from '../plan/listener-key.ts';
 import type { PlannedListener } from '../plan/plan.ts';
 
@@ -62,6 +62,12 @@ export class Listeners {
     }
     const wanted = new Set(planned.map(({ key }) => key));
     this.#close(this.#keysOf(plugin).filter((key) => !wanted.has(key)));
+  }
+
+  /** Whoever waits for its connections looks again, in case that one was told to somebody who is dead. */
+  wake(key: string): void {
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) wakeWaiters(kept.fd);
   }
 
   /** Closes all sockets of the plugin and removes their files. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { listenTcp, listenUnix, openProcess, queueSignal, socketAddress } from '../../src/kernel/native.ts';
 import { compileFilter, payload, prepare, type Running, scratch, startInit } from './native-programs.ts';
@@ -139,6 +139,7 @@ describe('the gate of plugin-init', function () {
       socket.on('connect', () => socket.write('?'));
       socket.on('data', (data) => end(data.toString()));
       socket.on('error', (error) => end(error.message));
+      socket.on('close', () => end('lost'));
     });
   }
 
@@ -221,6 +222,20 @@ describe('the gate of plugin-init', function () {
       assert.deepEqual(await askOften(fd, 100, 4), { held: 100 });
     });
   }
+
+  for (const way of ['exclusive', 'exclusive-edge'])
+    it(`${way}: no connection waits because it was told to one that died before it took it`, async () => {
+      const fd = listener();
+      // The kernel tells the one that was there first, which takes its time.
+      const dies = await serve('dies', 'open', fd, way, '1', 'slow');
+      await serve('stays', 'open', fd, way);
+      const init = await dies.innerPid();
+      const [payload] = readFileSync(`/proc/${init}/task/${init}/children`, 'utf8').split(' ');
+      const answer = ask(fd);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      process.kill(Number(payload), 'SIGKILL');
+      assert.equal(await answer, 'stays');
+    });
 
   it('lets sockets of its own go on while it is held', async () => {
     const one = await serve('one', 'held', listener(), 'block', '1', 'own');
