@@ -14,8 +14,13 @@ export interface Death {
   /** Why the start failed. */
   readonly reason: { readonly code: FailureCode; readonly text: string } | undefined;
   readonly outOfMemory: OutOfMemory | undefined;
-  /** Limits that it was at, in words. */
-  readonly reached: readonly { readonly text: string; readonly at: number }[];
+  /** Limits that it was at, how often, and in words. */
+  readonly reached: readonly {
+    readonly limit: string;
+    readonly count: number;
+    readonly text: string;
+    readonly at: number;
+  }[];
   /** What its startup probe said last. */
   readonly startup: string | undefined;
   readonly readyAt: number | undefined;
@@ -25,6 +30,10 @@ export interface Death {
 
 /** A limit that was reached within this time (ms) before the end may have to do with it. */
 const LATELY_MS = 60_000;
+
+/** So many forks refused (pids.max) are a bomb's; within this time (ms) before the end they are what it ended of. */
+const MANY_FORKS = 100;
+const JUST_NOW_MS = 5000;
 
 /** Starts that failed for something that the sandbox was to be given. */
 const LACKING: Partial<Record<FailureCode, string>> = {
@@ -51,7 +60,7 @@ function ofStart({ code, text }: NonNullable<Death['reason']>): Finding {
   return found('start-failed', code === 'BH305' ? 'exec' : code === 'BH302' ? 'set-up' : undefined, text);
 }
 
-function ofEnd({ outOfMemory, plan, now }: Death, exit: Exit = { how: 'unknown', status: 0 }): Finding {
+function ofEnd({ outOfMemory, reached, plan, now }: Death, exit: Exit = { how: 'unknown', status: 0 }): Finding {
   const text = describeExit(exit);
   const { forbidden, lostHelper } = exit;
   if (forbidden !== undefined) {
@@ -67,6 +76,9 @@ function ofEnd({ outOfMemory, plan, now }: Death, exit: Exit = { how: 'unknown',
     if (memory === 'killed') return { ...found(of, kind, words), confidence: exit.how === 'unknown' ? 0.8 : 1 };
     return { ...found(of, 'child', `${words}; a process of it was killed, then: ${text}`), confidence: 0.7 };
   }
+  const forks = reached.find(({ limit }) => limit === 'tasks');
+  if (forks !== undefined && forks.count >= MANY_FORKS && now - forks.at <= JUST_NOW_MS)
+    return { ...found('fork-bomb', 'tasks', `limit reached: ${forks.text}, then: ${text}`), confidence: 0.7 };
   if (exit.how === 'unknown') return { ...found('crash', 'no-report', text), confidence: 0.5 };
   if (exit.how === 'exited') return found('exit', `status-${exit.status}`, text);
   return found('crash', signalName(exit.status), text);

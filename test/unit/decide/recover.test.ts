@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { FailureClass } from '../../../src/base/failure-class.ts';
 import { inTraffic, readyOnes, standbys } from '../../../src/decide/plugin-state.ts';
+import { remember, restoreState } from '../../../src/decide/restore.ts';
 import { statusLine, visibleState } from '../../../src/decide/status-line.ts';
 import type { Step } from '../../../src/declare/recovery.ts';
 import type { Verdict } from '../../../src/diagnose/verdict.ts';
@@ -457,6 +458,38 @@ describe('what cannot be killed', () => {
     machine.room = 1;
     machine.pass(10_000);
     assert.deepEqual(machine.everStarted, [A1, A2]);
+  });
+});
+
+describe('a state of a version that knew less', () => {
+  it('is taken over: what runs serves on, and is replaced when it dies', () => {
+    const { members: _members, ...all } = remember(started().state);
+    const fields = ['phase', 'invocation', 'plan', 'nextGeneration', 'slot', 'deathsInRow', 'roundBegan', 'deaths'];
+    const known = Object.fromEntries(Object.entries(all).filter(([field]) => fields.includes(field)));
+    const found = [A1, A2].map((one, index) => ({
+      unit: one,
+      slot: 'a' as const,
+      generation: index + 1,
+      digest: 'd1',
+      limits: 'l1',
+      learning: false,
+      life: 'ready' as const,
+      readyAt: 0,
+    }));
+    const next = new SimulatedMachine(examplePlan());
+    next.state = restoreState('hello', known, found);
+    next.observe({ kind: 'resumed' });
+    assert.equal(next.state.phase, 'on');
+    assert.deepEqual(
+      [...next.state.sandboxes.values()].map(({ seat, gate }) => [seat, gate]),
+      [
+        [0, undefined],
+        [1, undefined],
+      ],
+    );
+    next.die(A1, 11);
+    assert.equal(next.incidents.length, 1);
+    assert.deepEqual(next.everStarted, [A3]);
   });
 });
 

@@ -21,6 +21,8 @@ function death(change: Partial<Death>): Death {
 const killed = { how: 'killed', status: 9 } as const;
 const ran = (whose: 'sandbox' | 'plugin' | 'plugins' | 'host', ago = 100) => ({ whose, at: NOW - ago });
 
+const forks = (count: number, ago: number) => [{ limit: 'tasks', count, text: 'tasks 50', at: NOW - ago }];
+
 const ROWS: readonly [what: string, change: Partial<Death>, found: string][] = [
   ['exit 0', { exit: { how: 'exited', status: 0 } }, 'exit/status-0'],
   ['exit 3', { exit: { how: 'exited', status: 3 } }, 'exit/status-3'],
@@ -46,6 +48,9 @@ const ROWS: readonly [what: string, change: Partial<Death>, found: string][] = [
   ['a lost adapter', { exit: { ...killed, lostHelper: 'adapter' } }, 'dependency/adapter'],
   ['a lost prober', { exit: { ...killed, lostHelper: 'prober' } }, 'dependency/prober'],
   ['a startup probe that failed', { reason: { code: 'BH315', text: 'x' } }, 'not-ready/startup-probe'],
+  ['a fork bomb', { exit: { how: 'exited', status: 1 }, reached: forks(181, 900) }, 'fork-bomb/tasks'],
+  ['a fork that was refused', { exit: { how: 'exited', status: 1 }, reached: forks(3, 900) }, 'exit/status-1'],
+  ['a fork bomb of long ago', { exit: { how: 'exited', status: 1 }, reached: forks(181, 90_000) }, 'exit/status-1'],
   ['a start that took too long', { reason: { code: 'BH303', text: 'x' } }, 'not-ready/start-timeout'],
   ['a program that cannot be executed', { reason: { code: 'BH305', text: 'x' } }, 'start-failed/exec'],
   ['a set-up that failed', { reason: { code: 'BH302', text: 'x' } }, 'start-failed/set-up'],
@@ -67,8 +72,8 @@ describe('diagnoseDeath', () => {
       death({
         exit: { ...killed, forbidden: { call: 'ptrace', pid: 2, tid: 5 }, childrenLeft: true },
         reached: [
-          { text: 'tasks 50 (3 forks refused)', at: NOW - 1000 },
-          { text: 'memory 64M (reached once)', at: NOW - 3_600_000 },
+          { limit: 'tasks', count: 3, text: 'tasks 50 (3 forks refused)', at: NOW - 1000 },
+          { limit: 'memory', count: 1, text: 'memory 64M (reached once)', at: NOW - 3_600_000 },
         ],
       }),
     );
