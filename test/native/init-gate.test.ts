@@ -330,4 +330,41 @@ describe('the gate of plugin-init', function () {
       Array.from({ length: 30 }, (_, n) => GATES[n % 3]),
     );
   });
+
+  it('costs some microseconds for each accept(2) while it is open, and opens within a few milliseconds', async () => {
+    const cost = async (gate: boolean): Promise<number> => {
+      const one = startInit({
+        directory: place.path,
+        filter: compileFilter(place.path, gate ? 'native+gate' : 'native'),
+        options: ['--listen=one', ...(gate ? ['--gate=open'] : [])],
+        descriptors: [listener()],
+        command: [payload('acceptor'), 'cost', 'level', '1'],
+      });
+      running.push(one);
+      await one.until('figure', () => one.out.includes('serving\n'), 20_000);
+      return Number(/^cost (\d+)$/m.exec(one.out)?.[1]) / 1000;
+    };
+    const [without, open] = [await cost(false), await cost(true)];
+    const fd = listener();
+    const one = await serve('one', 'held', fd, 'level');
+    const times: number[] = [];
+    for (let n = 0; n < 30; n++) {
+      const waiting = ask(fd, 20_000);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      const init = openProcess(await one.innerPid());
+      const began = performance.now();
+      queueSignal(init, GATE_SIGNAL, 0);
+      await waiting;
+      times.push(performance.now() - began);
+      closeSync(init);
+      await tell(one, 'held');
+    }
+    const middle = times.sort((a, b) => a - b)[15] ?? Number.NaN;
+    process.stdout.write(
+      `      accept(2) that finds nothing: ${without.toFixed(1)} us, with a gate ${open.toFixed(1)} us; ` +
+        `from the signal to the answer of a connection that waits: median ${middle.toFixed(2)} ms\n`,
+    );
+    assert.ok(open - without < 500, `${open - without} us`);
+    assert.ok(middle < 50, `${middle} ms`);
+  });
 });
