@@ -14,7 +14,10 @@ const LIMIT_MS = 5000;
 /** One look at the node. Runs in a process of its own: drivers and the tools of vendors may hang, or crash. */
 export async function lookAtNode(): Promise<NodeFacts> {
   const [temperature, memory, gpus] = await Promise.all([
-    orNull(async () => (await cpuTemperature()).max),
+    orNull(async () => {
+      const { max, main } = await cpuTemperature();
+      return max ?? main;
+    }),
     orNull(async () => {
       const { total, available } = await mem();
       return { totalBytes: total, availableBytes: available };

@@ -31,7 +31,7 @@ const FILTERS = [
 const NOTHING_OF_ITS_OWN =
   'A root of its own would show it less of what everybody may read, and has to be kept up to date.';
 
-export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 'sandbox', Exposures>> = {
+export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 'node' | 'sandbox', Exposures>> = {
   supervisor: {
     title: '`bulkheadd.service`, the supervisor',
     most: 4,
@@ -115,6 +115,31 @@ export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 's
       },
       { settings: ['PrivateDevices='], why: 'Plugins may be given device nodes of the host.' },
       { settings: ['PrivateNetwork='], why: "A plugin with the host's network has it from here." },
+    ],
+  },
+  node: {
+    title: '`bulkhead-node.service`, one look at the node',
+    most: 1.2,
+    accepted: [
+      { settings: ['RootDirectory=/RootImage='], why: NOTHING_OF_ITS_OWN },
+      {
+        settings: ['PrivateDevices=', 'DeviceAllow=', 'PrivateUsers='],
+        why: 'It asks drivers of GPUs, as a user whom the modes of their devices let.',
+      },
+      { settings: ['ProcSubset='], why: 'Memory and load are in /proc.' },
+      {
+        settings: ['SupplementaryGroups='],
+        why: 'Errors of GPUs are in the log of the kernel, which the group systemd-journal reads.',
+      },
+      {
+        settings: ['RestrictAddressFamilies=~AF_UNIX'],
+        why: 'Node.js talks to the programs that it runs over sockets.',
+      },
+      { settings: ['MemoryDenyWriteExecute='], why: 'The compiler of Node.js writes code.' },
+      {
+        settings: ['SystemCallFilter=~@resources', 'SystemCallFilter=~@privileged'],
+        why: 'Tools of vendors are not known to do without; it has no privilege that these calls would use.',
+      },
     ],
   },
   sandbox: {

@@ -29,6 +29,7 @@ describe('systemd-analyze security', function () {
     ['supervisor', () => 'bulkheadd.service'],
     ['anchor', () => `plugin@${name}.service`],
     ['spawner', () => 'bulkhead-spawner.service'],
+    ['node', () => 'bulkhead-node.service'],
     ['sandbox', () => sandbox],
   ] as const) {
     const { most, accepted } = EXPOSURES[what];
