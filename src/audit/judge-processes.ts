@@ -1,9 +1,10 @@
 import { capabilityMask, capabilityText } from '../base/capability-mask.ts';
 import type { Declaration } from '../declare/declaration.ts';
+import { PROBE_SOCKET_NAME } from '../declare/probe.ts';
 import { PAYLOAD_GID, PAYLOAD_UID, UID_RANGE_SIZE } from '../plan/identity.ts';
 import { handedOver, payloadEnvironment } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
-import { hasProbeSocket, PROBE_SOCKET_NAME } from '../plan/probes.ts';
+import { hasProbeSocket } from '../plan/probes.ts';
 import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
 import { type Finding, finding, type Wall, wallOf } from './finding.ts';
 import { KINDS } from './kinds.ts';

@@ -118,7 +118,7 @@ export class Auditor {
       const findings = [outdated(record.digest, plan.digest)];
       return { unit, initPid: null, payloadPid: null, processes: 0, findings };
     }
-    const sandboxPlan = planSandbox(plan, record, paths);
+    const sandboxPlan = planSandbox(plan, { ...record, gate: record.firstGate ?? record.gate }, paths);
     const descriptors = record.listeners.map((key) => listeners.descriptor(key)).filter((fd) => fd !== undefined);
     const target = { plan: sandboxPlan, listeners: descriptors };
     const [facts, unitFacts] = await Promise.all([sandboxFacts(target, host), this.#unitFacts(sandbox, sandboxPlan)]);

@@ -2,7 +2,7 @@ import { formatDuration } from '../base/duration.ts';
 import { checkProgram } from './check-program.ts';
 import type { Declaration } from './declaration.ts';
 import type { Finder } from './finder.ts';
-import { PROBE_KINDS, PROBE_NAMES, type ProbeName } from './probe.ts';
+import { PROBE_KINDS, PROBE_NAMES, PROBE_SOCKET_NAME, type ProbeName } from './probe.ts';
 
 /** Probes that cannot be made, and times that cannot be kept. */
 export function checkHealth(finder: Finder, declaration: Declaration): void {
@@ -51,6 +51,13 @@ function checkProbe(finder: Finder, name: ProbeName, declaration: Declaration): 
     finder.add('BH110', key, `'${key}' takes a sandbox out of traffic, but there is no 'listen', so no traffic`);
   }
   if (probe.kind === 'tcp' || probe.kind === 'http') {
+    const taken = probe.port === undefined ? listen.findIndex(({ name: own }) => own === PROBE_SOCKET_NAME) : -1;
+    if (taken >= 0)
+      finder.conflict(
+        `listen[${taken}].name`,
+        `'${PROBE_SOCKET_NAME}' is what the program finds its socket for probes by`,
+        `${key}.${first}`,
+      );
     if (probe.port === undefined && listen.length === 0 && !finder.isBroken('listen'))
       finder.add('BH110', key, `'${key}' has nothing to connect to: there is no 'listen'`, "add 'port'");
     if (finder.isWritten(`${key}.port`) && network.mode === 'host')

@@ -18,6 +18,9 @@ export interface Probe {
   readonly passes: number;
 }
 
+/** As the program finds its probe socket in LISTEN_FDNAMES, behind its listeners. */
+export const PROBE_SOCKET_NAME = 'probe';
+
 export const PROBE_KINDS = ['tcp', 'http', 'command', 'notify'] as const;
 
 export type ProbeKind = (typeof PROBE_KINDS)[number];

@@ -3,9 +3,6 @@ import { PROBE_NAMES, type Probe, type Probes } from '../declare/probe.ts';
 /** Of processes in the sandbox that ask by connections; native/init/prober.h knows it, too. */
 export const PROBER_UID = 1003;
 
-/** As the program finds its probe socket in LISTEN_FDNAMES, behind its listeners. */
-export const PROBE_SOCKET_NAME = 'probe';
-
 /** How the process that asks calls itself; native/init/prober.c. */
 export const PROBER_NAME = 'plugin-prober';
 

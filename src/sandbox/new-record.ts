@@ -29,7 +29,7 @@ export function newRecord(
     limits: limitsDigest,
     hostMounts: hostMounts.map(({ where }) => where),
     ...(learning ? { learning } : {}),
-    ...(gate === undefined ? {} : { gate }),
+    ...(gate === undefined ? {} : { gate, firstGate: gate }),
     ...(Object.keys(probes).length === 0 ? {} : { probed: true }),
     fillable: mounts.filter(canFill).map(({ target }) => target),
   };

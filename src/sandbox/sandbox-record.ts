@@ -35,6 +35,8 @@ export interface SandboxRecord {
   readonly learning?: boolean;
   /** How its gate is to stand; written before init is told. Absent where it has none. */
   readonly gate?: Gate;
+  /** How it stood at the start, which its command says. */
+  readonly firstGate?: Gate;
   /** It has probes; init says what they say. */
   readonly probed?: boolean;
   /** Directories that it can fill, as it sees them; absent in records of versions that did not look at them. */
@@ -107,7 +109,7 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       record.listeners.every(isText) &&
       [record.hostMounts, record.fillable].every((paths) => paths === undefined || areTexts(paths)) &&
       [record.filter, record.limits].every((digest) => digest === undefined || isText(digest)) &&
-      (record.gate === undefined || isGate(record.gate));
+      [record.gate, record.firstGate].every((gate) => gate === undefined || isGate(gate));
     return whole ? record : undefined;
   } catch {
     return undefined;
