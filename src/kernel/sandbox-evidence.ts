@@ -24,7 +24,9 @@ export interface SandboxEvidence {
 }
 
 const MOST_TASKS = 64;
+const LEAST_TASKS = 8;
 const MOST_DESCRIPTORS = 256;
+const LEAST_DESCRIPTORS = 32;
 /** Recovery waits for it, so it ends, whatever there is still to see. */
 const LONGEST_LOOK_MS = 10;
 const LONGEST_FILE = 8192;
@@ -60,13 +62,14 @@ export function lookAtSandbox(place: EvidencePlace, clock: Clock): SandboxEviden
   const began = clock.now();
   const late = (): boolean => clock.now() - began > LONGEST_LOOK_MS;
   const page = place.activityPage === undefined ? undefined : readPage(place.activityPage);
+  const pids = mainFirst(processesIn(place.payloadCgroup));
+  const tasks = lookAtTasks(pids, { most: MOST_TASKS, least: LEAST_TASKS, late });
+  const [main] = pids;
+  const descriptors =
+    main === undefined ? [] : lookAtDescriptors(main, { most: MOST_DESCRIPTORS, least: LEAST_DESCRIPTORS, late });
   const cgroup = Object.fromEntries(
     CGROUP_FILES.map((name) => [name, fileOf(place.cgroup, name)]).filter(([, text]) => text !== undefined),
   ) as Record<string, string>;
-  const pids = mainFirst(processesIn(place.payloadCgroup));
-  const tasks = lookAtTasks(pids, { most: MOST_TASKS, late });
-  const [main] = pids;
-  const descriptors = main === undefined ? [] : lookAtDescriptors(main, { most: MOST_DESCRIPTORS, late });
   return { tasks, descriptors, cgroup, page, tookMs: clock.now() - began };
 }
 

@@ -27,6 +27,8 @@ export interface TasksSeen {
 /** A bound for one look, shared by all that is looked at. */
 export interface LookBounds {
   readonly most: number;
+  /** So many are looked at even when it is late: on a host that has too much to do, nothing else would ever be seen. */
+  readonly least: number;
   /** Whether the time is over. */
   readonly late: () => boolean;
 }
@@ -35,11 +37,11 @@ const LONGEST_LINE = 200;
 const MOST_FRAMES = 32;
 
 /** The threads of these processes, those of the first one first. About 60 us each. */
-export function lookAtTasks(pids: readonly number[], { most, late }: LookBounds): TasksSeen {
+export function lookAtTasks(pids: readonly number[], { most, least, late }: LookBounds): TasksSeen {
   const tasks: TaskEvidence[] = [];
   for (const pid of pids) {
     for (const name of tasksOf(pid)) {
-      if (tasks.length >= most || late()) return { tasks, more: true };
+      if (tasks.length >= most || (tasks.length >= least && late())) return { tasks, more: true };
       const task = lookAtTask(pid, Number(name));
       if (task !== undefined) tasks.push(task);
     }
@@ -48,10 +50,10 @@ export function lookAtTasks(pids: readonly number[], { most, late }: LookBounds)
 }
 
 /** What the process has open, as `3 -> socket:[4711]`. */
-export function lookAtDescriptors(pid: number, { most, late }: LookBounds): string[] {
+export function lookAtDescriptors(pid: number, { most, least, late }: LookBounds): string[] {
   const lines: string[] = [];
   for (const name of namesOf(`/proc/${pid}/fd`)) {
-    if (lines.length >= most || late()) return [...lines, 'and more'];
+    if (lines.length >= most || (lines.length >= least && late())) return [...lines, 'and more'];
     const target = linkOf(`/proc/${pid}/fd/${name}`);
     if (target !== undefined) lines.push(`${name} -> ${printable(target, LONGEST_LINE)}`);
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type LookBounds, lookAtDescriptors, lookAtTasks } from '../../../src/kernel/task-evidence.ts';
 
 describe('a look at what lives', () => {
-  const bounds: LookBounds = { most: 64, late: () => false };
+  const bounds: LookBounds = { most: 64, least: 0, late: () => false };
 
   it('has name, state and place in the kernel of each thread', () => {
     const { tasks, more } = lookAtTasks([process.pid], bounds);
@@ -20,6 +20,12 @@ describe('a look at what lives', () => {
     assert.deepEqual(lookAtTasks([process.pid], { ...bounds, most: 0 }), { tasks: [], more: true });
     assert.deepEqual(lookAtTasks([process.pid], { ...bounds, late: () => true }), { tasks: [], more: true });
     assert.deepEqual(lookAtDescriptors(process.pid, { ...bounds, most: 1 }).length, 2);
+  });
+
+  it('sees the first ones also when it is late already', () => {
+    const late = { ...bounds, least: 2, late: () => true };
+    assert.equal(lookAtTasks([process.pid], late).tasks.length, 2);
+    assert.equal(lookAtDescriptors(process.pid, late).length, 3);
   });
 
   it('has what is open', () => {
