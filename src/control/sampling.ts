@@ -55,9 +55,9 @@ export class Sampling implements Owned {
       diagnosed: (unit, verdict) => observe(unit, { kind: 'diagnosed', unit, verdict }),
       counted: (sandbox, own) => this.#limits.take(sandbox.unit, sandbox, own),
       killed: (sandbox) => this.#limits.look(sandbox.unit, sandbox),
-      gone: (unit) => {
-        this.#limits.forget(unit);
-        this.#failing.delete(unit);
+      gone: (sandbox) => {
+        this.#limits.forget(sandbox);
+        this.#failing.delete(sandbox.unit);
       },
       trouble: (text, thrown) => chronicle.ignored(text, thrown === undefined ? undefined : asFailure(thrown)),
     });
@@ -82,6 +82,7 @@ export class Sampling implements Owned {
 
   release(): void {
     this.#sampler?.release();
+    this.#limits.release();
   }
 
   #living(): Iterable<SampledSandbox> {

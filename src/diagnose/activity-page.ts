@@ -9,9 +9,11 @@ export const ACTIVITY_PAGE_BYTES = 65_536;
 /** Header and slots: all that is read at a heartbeat. */
 export const ACTIVITY_HEAD_BYTES = 4096;
 
-const MAGIC = 'BKACT001';
+/** `BKACT001` */
+const MAGIC = [0x42, 0x4b, 0x41, 0x43, 0x54, 0x30, 0x30, 0x31];
 const MOST_SLOTS = 31;
-const FIRST_SLOT = 64;
+/** Where the slots begin, behind the header. */
+export const FIRST_SLOT = 64;
 const SLOT_BYTES = 128;
 const FIRST_RECORD = ACTIVITY_HEAD_BYTES;
 const RECORD_BYTES = 256;
@@ -69,11 +71,22 @@ const KINDS = [undefined, 'began', 'ended-well', 'ended-badly', 'audit', 'note']
  * @param now milliseconds of CLOCK_MONOTONIC; what claims to be later is left out
  */
 export function parseActivityPage(bytes: Uint8Array, now: number): ActivityPage | undefined {
-  if (bytes.length < ACTIVITY_HEAD_BYTES || text(bytes.subarray(0, MAGIC.length)) !== MAGIC) return undefined;
+  if (bytes.length < ACTIVITY_HEAD_BYTES || MAGIC.some((byte, at) => bytes[at] !== byte)) return undefined;
   const view = viewOf(bytes);
   const slots: ActivitySlot[] = [];
   const used = Math.min(view.getUint32(8, true), MOST_SLOTS);
   for (let index = 0; index < used; index++) slots.push(slotAt(view, bytes, index, now));
+  return { tick: timeAt(view, 16, now), loopTid: tidAt(view, 24), slots };
+}
+
+/**
+ * The page again, of which only the header has changed: most of them do nothing but say that they come round.
+ * @param bytes as of `parseActivityPage`
+ */
+export function parseHeaderAgain(bytes: Uint8Array, { slots }: ActivityPage, now: number): ActivityPage | undefined {
+  const view = viewOf(bytes);
+  if (MAGIC.some((byte, at) => bytes[at] !== byte) || Math.min(view.getUint32(8, true), MOST_SLOTS) !== slots.length)
+    return parseActivityPage(bytes, now);
   return { tick: timeAt(view, 16, now), loopTid: tidAt(view, 24), slots };
 }
 
@@ -99,21 +112,27 @@ export function inFlight(page: ActivityPage | undefined): readonly ActivitySlot[
 
 function slotAt(view: DataView, bytes: Uint8Array, index: number, now: number): ActivitySlot {
   const at = FIRST_SLOT + index * SLOT_BYTES;
-  const method = bytes.subarray(at + 72, at + 72 + METHOD_BYTES);
-  const end = method.indexOf(0);
+  const busy = view.getUint32(at + 4, true);
   return {
     index,
     sequence: view.getUint32(at, true),
-    inFlight: view.getUint32(at + 4, true),
+    inFlight: busy,
     startedAt: timeAt(view, at + 8, now),
     deadline: millisecondsAt(view, at + 16),
     progress: view.getBigUint64(at + 24, true),
-    traceId: traceAt(bytes, at + 32),
+    // Of a slot without a request they are of one that was; and most slots are idle most of the time.
+    traceId: busy === 0 ? undefined : traceAt(bytes, at + 32),
     tid: tidAt(view, at + 48),
     done: numberAt(view, at + 56),
     failed: numberAt(view, at + 64),
-    method: text(end < 0 ? method : method.subarray(0, end)) || undefined,
+    method: busy === 0 ? undefined : methodAt(bytes, at + 72),
   };
+}
+
+function methodAt(bytes: Uint8Array, at: number): string | undefined {
+  const method = bytes.subarray(at, at + METHOD_BYTES);
+  const end = method.indexOf(0);
+  return text(end < 0 ? method : method.subarray(0, end)) || undefined;
 }
 
 function recordAt(view: DataView, bytes: Uint8Array, at: number, place: number, now: number): FlightRecord | undefined {
@@ -163,7 +182,8 @@ function tidAt(view: DataView, at: number): number | undefined {
 
 /** 32 hexadecimal digits; undefined for none. */
 function traceAt(bytes: Uint8Array, at: number): string | undefined {
-  const id = Array.from(bytes.subarray(at, at + 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let id = '';
+  for (const byte of bytes.subarray(at, at + 16)) id += byte.toString(16).padStart(2, '0');
   return /^0*$/.test(id) ? undefined : id;
 }
 

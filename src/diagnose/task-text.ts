@@ -13,10 +13,13 @@ export interface TaskStat {
 /** USER_HZ, which is 100 on all machines that run this. */
 const TICK_MS = 10;
 
+/** Fields behind the name that are looked at. */
+const LAST_FIELD = 18;
+
 /** proc_pid_stat(5). The name is the payload's own choice, and may have parentheses and spaces of its own. */
 export function parseStat(text: string): TaskStat | undefined {
   const end = text.lastIndexOf(')');
-  const words = text.slice(end + 2).split(' ');
+  const words = text.slice(end + 2).split(' ', LAST_FIELD);
   const [state = '', parent, , , , , , , , majorFaults, , user, system, , , , , threads] = words;
   const numbers = [parent, majorFaults, user, system, threads].map(Number);
   if (end < 0 || !/^[A-Za-z]$/.test(state) || numbers.some((number) => !Number.isFinite(number))) return undefined;
@@ -35,6 +38,16 @@ export function parseSchedstat(text: string): { runMs: number; waitMs: number; t
   const [run, wait, turns] = text.trim().split(' ').map(Number);
   if (run === undefined || wait === undefined || turns === undefined) return undefined;
   return [run, wait, turns].every(Number.isFinite) ? { runMs: run / 1e6, waitMs: wait / 1e6, turns } : undefined;
+}
+
+/** The number of a line `NAME NUMBER`, as cgroups have them; undefined when there is none of that name. */
+export function fieldOf(text: string | undefined, name: string): number | undefined {
+  if (text === undefined) return undefined;
+  const at = text.startsWith(`${name} `) ? 0 : text.indexOf(`\n${name} `) + 1;
+  if (at === 0 && !text.startsWith(`${name} `)) return undefined;
+  const end = text.indexOf('\n', at);
+  const value = Number(text.slice(at + name.length + 1, end < 0 ? undefined : end));
+  return Number.isFinite(value) ? value : undefined;
 }
 
 /** A pressure file of a cgroup (PSI); without a line `full` in cpu.pressure of older kernels that is 0. */

@@ -121,7 +121,8 @@ function ticksOf({ ticks }: Course, before: SandboxLook | undefined, { page }: S
 
 /** A loop gets on when it comes round, or any request does. */
 function loopKey({ page }: SandboxLook): string {
-  return [page?.tick ?? 0, ...(page?.slots ?? []).map(({ done, failed }) => done + failed)].join(' ');
+  const ended = (page?.slots ?? []).reduce((sum, { done, failed }) => sum + done + failed, 0);
+  return `${page?.tick ?? 0} ${ended}`;
 }
 
 function withLostRequests(course: Course, look: SandboxLook, terms: Terms): Course {

@@ -1,8 +1,8 @@
 import { watch } from 'node:fs';
 import type { Clock, Owned } from '../base/clock.ts';
+import { fieldOf } from '../diagnose/task-text.ts';
 import { CGROUP_ROOT } from './cgroup.ts';
 import { KeptFile } from './kept-file.ts';
-import { parseFields } from './limit-counters.ts';
 
 /** One that is slowed down changes the file a hundred times a second: it is read so often at most (ms). */
 const READ_EVERY_MS = 50;
@@ -49,5 +49,5 @@ export function watchForKills(cgroup: string, clock: Clock, killed: () => void, 
 }
 
 function count(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : (parseFields(text).get('oom_kill') ?? 0);
+  return text === undefined ? undefined : (fieldOf(text, 'oom_kill') ?? 0);
 }

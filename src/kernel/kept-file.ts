@@ -39,7 +39,6 @@ export class KeptFile implements Owned {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ENODEV' && code !== 'ESRCH' && code !== 'EOPNOTSUPP' && code !== 'EACCES') throw error;
       this.release();
-      this.#missed = 1;
       return undefined;
     }
   }

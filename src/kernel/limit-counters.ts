@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseLimit } from '../audit/proc-text.ts';
 import { type LimitCounters, NOTHING_COUNTED } from '../base/limit-counters.ts';
+import { fieldOf } from '../diagnose/task-text.ts';
 import { CGROUP_ROOT, processesIn, readProc } from './cgroup.ts';
 
 /** What is looked at: cgroups below the root, and directories that it can fill, as the sandbox sees them. */
@@ -23,15 +24,13 @@ const ROOM = 0.01;
 /** What a look at the sandbox itself has read; undefined where there is no such file. */
 export interface OwnCounts {
   /** memory.events, cpu.stat and pids.events of the unit. */
-  readonly memoryEvents: Fields | undefined;
-  readonly cpu: Fields | undefined;
-  readonly tasks: Fields | undefined;
+  readonly memoryEvents: string | undefined;
+  readonly cpu: string | undefined;
+  readonly tasks: string | undefined;
   /** Open files by process, and a process whose root can be looked into. */
   readonly files: ReadonlyMap<number, number>;
   readonly first: number | undefined;
 }
-
-type Fields = ReadonlyMap<string, number>;
 
 /**
  * Reads what was counted for a sandbox: some ten small files, about 0.2 ms. Undefined when its cgroup is gone, where
@@ -39,31 +38,38 @@ type Fields = ReadonlyMap<string, number>;
  */
 export function readCounters(sandbox: CountedSandbox): LimitCounters | undefined {
   const { cgroup, payloadCgroup } = sandbox;
-  const memoryEvents = fieldsOf(cgroup, 'memory.events');
-  const cpu = fieldsOf(cgroup, 'cpu.stat');
+  const memoryEvents = readCgroup(cgroup, 'memory.events');
+  const cpu = readCgroup(cgroup, 'cpu.stat');
   if (memoryEvents === undefined && cpu === undefined && !isThere(cgroup)) return undefined;
   const processes = processesIn(payloadCgroup).slice(0, MOST_PROCESSES);
   return countersOf(sandbox, {
     memoryEvents,
     cpu,
-    tasks: fieldsOf(cgroup, 'pids.events'),
+    tasks: readCgroup(cgroup, 'pids.events'),
     files: new Map(processes.map((pid) => [pid, filesOf(pid)])),
     first: processes[0],
   });
 }
 
+/** Reads a file of a cgroup; undefined when there is none. */
+export type CgroupReader = (cgroup: string, file: string) => string | undefined;
+
 /** The same of what was read already, with what belongs to others than the sandbox alone. */
-export function countersOf({ cgroup, fillable }: CountedSandbox, own: OwnCounts): LimitCounters {
+export function countersOf(
+  { cgroup, fillable }: CountedSandbox,
+  own: OwnCounts,
+  read: CgroupReader = readCgroup,
+): LimitCounters {
   const { memoryEvents, cpu, tasks, files, first } = own;
   return {
-    high: memoryEvents?.get('high') ?? 0,
-    max: memoryEvents?.get('max') ?? 0,
-    oom: memoryEvents?.get('oom') ?? 0,
-    oomKills: memoryEvents?.get('oom_kill') ?? 0,
-    ...sliceCounters(cgroup),
-    forksRefused: tasks?.get('max') ?? 0,
-    throttled: cpu?.get('nr_throttled') ?? 0,
-    periods: cpu?.get('nr_periods') ?? 0,
+    high: fieldOf(memoryEvents, 'high') ?? 0,
+    max: fieldOf(memoryEvents, 'max') ?? 0,
+    oom: fieldOf(memoryEvents, 'oom') ?? 0,
+    oomKills: fieldOf(memoryEvents, 'oom_kill') ?? 0,
+    ...sliceCounters(cgroup, read),
+    forksRefused: fieldOf(tasks, 'max') ?? 0,
+    throttled: fieldOf(cpu, 'nr_throttled') ?? 0,
+    periods: fieldOf(cpu, 'nr_periods') ?? 0,
     files: mostFiles(files),
     full: fullOnes(first, fillable),
   };
@@ -78,16 +84,19 @@ export function lastWords({ cgroup }: CountedSandbox, last: LimitCounters = NOTH
   const kills = Math.max(0, slice.sliceOomKills - last.sliceOomKills);
   if (kills === 0) return { ...last, ...slice };
   const atSlice = slice.sliceOom > last.sliceOom;
-  const outside = (fieldsOf(dirname(cgroup), 'memory.events')?.get('oom') ?? 0) === slice.sliceOom;
+  const outside = (fieldOf(readCgroup(dirname(cgroup), 'memory.events'), 'oom') ?? 0) === slice.sliceOom;
   return { ...last, ...slice, oomKills: last.oomKills + kills, oom: last.oom + (atSlice || outside ? 0 : 1) };
 }
 
-function sliceCounters(cgroup: string): Pick<LimitCounters, 'sliceOom' | 'pluginsOom' | 'sliceOomKills'> {
+function sliceCounters(
+  cgroup: string,
+  read: CgroupReader = readCgroup,
+): Pick<LimitCounters, 'sliceOom' | 'pluginsOom' | 'sliceOomKills'> {
   const slice = dirname(cgroup);
   return {
-    sliceOom: fieldsOf(slice, 'memory.events.local')?.get('oom') ?? 0,
-    pluginsOom: fieldsOf(dirname(slice), 'memory.events.local')?.get('oom') ?? 0,
-    sliceOomKills: fieldsOf(slice, 'memory.events')?.get('oom_kill') ?? 0,
+    sliceOom: fieldOf(read(slice, 'memory.events.local'), 'oom') ?? 0,
+    pluginsOom: fieldOf(read(dirname(slice), 'memory.events.local'), 'oom') ?? 0,
+    sliceOomKills: fieldOf(read(slice, 'memory.events'), 'oom_kill') ?? 0,
   };
 }
 
@@ -95,25 +104,15 @@ function isThere(cgroup: string): boolean {
   return statSync(`${CGROUP_ROOT}${cgroup}`, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** A file of lines `NAME NUMBER`; undefined when there is none. */
-function fieldsOf(cgroup: string, file: string): Fields | undefined {
+/** Undefined when there is no such file. */
+function readCgroup(cgroup: string, file: string): string | undefined {
   try {
-    return parseFields(readFileSync(`${CGROUP_ROOT}${cgroup}/${file}`, 'utf8'));
+    return readFileSync(`${CGROUP_ROOT}${cgroup}/${file}`, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENODEV') return undefined;
     throw error;
   }
-}
-
-/** What such a file says. */
-export function parseFields(text: string): Fields {
-  return new Map(
-    text.split('\n').map((line) => {
-      const [name = '', value = ''] = line.split(' ');
-      return [name, Number(value)];
-    }),
-  );
 }
 
 /** The most descriptors that a process near its own limit has. */

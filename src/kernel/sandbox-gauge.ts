@@ -1,11 +1,18 @@
 import { constants, readdirSync } from 'node:fs';
 import type { Owned } from '../base/clock.ts';
-import { ACTIVITY_HEAD_BYTES, type ActivityPage, inFlight, parseActivityPage } from '../diagnose/activity-page.ts';
+import {
+  ACTIVITY_HEAD_BYTES,
+  type ActivityPage,
+  FIRST_SLOT,
+  inFlight,
+  parseActivityPage,
+  parseHeaderAgain,
+} from '../diagnose/activity-page.ts';
 import type { SandboxLook, TaskLook } from '../diagnose/look.ts';
-import { innerId, parsePressure } from '../diagnose/task-text.ts';
+import { fieldOf, innerId, parsePressure } from '../diagnose/task-text.ts';
 import { CGROUP_ROOT, readProc } from './cgroup.ts';
 import { KeptFile } from './kept-file.ts';
-import { filesOf, type OwnCounts, parseFields } from './limit-counters.ts';
+import { filesOf, type OwnCounts } from './limit-counters.ts';
 import { TaskFiles } from './task-files.ts';
 
 /** Where to look. */
@@ -63,6 +70,8 @@ export class SandboxGauge implements Owned {
   /** By the id that the payload knows. */
   readonly #threads = new Map<number, TaskFiles>();
   #main: number | undefined;
+  /** The page as it was parsed last. */
+  #seen: { readonly bytes: Buffer; readonly page: ActivityPage } | undefined;
   /** Ids that were searched in vain, as long as the threads are as many as then. */
   #notThere = new Map<number, number>();
 
@@ -77,26 +86,29 @@ export class SandboxGauge implements Owned {
   look({ now, lateMs, sleptMs, close }: Glance): Gauged | undefined {
     const procs = this.#procs.text();
     if (procs === undefined) return undefined;
-    const pids = procs.split('\n').filter(Boolean).slice(0, MOST_PROCESSES).map(Number);
-    const { leaders, residentBytes, ownBytes, files } = this.#lookAtProcesses(pids);
-    const main = this.#mainAmong(leaders, close);
+    const pids = procs
+      .split('\n', MOST_PROCESSES + 1)
+      .filter(Boolean)
+      .slice(0, MOST_PROCESSES)
+      .map(Number);
+    const { leaders, residentBytes, ownBytes, files, threads } = this.#lookAtProcesses(pids);
+    const main = this.#mainAmong(leaders)?.look(close);
     const page = this.#activity(now);
-    const threads = [...leaders.values()].reduce((sum, leader) => sum + leader.threads, 0);
-    const { named, complete } = this.#named(page, threads, close);
-    const memoryEvents = this.#fields('memory.events');
-    const cpu = this.#fields('cpu.stat');
-    const tasks = this.#fields('pids.events');
+    const { named, complete } = this.#named(page, main, threads, close);
+    const memoryEvents = this.#text('memory.events');
+    const cpu = this.#text('cpu.stat');
+    const tasks = this.#text('pids.events');
     const look: SandboxLook = {
       at: now,
       lateMs,
       sleptMs,
       page,
-      cpuMs: milliseconds(cpu?.get('usage_usec')),
-      cpuUserMs: milliseconds(cpu?.get('user_usec')),
-      throttled: cpu?.get('nr_throttled') ?? 0,
-      memoryHigh: memoryEvents?.get('high') ?? 0,
-      forksRefused: tasks?.get('max') ?? 0,
-      frozen: /^frozen 1$/m.test(this.#events.text() ?? ''),
+      cpuMs: milliseconds(fieldOf(cpu, 'usage_usec')),
+      cpuUserMs: milliseconds(fieldOf(cpu, 'user_usec')),
+      throttled: fieldOf(cpu, 'nr_throttled') ?? 0,
+      memoryHigh: fieldOf(memoryEvents, 'high') ?? 0,
+      forksRefused: fieldOf(tasks, 'max') ?? 0,
+      frozen: (this.#events.text() ?? '').includes('frozen 1'),
       memoryBytes: numberOf(this.#text('memory.current')),
       ownBytes,
       processes: leaders.size,
@@ -119,30 +131,33 @@ export class SandboxGauge implements Owned {
 
   #lookAtProcesses(pids: readonly number[]) {
     const there = new Set(pids);
-    for (const [pid, process] of this.#processes) {
-      if (there.has(pid)) continue;
-      process.release();
-      this.#processes.delete(pid);
-    }
+    for (const pid of this.#processes.keys()) if (!there.has(pid)) this.#drop(pid);
     const leaders = new Map<number, Leader>();
     const files = new Map<number, number>();
-    let [residentBytes, ownBytes] = [0, 0];
+    let [residentBytes, ownBytes, threads] = [0, 0, 0];
     for (const pid of pids) {
       const process = this.#process(pid);
-      const leader = process?.leader.look(false);
-      if (process === undefined || leader === undefined) {
+      // Init is ours: it is no part of what is judged.
+      if (process === undefined || process.inner === 1) continue;
+      const leader = process.leader.stat();
+      if (leader === undefined) {
         // Its number may be another's by now.
-        process?.release();
-        this.#processes.delete(pid);
+        this.#drop(pid);
         continue;
       }
-      leaders.set(pid, { ...leader, inner: process.inner });
-      const [, resident = 0, shared = 0] = (process.memory.text() ?? '').split(' ').map(Number);
+      leaders.set(pid, { parent: leader.parent, inner: process.inner });
+      const [, resident = 0, shared = 0] = (process.memory.text() ?? '').split(' ', 3).map(Number);
       residentBytes += resident * PAGE_BYTES;
       ownBytes += Math.max(0, resident - shared) * PAGE_BYTES;
+      threads += leader.threads;
       files.set(pid, filesOf(pid));
     }
-    return { leaders, residentBytes, ownBytes, files };
+    return { leaders, residentBytes, ownBytes, files, threads };
+  }
+
+  #drop(pid: number): void {
+    this.#processes.get(pid)?.release();
+    this.#processes.delete(pid);
   }
 
   #process(pid: number): ProcessFiles | undefined {
@@ -165,32 +180,37 @@ export class SandboxGauge implements Owned {
     return process;
   }
 
-  /** The oldest child of init. */
-  #mainAmong(leaders: ReadonlyMap<number, Leader>, close: boolean): TaskLook | undefined {
-    const init = [...leaders.values()].find(({ inner }) => inner === 1)?.pid;
+  /** The main thread of the oldest child of init. */
+  #mainAmong(leaders: ReadonlyMap<number, Leader>): TaskFiles | undefined {
     if (this.#main === undefined || !leaders.has(this.#main)) {
-      const children = [...leaders.values()].filter(({ parent, inner }) => parent === init && inner !== 1);
-      this.#main = children.sort((one, other) => one.inner - other.inner)[0]?.pid;
+      const init = [...this.#processes].find(([, { inner }]) => inner === 1)?.[0];
+      const children = [...leaders].filter(([, { parent }]) => parent === init);
+      this.#main = children.sort(([, one], [, other]) => one.inner - other.inner)[0]?.[0];
     }
-    if (this.#main === undefined) return undefined;
-    return close ? this.#processes.get(this.#main)?.leader.look(true) : leaders.get(this.#main);
+    return this.#main === undefined ? undefined : this.#processes.get(this.#main)?.leader;
   }
 
   #activity(now: number): ActivityPage | undefined {
-    const count = this.#page.readInto(head);
-    return count === head.length ? parseActivityPage(head, now) : undefined;
+    if (this.#page.readInto(head) !== head.length) return undefined;
+    const { bytes, page } = this.#seen ?? {};
+    const same = bytes !== undefined && head.compare(bytes, FIRST_SLOT, head.length, FIRST_SLOT) === 0;
+    if (same && page !== undefined) return parseHeaderAgain(head, page, now);
+    const parsed = parseActivityPage(head, now);
+    this.#seen = parsed === undefined ? undefined : { bytes: Buffer.from(head), page: parsed };
+    return parsed;
   }
 
   /** The main loop's thread, and those that have a request in hand. */
-  #named(page: ActivityPage | undefined, threads: number, close: boolean) {
+  #named(page: ActivityPage | undefined, main: TaskLook | undefined, threads: number, close: boolean) {
     const busy = inFlight(page).map(({ tid }) => tid);
     const wanted = new Set([page?.loopTid, ...busy].filter((tid) => tid !== undefined).slice(0, MOST_THREADS));
+    const named = new Map<number, TaskLook>();
+    if (main !== undefined && wanted.delete(main.innerTid)) named.set(main.innerTid, main);
     for (const [tid, files] of this.#threads) {
       if (wanted.has(tid)) continue;
       files.release();
       this.#threads.delete(tid);
     }
-    const named = new Map<number, TaskLook>();
     let complete = true;
     for (const tid of wanted) {
       const look = this.#threads.get(tid)?.look(close) ?? this.#found(tid, threads)?.look(close);
@@ -233,14 +253,12 @@ export class SandboxGauge implements Owned {
   #text(name: (typeof FILES)[number]): string | undefined {
     return this.#files.get(name)?.text();
   }
-
-  #fields(name: (typeof FILES)[number]): ReadonlyMap<string, number> | undefined {
-    const text = this.#text(name);
-    return text === undefined ? undefined : parseFields(text);
-  }
 }
 
-type Leader = TaskLook & { readonly parent: number; readonly threads: number; readonly inner: number };
+interface Leader {
+  readonly parent: number;
+  readonly inner: number;
+}
 
 function tasksOf(pid: number): readonly string[] {
   try {

@@ -3,7 +3,7 @@ import type { Owned } from '../base/clock.ts';
 import { printable } from '../base/printable.ts';
 import type { TaskCall, TaskLook } from '../diagnose/look.ts';
 import { parseCall } from '../diagnose/system-calls.ts';
-import { parseSchedstat, parseStat } from '../diagnose/task-text.ts';
+import { parseSchedstat, parseStat, type TaskStat } from '../diagnose/task-text.ts';
 import { KeptFile } from './kept-file.ts';
 
 /**
@@ -31,13 +31,19 @@ export class TaskFiles implements Owned {
   }
 
   /** Undefined when it has ended. @param close whether what it is in is to be known, too; in state D it always is. */
-  look(close: boolean): (TaskLook & { readonly parent: number; readonly threads: number }) | undefined {
-    const stat = parseStat(this.#stat.text() ?? '');
+  look(close: boolean): TaskLook | undefined {
+    const stat = this.stat();
     const time = parseSchedstat(this.#schedstat.text() ?? '');
     if (stat === undefined || time === undefined) return undefined;
     const { pid, tid, innerTid } = this;
-    const closer = close || stat.state === 'D' ? this.#closer() : {};
-    return { pid, tid, innerTid, ...stat, ...time, ...closer };
+    const { state, userMs, systemMs, majorFaults } = stat;
+    const closer = close || state === 'D' ? this.#closer() : undefined;
+    return { pid, tid, innerTid, state, userMs, systemMs, majorFaults, ...time, ...closer };
+  }
+
+  /** The whole process's number of threads, and its parent; undefined when it has ended. */
+  stat(): TaskStat | undefined {
+    return parseStat(this.#stat.text() ?? '');
   }
 
   release(): void {

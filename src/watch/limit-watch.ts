@@ -1,11 +1,17 @@
+import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { Owned } from '../base/clock.ts';
 import type { LimitCounters } from '../base/limit-counters.ts';
+import { CGROUP_ROOT } from '../kernel/cgroup.ts';
+import { KeptFile } from '../kernel/kept-file.ts';
 import { type CountedSandbox, countersOf, lastWords, type OwnCounts, readCounters } from '../kernel/limit-counters.ts';
 
 /** Compares what is counted against the limits of sandboxes with what was counted before, and tells what has changed. */
-export class LimitWatch {
+export class LimitWatch implements Owned {
   readonly #counted: (unit: string, counters: LimitCounters) => void;
   readonly #defect: (thrown: unknown) => void;
+  /** Of slices, which are read for each of their sandboxes. */
+  readonly #files = new Map<string, KeptFile>();
   readonly #last = new Map<string, { readonly counters: LimitCounters; readonly text: string }>();
 
   constructor(counted: (unit: string, counters: LimitCounters) => void, defect: (thrown: unknown) => void) {
@@ -29,7 +35,12 @@ export class LimitWatch {
 
   /** Takes what the sampler has read anyway. */
   take(unit: string, sandbox: CountedSandbox, own: OwnCounts): void {
-    this.#survive(() => this.#tell(unit, countersOf(sandbox, own)));
+    this.#survive(() =>
+      this.#tell(
+        unit,
+        countersOf(sandbox, own, (...file) => this.#read(...file)),
+      ),
+    );
   }
 
   /** Looks at one sandbox now: it ended or lost a process, and the question is what of. */
@@ -39,8 +50,27 @@ export class LimitWatch {
     });
   }
 
-  forget(unit: string): void {
+  /** The sandbox is gone. Its slice may be, too; that of others is opened again. */
+  forget({ unit, cgroup }: CountedSandbox & { readonly unit: string }): void {
     this.#last.delete(unit);
+    const slice = dirname(cgroup);
+    for (const [path, file] of this.#files) {
+      if (!path.startsWith(`${slice}/`)) continue;
+      file.release();
+      this.#files.delete(path);
+    }
+  }
+
+  release(): void {
+    for (const file of this.#files.values()) file.release();
+    this.#files.clear();
+  }
+
+  #read(cgroup: string, name: string): string | undefined {
+    const path = `${cgroup}/${name}`;
+    const file = this.#files.get(path) ?? new KeptFile(`${CGROUP_ROOT}${path}`);
+    this.#files.set(path, file);
+    return file.text();
   }
 
   /** What cannot be read is not told; everything else goes on. */

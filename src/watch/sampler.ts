@@ -27,7 +27,7 @@ export interface SamplerParts {
   readonly counted: (sandbox: SampledSandbox, own: OwnCounts) => void;
   /** The kernel killed a process of it for want of memory, just now. */
   readonly killed: (sandbox: SampledSandbox) => void;
-  readonly gone: (unit: string) => void;
+  readonly gone: (sandbox: SampledSandbox) => void;
   /** A source is slow, has ended, or failed: for the journal. */
   readonly trouble: (text: string, thrown?: unknown) => void;
 }
@@ -147,7 +147,7 @@ export class Sampler implements Owned {
       if (there.has(unit)) continue;
       this.#drop(sample);
       this.#samples.delete(unit);
-      gone(unit);
+      gone(sample.sandbox);
     }
   }
 

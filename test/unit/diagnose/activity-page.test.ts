@@ -6,6 +6,7 @@ import {
   inFlight,
   parseActivityPage,
   parseFlightRecords,
+  parseHeaderAgain,
 } from '../../../src/diagnose/activity-page.ts';
 
 const NOW = 1_000_000;
@@ -112,6 +113,20 @@ describe('the activity page', () => {
     assert.equal(read?.loopTid, undefined);
     assert.equal(read?.slots[0]?.startedAt, undefined);
     assert.equal(read?.slots[0]?.tid, undefined);
+  });
+
+  it('is the same when only its header is read again, and read anew when that does not fit', () => {
+    const bytes = page();
+    const before = parseActivityPage(bytes, NOW);
+    assert.ok(before);
+    bytes.writeBigUInt64LE(999_900n * MS, 16);
+    const again = parseHeaderAgain(bytes, before, NOW);
+    assert.deepEqual(again, { ...before, tick: 999_900 });
+    assert.deepEqual(again, parseActivityPage(bytes, NOW));
+    bytes.writeUInt32LE(1, 8);
+    assert.equal(parseHeaderAgain(bytes, before, NOW)?.slots.length, 1);
+    bytes.write('BKACT002');
+    assert.equal(parseHeaderAgain(bytes, before, NOW), undefined);
   });
 
   it('has 31 slots at most, whatever it claims', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { lostBetween, withLost } from '../../../src/diagnose/lost-time.ts';
 import { parseCall } from '../../../src/diagnose/system-calls.ts';
-import { innerId, parsePressure, parseSchedstat, parseStat } from '../../../src/diagnose/task-text.ts';
+import { fieldOf, innerId, parsePressure, parseSchedstat, parseStat } from '../../../src/diagnose/task-text.ts';
 
 /** As Linux 6.18 writes it. */
 const STAT =
@@ -34,6 +34,21 @@ describe('the other texts of the kernel', () => {
   it('tell the id inside', () => {
     assert.equal(innerId('Name:\tx\nNSpid:\t4711\t2\nVmRSS:\t1 kB\n'), 2);
     assert.equal(innerId('Name:\tNSpid:\n'), undefined);
+  });
+
+  it('tell a number by its name', () => {
+    const text = 'low 0\noom 3\noom_kill 2\nusage_usec 77\n';
+    for (const [name, value] of [
+      ['low', 0],
+      ['oom', 3],
+      ['oom_kill', 2],
+      ['usage_usec', 77],
+    ] as const)
+      assert.equal(fieldOf(text, name), value);
+    for (const name of ['usec', 'kill', 'oom_', 'max', '']) assert.equal(fieldOf(text, name), undefined, name);
+    assert.equal(fieldOf('max x\n', 'max'), undefined);
+    assert.equal(fieldOf('max 5', 'max'), 5);
+    assert.equal(fieldOf(undefined, 'max'), undefined);
   });
 
   it('tell of pressure, with and without a line for all', () => {

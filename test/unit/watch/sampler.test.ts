@@ -36,7 +36,7 @@ class Machine {
         this.counted += 1;
       },
       killed: () => {},
-      gone: (unit) => void this.gone.push(unit),
+      gone: ({ unit }) => void this.gone.push(unit),
       trouble: (text) => void this.trouble.push(text),
     });
   }
