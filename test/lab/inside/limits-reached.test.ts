@@ -99,7 +99,7 @@ forEachIsolation('a limit that is reached is told of', function (isolation) {
     assert.match(await must('curl', '-sS', 'http://127.0.0.1:9142/'), /hello/);
     process.kill(first?.payloadPid ?? 0, 'SIGKILL');
     await untilReplaced(NAME, 2, first?.unit ?? '');
-    assert.match(await must('bulkheadctl', 'events', NAME), /died: killed by SIGKILL/);
+    assert.match(await must('bulkheadctl', 'events', NAME), /died \(crash\): killed by SIGKILL/);
     assert.deepEqual(await noted('memory'), []);
   });
 });
