@@ -5,6 +5,7 @@ import type { Declaration, Origins } from '../declare/declaration.ts';
 import { BUILT_IN } from '../declare/place.ts';
 import { PROBE_NAMES, PROBE_SOCKET_NAME, probeText } from '../declare/probe.ts';
 import { chainText, riskyText } from '../declare/recovery.ts';
+import { asksBeforeAccept } from '../plan/gate.ts';
 import { mountUnitName } from '../plan/host-mounts.ts';
 import { handedOver } from '../plan/init-command.ts';
 import { listenerKey } from '../plan/listener-key.ts';
@@ -61,6 +62,7 @@ export function planReport(plan: PluginPlan, paths: HostPaths, comparison: Compa
         rows: [
           ...plan.listeners.map((listener, index) => socketRow(plan, listener, index)),
           ...(hasProbeSocket(sandbox.probes) ? [probeSocketRow(plan)] : []),
+          ...(sandbox.gated ? [gateRow(plan)] : []),
         ],
       },
       { title: 'filter', rows: [row('profile', plan.seccomp, originOf('seccomp', plan.origins))] },
@@ -200,6 +202,12 @@ function probeSocketRow(plan: PluginPlan): Row {
   const descriptor = handedOver(plan.listeners).length + 3;
   const taker = `LISTEN_FDNAMES ${PROBE_SOCKET_NAME}, descriptor ${descriptor}, each sandbox its own`;
   return row(PROBE_SOCKET_NAME, taker, originOf('health', plan.origins));
+}
+
+function gateRow({ declaration, origins }: PluginPlan): Row {
+  const whose = asksBeforeAccept(declaration) ? "before the program's accept(2)" : 'before the adapter';
+  const key = declaration.pool.standby > 0 ? 'pool.standby' : 'health.readiness';
+  return row('gate', `${whose}: connections are taken only while it is open`, originOf(key, origins));
 }
 
 /** Of a socket that the program is handed the descriptor, of another one where it is forwarded to. */

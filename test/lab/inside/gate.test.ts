@@ -87,6 +87,7 @@ forEachIsolation('the gate', function () {
     const audit = await run('bulkheadctl', 'audit', NAME, '--json');
     assert.equal(audit.status, 0, audit.stdout + audit.stderr);
     assert.match(serving.seccomp.profile, /^native\+gate$/);
+    assert.match(await must('bulkheadctl', 'plan', NAME), /gate +before the program's accept\(2\)/);
   });
 
   it('opens when the one that serves dies: connections that wait and that come are taken, none is refused', async () => {
@@ -156,10 +157,11 @@ forEachIsolation('the gate before a program that binds its own port', function (
       for (let n = 0; n < 50; n++) assert.equal(await ask(), serving.machine);
       assert.equal(serving.seccomp.profile, 'python');
       process.kill(serving.payloadPid ?? 0, 'SIGKILL');
-      // What its adapter took before it heard of the death is lost with it.
-      const first = await ask();
-      assert.ok(first === standby.machine || first === 'read ECONNRESET', first);
-      for (let n = 0; n < 20; n++) assert.equal(await ask(), standby.machine);
+      // Lost is what the program had in its hands, and one that the adapter took before it found the port closed.
+      const answers: string[] = [];
+      for (let n = 0; n < 20; n++) answers.push(await ask());
+      const lost = answers.filter((answer) => answer !== standby.machine);
+      assert.ok(lost.length <= 2 && lost.every((answer) => answer === 'read ECONNRESET'), lost.join('; '));
     } finally {
       await uninstall(NAME);
     }
