@@ -4,7 +4,7 @@ import type { Verdict } from '../diagnose/verdict.ts';
 import type { Turn } from './chain.ts';
 import type { Draft } from './draft.ts';
 import type { OpenIncident, SandboxEntry } from './plugin-state.ts';
-import { inTraffic, living, serving } from './plugin-state.ts';
+import { isWhole, living, serving } from './plugin-state.ts';
 
 /** More than so many different failures at once are told of as steps of the last incident. */
 const MOST_OPEN = 8;
@@ -111,13 +111,13 @@ function isToldOnly({ incident }: OpenIncident, { state }: Draft): boolean {
   return incident.unit === undefined || living(state).some(({ unit }) => unit === incident.unit);
 }
 
-/** The pool serves as a whole again, and the one that it was about is not there any more, or not ill. */
+/** The pool is whole again, and the one that it was about is not there any more, or not ill. */
 function isOver({ incident }: OpenIncident, { state }: Draft): boolean {
   const about = incident.unit === undefined ? undefined : state.sandboxes.get(incident.unit);
   if (incident.verdict.class === 'unkillable') return about === undefined;
   if (about !== undefined && (about.verdict !== undefined || about.renewing) && serving(state).includes(about))
     return false;
-  return state.plan !== undefined && inTraffic(state).length >= state.plan.size;
+  return isWhole(state);
 }
 
 function isAlike(one: Verdict, other: Verdict): boolean {

@@ -226,6 +226,14 @@ export function inTraffic(state: PluginState): SandboxEntry[] {
   return readyOnes(state).filter(({ gate }) => gate === undefined || gate === 'open');
 }
 
+/** Whether all that the plan wants is ready, though a seat may be kept out of traffic for its bad score. */
+export function isWhole(state: PluginState): boolean {
+  if (state.plan === undefined) return false;
+  const isAsked = state.plan.declaration.health.readiness !== undefined;
+  const able = readyOnes(state).filter(({ gate, readiness }) => !isAsked || readiness === true || gate === 'open');
+  return able.length >= state.plan.size;
+}
+
 /** Spares. */
 export function standbys(state: PluginState): SandboxEntry[] {
   return living(state).filter(({ standby }) => standby);

@@ -8,7 +8,7 @@ import type { Draft } from './draft.ts';
 import { openIncident } from './incidents.ts';
 import type { Reason } from './observation.ts';
 import type { SandboxEntry } from './plugin-state.ts';
-import { inLife, inTraffic, living, standbys } from './plugin-state.ts';
+import { inLife, inTraffic, isWhole, living, standbys } from './plugin-state.ts';
 import { quarantine } from './quarantine.ts';
 import { raisePlan } from './raise.ts';
 import { recentCrashes } from './score.ts';
@@ -46,12 +46,11 @@ export function heal(draft: Draft): void {
 
 /** Whether the recovery before is still under way: it is over when the pool is whole again, or its time is. */
 function isHealing(draft: Draft): boolean {
-  const { healing, plan } = draft.state;
+  const { healing } = draft.state;
   if (healing === undefined) return false;
   const patient = draft.state.sandboxes.get(healing.unit);
   const isThere = patient !== undefined && living(draft.state).includes(patient);
-  const isWhole = plan !== undefined && inTraffic(draft.state).length >= plan.size && !isThere;
-  if (!isWhole && draft.moment.now < healing.until) {
+  if ((isThere || !isWhole(draft.state)) && draft.moment.now < healing.until) {
     draft.wakeBy(healing.until);
     return true;
   }

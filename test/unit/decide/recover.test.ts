@@ -423,6 +423,7 @@ describe('probes and traffic', () => {
     const seat = (): string | undefined => readyOnes(machine.state).find((one) => one.seat === 0)?.gate;
     assert.equal(seat(), 'held', 'the one that was promoted to it was never let in');
     assert.match(statusLine(machine.state), /^1\/2 ready.*1 out of traffic/);
+    assert.equal(machine.over.length, machine.incidents.length, 'what failed has recovered all the same');
     machine.pass(61_000);
     assert.equal(seat(), 'open');
   });
