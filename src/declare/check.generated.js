@@ -4047,7 +4047,7 @@ export const keys = [
   ],
   "expected": "a whole number from 0 to 16",
   "title": "Sandboxes in reserve",
-  "description": "So many more are started, ready and without traffic. When one that serves dies, the next of these takes its place within milliseconds, while another one is started in the background. Each has all that a sandbox needs of memory and time.",
+  "description": "So many more are started, ready and without traffic: their accept() waits, or finds nothing where the socket does not block. When one that serves dies, the next of these takes its place within milliseconds, while another one is started in the background. Each has all that a sandbox needs of memory and time.",
   "default": 0,
   "examples": [
    1

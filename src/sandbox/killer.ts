@@ -1,10 +1,15 @@
 import type { Clock, Owned } from '../base/clock.ts';
-import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 
 /** How long (ms) the kernel has to end what was killed before that is remarkable. */
 const KILLED_MS = 2000;
 /** How often (ms) it is looked again, and told, afterwards. */
 const STILL_THERE_MS = 10_000;
+
+/** A cgroup, as far as it is needed here. */
+export interface KillableGroup {
+  kill(): void;
+  isPopulated(): boolean;
+}
 
 /**
  * Kills all of a payload, and tells of one that does not end: a task in an uninterruptible wait hears of its death only
@@ -12,15 +17,15 @@ const STILL_THERE_MS = 10_000;
  */
 export class Killer implements Owned {
   readonly #clock: Clock;
-  readonly #cgroup: string;
+  readonly #group: KillableGroup;
   readonly #unkillable: () => void;
   #look: Owned | undefined;
   #killed = false;
 
   /** @param unkillable told again and again until the group is empty */
-  constructor(clock: Clock, cgroup: string, unkillable: () => void) {
+  constructor(clock: Clock, group: KillableGroup, unkillable: () => void) {
     this.#clock = clock;
-    this.#cgroup = cgroup;
+    this.#group = group;
     this.#unkillable = unkillable;
   }
 
@@ -32,7 +37,7 @@ export class Killer implements Owned {
   /** It may be told so again at any time. */
   kill(): void {
     this.#killed = true;
-    killCgroup(this.#cgroup);
+    this.#group.kill();
     if (this.#look === undefined) this.#lookIn(KILLED_MS);
   }
 
@@ -43,7 +48,7 @@ export class Killer implements Owned {
   #lookIn(ms: number): void {
     this.#look = this.#clock.after(ms, () => {
       this.#look = undefined;
-      if (!isPopulated(this.#cgroup)) return;
+      if (!this.#group.isPopulated()) return;
       this.#unkillable();
       this.#lookIn(STILL_THERE_MS);
     });

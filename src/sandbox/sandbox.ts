@@ -2,7 +2,7 @@ import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure, type Failure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
 import type { ProbeName } from '../declare/probe.ts';
-import { isPopulated } from '../kernel/cgroup.ts';
+import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
 import { signalGate } from '../kernel/gate-signal.ts';
 import { askProbes } from '../kernel/init-signal.ts';
@@ -86,7 +86,8 @@ export class Sandbox implements Owned {
     this.#voice = voice;
     this.#owner = new Owner(`sandbox ${record.unit}`);
     const { payloadCgroup } = record;
-    this.#killer = this.#owner.own(new Killer(clock, payloadCgroup, () => voice.unkillable()));
+    const group = { kill: () => killCgroup(payloadCgroup), isPopulated: () => isPopulated(payloadCgroup) };
+    this.#killer = this.#owner.own(new Killer(clock, group, () => voice.unkillable()));
     const signal = (gate: Gate): void => signalGate(payloadCgroup, gate);
     this.#gate = this.#owner.own(new GateTeller(clock, signal, (failure) => voice.untold(failure)));
   }

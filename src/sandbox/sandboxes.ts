@@ -203,7 +203,10 @@ export class Sandboxes {
 
   /** Keeps all of the payload where it is, for whoever wants to look at it; it lasts until the sandbox is stopped. */
   freeze(unit: string): void {
-    freezeCgroup(this.#known(unit).record.payloadCgroup);
+    const { payloadCgroup, listeners } = this.#known(unit).record;
+    freezeCgroup(payloadCgroup);
+    // A connection of which it was told already is for others.
+    listeners.forEach(this.#parts.wakeListener);
   }
 
   /**
