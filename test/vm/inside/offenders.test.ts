@@ -15,7 +15,7 @@ const GOOD = 'well-behaved';
 const PORT = 9150;
 
 /** Pairs of windows: beside the offenders, and alone, while they are frozen. */
-const PAIRS = 10;
+const PAIRS = 6;
 const WINDOW_MS = 2000;
 /** Connections, each with a pause (ms) between its requests: a machine with nothing to spare could show nothing. */
 const LOAD = { connections: 2, thinkMs: 40 };
