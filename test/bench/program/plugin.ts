@@ -19,7 +19,7 @@ const PROGRAMS: Readonly<Record<Language, readonly string[]>> = {
 };
 
 /** Names of the processes of a sandbox that are not the payload's. */
-const OURS = ['systemd-nspawn', 'plugin-init', 'plugin-ready'];
+const OURS = ['systemd-nspawn', 'plugin-init', 'plugin-ready', 'plugin-prober', 'plugin-adapter'];
 
 /** A payload of the benchmarks as a plugin: a version directory and a declaration, as a user would make them. */
 export class BenchPlugin {
@@ -27,8 +27,11 @@ export class BenchPlugin {
   readonly anchor: string;
   readonly language: Language;
   readonly isolation: Isolation;
+  readonly #program: string;
 
-  constructor(name: string, language: Language, isolation: Isolation = 'nspawn') {
+  /** @param program of BENCH_DIRECTORY, for language `c` */
+  constructor(name: string, language: Language, isolation: Isolation = 'nspawn', program = 'payload') {
+    this.#program = program;
     this.name = name;
     this.anchor = anchorUnitName(name);
     this.language = language;
@@ -51,7 +54,7 @@ export class BenchPlugin {
     if (this.language === 'c') {
       // One file for all: its pages in memory are shared, as those of python3 and node are.
       rmSync(`${directory}/main`, { force: true });
-      linkSync(`${BENCH_DIRECTORY}/payload`, `${directory}/main`);
+      linkSync(`${BENCH_DIRECTORY}/${this.#program}`, `${directory}/main`);
     } else {
       const file = this.language === 'python' ? 'main.py' : 'main.js';
       cpSync(`${BENCH_DIRECTORY}/${file}`, `${directory}/${file}`);

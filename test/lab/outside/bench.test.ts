@@ -87,6 +87,40 @@ describe('the benchmarks', function () {
     for (const { keeper, refused } of rows) if (keeper !== 'systemd') assert.equal(refused, 0, keeper);
   });
 
+  it('recover hurts a process of everyone who restarts, and sees each come back that notices', async () => {
+    const { figures } = await quick('recover');
+    const rows = figures.rows as { keeper: string; injury: string; notices: boolean; gap: unknown; never: number }[];
+    const keepers = (injury: string) => rows.filter((row) => row.injury === injury).map(({ keeper }) => keeper);
+    const ours = ['single', 'scope', 'standby', 'pair', 'pair-standby'];
+    const peers = [
+      'systemd',
+      'systemd-pair',
+      'supervisord',
+      'supervisord-pair',
+      'runit',
+      'pm2',
+      'pm2-cluster',
+      'podman',
+    ];
+    for (const injury of ['kill', 'loop', 'stop']) assert.deepEqual(keepers(injury), [...ours, ...peers], injury);
+    const unavailable = figures.unavailable as Record<string, string>;
+    assert.equal(keepers('oom').length > 0, unavailable.oom === undefined, 'measured, or said why not');
+    for (const { keeper, injury, notices, never } of rows)
+      if (notices) assert.equal(never, 0, `${keeper} never got over ${injury}`);
+  });
+
+  it('watch measures what it costs to look after sandboxes, and where that goes', async () => {
+    const { figures } = await quick('watch');
+    const costs = figures.costs as { sandboxes: number; watching: string; cpu: number; rss: number }[];
+    assert.equal(new Set(costs.map(({ watching }) => watching)).size, 4);
+    for (const { sandboxes, rss } of costs) assert.ok(sandboxes === 2 && rss > 0);
+    const files = (figures.profile as { file: string }[]).map(({ file }) => file);
+    assert.ok(
+      files.some((file) => file.startsWith('src/')),
+      `no source file in ${files.join(' ')}`,
+    );
+  });
+
   it('footprint measures the supervisor and every process of a sandbox', async () => {
     const { figures } = await quick('footprint');
     const steps = figures.steps as { sandboxes: number; supervisor: { rss: number; pss: number; uss: number } }[];
@@ -116,6 +150,6 @@ describe('the benchmarks', function () {
   it('an unknown benchmark is refused, and the list names all', async () => {
     assert.equal((await runHere('test/bench/bench', ['nonsense'])).status, 1);
     const { stdout } = await runHere('test/bench/bench', ['list']);
-    assert.deepEqual(stdout.match(/^\w+/gm), ['start', 'restart', 'overhead', 'footprint']);
+    assert.deepEqual(stdout.match(/^\w+/gm), ['start', 'restart', 'recover', 'overhead', 'footprint', 'watch']);
   });
 });
