@@ -55,6 +55,7 @@ export function settleIncidents(draft: Draft): void {
       return { ...each, incident };
     }),
   });
+  closeIncidents(draft, isLetGo, false, () => 'the kernel has let go of it');
   if (draft.state.phase !== 'on') return;
   closeIncidents(draft, isToldOnly, false, () => 'told, which is all that is declared for it');
   closeIncidents(draft, isOver, true, (ms) => `recovered after ${formatDuration(ms)}`);
@@ -111,10 +112,15 @@ function isToldOnly({ incident }: OpenIncident, { state }: Draft): boolean {
   return incident.unit === undefined || living(state).some(({ unit }) => unit === incident.unit);
 }
 
+/** Whatever the plugin does by now. */
+function isLetGo({ incident }: OpenIncident, { state }: Draft): boolean {
+  return incident.verdict.class === 'unkillable' && !state.sandboxes.has(incident.unit ?? '');
+}
+
 /** The pool is whole again, and the one that it was about is not there any more, or not ill. */
 function isOver({ incident }: OpenIncident, { state }: Draft): boolean {
   const about = incident.unit === undefined ? undefined : state.sandboxes.get(incident.unit);
-  if (incident.verdict.class === 'unkillable') return about === undefined;
+  if (incident.verdict.class === 'unkillable') return false;
   if (about !== undefined && (about.verdict !== undefined || about.renewing) && serving(state).includes(about))
     return false;
   return isWhole(state);

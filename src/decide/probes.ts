@@ -3,6 +3,7 @@ import type { Draft } from './draft.ts';
 import type { Observation } from './observation.ts';
 import type { SandboxEntry } from './plugin-state.ts';
 import { living } from './plugin-state.ts';
+import { servesNoMore } from './recover.ts';
 
 /** A readiness probe that says no so often within the time (ms) is no measure of anything any more. */
 const FLAPS = 5;
@@ -28,12 +29,20 @@ export function probed(draft: Draft, seen: Extract<Observation, { kind: 'probed'
   if (!passes && unready.length >= FLAPS) foundIll(draft, known, probeFailed('readiness-flapping', flaps));
 }
 
-/** It lives and is ill. What was found first, and is not answered yet, stays what it is treated for. */
+/**
+ * It lives and is ill. What was found first stays what it is treated for, unless it served with that and does not any
+ * more.
+ */
 export function foundIll(draft: Draft, sandbox: SandboxEntry, verdict: Verdict): void {
-  const { unit, learning, renewing, verdict: known } = sandbox;
-  if (draft.state.phase !== 'on' || learning || renewing || known !== undefined) return;
+  const { unit, learning, verdict: known, renewing } = sandbox;
+  const { phase, healing } = draft.state;
+  if ((phase !== 'on' && phase !== 'loading') || learning) return;
   if (!living(draft.state).some((other) => other.unit === unit)) return;
-  draft.put({ ...sandbox, verdict, illSince: draft.moment.now });
+  const isGraver = servesNoMore(verdict) && (known === undefined || !servesNoMore(known));
+  if ((known !== undefined || renewing) && !isGraver) return;
+  draft.put({ ...sandbox, verdict, renewing: false, illSince: draft.moment.now });
+  // That it was to be replaced in its own time is overtaken.
+  if (healing?.unit === unit) draft.set({ healing: undefined });
 }
 
 function probeFailed(kind: string, text: string): Verdict {

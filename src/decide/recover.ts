@@ -1,5 +1,6 @@
 import { formatDuration } from '../base/duration.ts';
 import type { FailureClass } from '../base/failure-class.ts';
+import { printable } from '../base/printable.ts';
 import type { RunStep, Step } from '../declare/recovery.ts';
 import type { Verdict } from '../diagnose/verdict.ts';
 import { backoffDelay, recentDeaths } from './backoff.ts';
@@ -15,6 +16,10 @@ import { recentCrashes } from './score.ts';
 
 /** What is ill in one of these ways does not serve anyway, so that nothing is lost with it. */
 const SERVES_NO_MORE: readonly FailureClass[] = ['hang', 'deadlock', 'spin', 'unresponsive', 'not-ready'];
+export function servesNoMore(verdict: Verdict): boolean {
+  return SERVES_NO_MORE.includes(verdict.class);
+}
+
 /** What a recovery is waited for beside the time limits of a start and a stop (ms). */
 const HEALING_SLACK_MS = 5000;
 /** How often it is looked whether risky steps are allowed by now (ms). */
@@ -100,7 +105,7 @@ export function renew(draft: Draft, sandbox: SandboxEntry): void {
 
 /** Whether it can be ended now: it does not serve, or others do, or will at once. */
 function mayEnd({ state }: Draft, sandbox: SandboxEntry, verdict: Verdict): boolean {
-  if (SERVES_NO_MORE.includes(verdict.class)) return true;
+  if (servesNoMore(verdict)) return true;
   const serves = inTraffic(state);
   if (!serves.includes(sandbox) || serves.length > 1) return true;
   return standbys(state).some(({ life, verdict: ill }) => life === 'ready' && ill === undefined);
@@ -159,8 +164,9 @@ function run(draft: Draft, { words, timeoutMs }: RunStep, { id, sandbox, verdict
     BULKHEAD_UNIT: sandbox?.unit ?? '',
     BULKHEAD_INCIDENT: id,
     BULKHEAD_CLASS: verdict.class,
-    BULKHEAD_KIND: verdict.kind ?? '',
-    BULKHEAD_TEXT: verdict.text,
+    // What a payload chose is in them, and a command of root's gets them.
+    BULKHEAD_KIND: printable(verdict.kind ?? ''),
+    BULKHEAD_TEXT: printable(verdict.text),
   };
   const order = { incident: id, words, timeoutMs, environment };
   draft.set({ running: [...draft.state.running.slice(-7), order] });

@@ -317,6 +317,28 @@ describe('recovery of what lives and is ill', () => {
     assert.equal(machine.incidents[0]?.step.kind, 'recycle');
   });
 
+  it('does not wait for the replacement of one that hangs by now', () => {
+    const machine = started({ size: 1 });
+    machine.observe({ kind: 'diagnosed', unit: A1, verdict: verdict('leak', 'memory') });
+    assert.deepEqual(machine.unitsIn('ready'), [A1]);
+    machine.observe({ kind: 'diagnosed', unit: A1, verdict: verdict('leak', 'files') });
+    assert.deepEqual(machine.unitsIn('ready'), [A1]);
+    machine.observe({ kind: 'diagnosed', unit: A1, verdict: verdict('hang', 'blocked') });
+    assert.deepEqual(machine.unitsIn('stopping'), [A1]);
+    assert.deepEqual(
+      machine.incidents.map((one) => one.verdict.class),
+      ['leak', 'hang'],
+    );
+  });
+
+  it('hears what is found while a new supervisor looks for its sockets', () => {
+    const machine = started();
+    machine.state = { ...machine.state, phase: 'loading' };
+    machine.observe({ kind: 'diagnosed', unit: A1, verdict: verdict('hang', 'blocked') });
+    machine.observe({ kind: 'listening' });
+    assert.deepEqual(machine.unitsIn('stopping'), [A1]);
+  });
+
   it('keeps one frozen, and no second one', () => {
     const machine = started({ chains: { deadlock: [step('freeze')] } });
     machine.observe({ kind: 'diagnosed', unit: A1, verdict: verdict('deadlock') });
@@ -447,8 +469,11 @@ describe('what cannot be killed', () => {
     assert.equal(machine.told.at(-1), 'stopped');
     machine.observe({ kind: 'wanted', invocation: 'i2', automatic: false });
     assert.equal(machine.unitsIn('starting').length, 2);
+    machine.observe({ kind: 'unwanted' });
+    for (const one of machine.unitsIn('stopping')) machine.die(one, 15);
     machine.observe({ kind: 'cleared', unit: A1 });
     assert.equal(machine.state.sandboxes.has(A1), false);
+    assert.match(machine.over.at(-1) ?? '', /the kernel has let go of it/);
   });
 
   it('is not replaced when there are too many on the node, until there is room', () => {
