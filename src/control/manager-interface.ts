@@ -1,7 +1,6 @@
 import type { Clock, Owned } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { owned } from '../base/owner.ts';
-import { MOST_INCIDENTS } from '../record/retention.ts';
 import type { Service } from '../systemd/service.ts';
 import type { Argument, ServiceCall, ServiceMethod, ServiceObject } from '../systemd/service-table.ts';
 import type { Supervisor } from './api.ts';
@@ -27,6 +26,9 @@ const INSPECT = 'org.bulkhead.inspect';
 
 /** Events in one answer: as many as the supervisor keeps. */
 const MOST_EVENTS = 1000;
+
+/** Incidents in one answer. */
+const MOST_INCIDENTS = 1000;
 
 /** A run that learns takes so long at most; a caller waits for all of it. */
 const LONGEST_LEARN_S = 600;

@@ -79,6 +79,14 @@ forEachIsolation('incidents', function () {
     assert.ok(report.wellForMs !== null);
   });
 
+  it('have the last requests of a program that was killed', async () => {
+    for (const path of ['/one', '/two']) await must('curl', '--fail', '--silent', `http://127.0.0.1:9170${path}`);
+    const { flight } = await fail();
+    const ended = flight?.records.filter(({ kind }) => kind === 'ended-well').map(({ text }) => text);
+    assert.deepEqual(ended, ['/one', '/two']);
+    assert.deepEqual(flight?.inFlight, []);
+  });
+
   it('are kept for root alone', async () => {
     const { incident } = await fail();
     assert.equal(statSync(INCIDENT_DIRECTORY).mode & 0o777, 0o700);

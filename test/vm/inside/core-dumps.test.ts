@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import type { IncidentReport, IncidentSummary } from '../../../src/control/incident-api.ts';
-import { declare, must, readySandboxes, systemctl, uninstall, until, untilReplaced } from '../../support/system.ts';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { INCIDENT_DIRECTORY } from '../../../src/record/incidents.ts';
+import { parseStoredIncident, type StoredIncident } from '../../../src/record/stored-incident.ts';
+import { declare, must, systemctl, uninstall, until, untilWhole } from '../../support/system.ts';
 
 /** What a lab may lack: a kernel whose core_pattern is its own. */
 describe('core dumps', function () {
@@ -15,45 +17,42 @@ describe('core dumps', function () {
   });
   afterEach(() => uninstall(NAME));
 
-  async function crash(core: string): Promise<IncidentReport> {
+  /** Crashes a payload that may dump so much; the whole incident, and the core dumps that are with it. */
+  async function crash(core: string): Promise<{ stored: StoredIncident; cores: string[] }> {
+    const before = new Set(readdirSync(INCIDENT_DIRECTORY));
     const exec = 'exec: [/bin/sh, -c, "while :; do sleep 1; done"]';
     declare(NAME, ['template: native', exec, `limits: { core: ${core} }`]);
     await systemctl('start', `plugin@${NAME}`);
-    await until('it is ready', async () => (await readySandboxes(NAME)).length === 1, 60_000);
-    const [sandbox] = await readySandboxes(NAME);
+    const [sandbox] = await untilWhole(NAME, 1, 120_000);
     process.kill(sandbox?.payloadPid ?? 0, 'SIGSEGV');
-    await untilReplaced(NAME, 1, sandbox?.unit ?? '');
-    let id = '';
-    await until(
-      'its bundle is whole',
-      async () => {
-        const text = await must('bulkheadctl', 'incidents', 'list', NAME, '--json');
-        const [last] = JSON.parse(text) as IncidentSummary[];
-        id = last?.id ?? '';
-        return last?.evidence === 'whole' && last.unit === sandbox?.unit;
-      },
-      120_000,
-    );
-    return JSON.parse(await must('bulkheadctl', 'incidents', 'show', id, '--json')) as IncidentReport;
+    let directory = '';
+    let stored: StoredIncident | undefined;
+    const isWhole = (): boolean => {
+      const id = readdirSync(INCIDENT_DIRECTORY).find((name) => !before.has(name));
+      directory = `${INCIDENT_DIRECTORY}/${id}`;
+      stored = id === undefined ? undefined : parseStoredIncident(readFileSync(`${directory}/incident.json`, 'utf8'));
+      return stored?.evidence === 'whole';
+    };
+    await until('the bundle is whole', isWhole, 120_000);
+    assert.ok(stored !== undefined);
+    const cores = readdirSync(directory).filter((name) => name.startsWith('core'));
+    return { stored, cores: cores.map((name) => `${directory}/${name}`) };
   }
 
   it('are kept with the incident, under a name that says whose they are', async () => {
-    const { directory, files } = await crash('infinity');
-    const core = files.find(({ name }) => name.startsWith(`core.${NAME}.none.none.`));
-    assert.ok(core !== undefined && core.bytes > 1000, JSON.stringify(files));
-    const found = await must('stat', '--format=%a %U', `${directory}/${core.name}`);
-    assert.equal(found.trim(), '600 root');
+    const { stored, cores } = await crash('infinity');
+    assert.equal(stored.incident.verdict.kind, 'SIGSEGV');
+    assert.equal(cores.length, 1, stored.missing.join('; '));
+    assert.match(cores[0] ?? '', /\/core\.crasher\.none\.none\.\d+(\.zst)?$/);
+    const { mode, size, uid } = statSync(cores[0] ?? '');
+    assert.deepEqual([mode & 0o777, uid], [0o600, 0]);
+    assert.ok(size > 1000, `${size} bytes`);
   });
 
   it('are none where none is declared, and none is waited for', async () => {
-    const { files, missing } = await crash('0');
-    assert.deepEqual(
-      files.filter(({ name }) => name.startsWith('core')),
-      [],
-    );
-    assert.deepEqual(
-      missing.filter((text) => text.startsWith('core')),
-      [],
-    );
+    const { stored, cores } = await crash('0');
+    assert.deepEqual(cores, []);
+    assert.equal(stored.core, null);
+    assert.doesNotMatch(stored.missing.join('; '), /core dump/);
   });
 });
