@@ -36,8 +36,8 @@ export interface SamplerParts {
 const ROSTER_MS = 1000;
 /** Whoever is due so soon (ms) is looked at in the same turn: a wake-up costs more than many a look. */
 const TOGETHER_MS = 15;
-/** Looks in one turn of the event loop. */
-const AT_ONCE = 8;
+/** Looks in one turn of the event loop; who has waited longest comes first. */
+const AT_ONCE = 16;
 /** A limit that is reached may be told of so much later. */
 const COUNT_EVERY_MS = 2000;
 /** A look takes a tenth of a millisecond; one that takes this long (ms) was kept waiting by something. */
@@ -112,6 +112,7 @@ export class Sampler implements Owned {
       if (sleptMs > 0) for (const sample of this.#samples.values()) sample.dueAt = Math.min(sample.dueAt, now);
       if (now >= this.#rosterAt) this.#callRoll(now);
       const due = [...this.#samples.values()].filter(({ dueAt }) => dueAt <= now + TOGETHER_MS);
+      due.sort((one, other) => one.dueAt - other.dueAt);
       for (const sample of due.slice(0, sleptMs > 0 ? due.length : AT_ONCE)) this.#look(sample, sleptMs);
     } catch (thrown) {
       trouble('looking at sandboxes failed', thrown);

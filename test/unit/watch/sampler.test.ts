@@ -131,6 +131,17 @@ describe('the sampler', () => {
     assert.ok(machine.counted >= 450 && machine.counted <= 600, `${machine.counted} counted`);
   });
 
+  it('leaves nobody out when it cannot keep up', () => {
+    const machine = new Machine();
+    for (let n = 0; n < 100; n++) machine.add(`u${n}`);
+    machine.slowMs = 20;
+    machine.pass(20_000);
+    machine.glances.length = 0;
+    machine.pass(20_000);
+    const counts = [...machine.living.keys()].map((unit) => machine.glances.filter((each) => each.unit === unit).length);
+    assert.ok(Math.max(...counts) - Math.min(...counts) <= 2, `${Math.min(...counts)} to ${Math.max(...counts)}`);
+  });
+
   it('knows how late it was itself, and that the machine slept', () => {
     const machine = new Machine();
     machine.add('u');
