@@ -138,7 +138,9 @@ describe('the sampler', () => {
     machine.pass(20_000);
     machine.glances.length = 0;
     machine.pass(20_000);
-    const counts = [...machine.living.keys()].map((unit) => machine.glances.filter((each) => each.unit === unit).length);
+    const counts = [...machine.living.keys()].map(
+      (unit) => machine.glances.filter((each) => each.unit === unit).length,
+    );
     assert.ok(Math.max(...counts) - Math.min(...counts) <= 2, `${Math.min(...counts)} to ${Math.max(...counts)}`);
   });
 
