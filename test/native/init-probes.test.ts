@@ -84,14 +84,14 @@ describe('probes of plugin-init', function () {
     return one.reports.filter((report) => report.event === 'probe' && report.probe === probe);
   }
 
-  async function untilTold(one: Running, probe: string, count: number, ms?: number): Promise<Report> {
+  async function untilTold(one: Running, probe: string, count: number, ms = 15_000): Promise<Report> {
     await one.until(`${count} reports of ${probe}`, () => told(one, probe).length >= count, ms);
     const report = told(one, probe)[count - 1];
     assert.ok(report !== undefined);
     return report;
   }
 
-  const HTTP = (more = '50:400:3:1') => [`--probe=liveness:http:${more}`, '--probe-path=/healthz'];
+  const HTTP = (more = '50:5000:3:1') => [`--probe=liveness:http:${more}`, '--probe-path=/healthz'];
 
   it('tell once that it passes, and again only when it does not any more', async () => {
     answer('status 200');
@@ -130,7 +130,7 @@ describe('probes of plugin-init', function () {
   for (const how of ['status 200', 'close', 'flood'])
     it(`by tcp pass when the program takes the connection: "${how}"`, async () => {
       answer(how);
-      assert.equal((await untilTold(serve(['--probe=liveness:tcp:50:500:2:1']), 'liveness', 1)).passes, true);
+      assert.equal((await untilTold(serve(['--probe=liveness:tcp:50:5000:2:1']), 'liveness', 1)).passes, true);
     });
 
   it('are not harmed by an answer without end', async () => {
@@ -144,9 +144,9 @@ describe('probes of plugin-init', function () {
 
   it('go to a port of the program, too', async () => {
     answer('status 204');
-    const options = ['--probe=liveness:http:50:500:3:1', '--probe-path=/', '--probe-port=7000'];
+    const options = ['--probe=liveness:http:50:5000:0:1', '--probe-path=/', '--probe-port=7000'];
     const one = serve([...options, '--probe=readiness:tcp:50:500:2:1', '--probe-port=7001'], 7000);
-    assert.equal((await untilTold(one, 'liveness', 1)).passes, true);
+    await one.until('a pass', () => told(one, 'liveness').at(-1)?.passes === true, 15_000);
     const { passes, text } = await untilTold(one, 'readiness', 1);
     assert.deepEqual([passes, text], [false, 'no connection: Connection refused']);
     assert.doesNotMatch(one.out, /names/);
@@ -190,7 +190,7 @@ describe('probes of plugin-init', function () {
 
   it('count in a row: so many failures, so many passes', async () => {
     answer('status 200');
-    const one = serve(['--probe=readiness:http:100:500:4:3', '--probe-path=/']);
+    const one = serve(['--probe=readiness:http:100:5000:4:3', '--probe-path=/']);
     assert.equal((await untilTold(one, 'readiness', 1)).passes, true);
     answer('status 500');
     await pause(150);
@@ -201,7 +201,7 @@ describe('probes of plugin-init', function () {
 
   it('report one that changes all the time once a second, and how it is at last', async () => {
     answer('status 200');
-    const one = serve(['--probe=readiness:http:10:500:1:1', '--probe-path=/']);
+    const one = serve(['--probe=readiness:http:10:5000:1:1', '--probe-path=/']);
     await untilTold(one, 'readiness', 1);
     const end = performance.now() + 2000;
     for (let n = 0; performance.now() < end; n++) {
@@ -300,8 +300,9 @@ describe('probes of plugin-init', function () {
   });
 
   it('that cannot be asked say so, and are no failure', async () => {
-    // Of each user one process, which the prober is.
-    const one = start(['--probe=liveness:tcp:50:500:1:1', '--probe-port=7000'], sleeper, { before: 'ulimit -u 1' });
+    // Of each user one process, which the prober is; nobody else here has the payload's number.
+    const options = ['--uid=54321', '--probe=liveness:tcp:50:500:1:1', '--probe-port=7000'];
+    const one = start(options, sleeper, { before: 'ulimit -u 1' });
     const { passes, asked, text } = await untilTold(one, 'liveness', 1);
     assert.deepEqual([passes, asked], [false, false]);
     assert.equal(text, 'could not be asked: no process to ask: Resource temporarily unavailable');
@@ -311,7 +312,7 @@ describe('probes of plugin-init', function () {
 
   it('blame nobody for the time in which whoever asks was stopped', async () => {
     answer('status 200');
-    const one = serve(HTTP('100:1000:1:1'));
+    const one = serve(['--probe=startup:tcp:50:5000:0:1', ...HTTP('100:1000:1:1')]);
     await untilTold(one, 'liveness', 1);
     const prober = proberOf(await one.innerPid());
     answer('silent');
@@ -332,7 +333,7 @@ describe('probes of plugin-init', function () {
 
   it('are told again to a supervisor that asks', async () => {
     answer('status 503');
-    const one = serve(HTTP('50:400:1:1'));
+    const one = serve(HTTP('50:5000:1:1'));
     const first = await untilTold(one, 'liveness', 1);
     await pause(100);
     process.kill(await one.innerPid(), PROBES_SIGNAL);
@@ -351,8 +352,10 @@ describe('probes of plugin-init', function () {
   it('leave the payload no way to the prober: neither by a signal nor by /proc', async () => {
     const options = ['--probe=liveness:command:50:500:2:1', ...words('true')];
     const script = [
-      'sleep 0.2; at=$(grep -l plugin-prober /proc/[0-9]*/comm | head -n 1); kill -9 $(echo $at | cut -d / -f 3)',
-      'at=$(dirname $at); cat $at/environ $at/mem; sleep 600',
+      'sleep 0.2',
+      // Not one of those by which it asks.
+      'at=$(grep -l "^PPid:.1$" $(grep -l plugin-prober /proc/[0-9]*/comm | sed s/comm/status/) | xargs dirname)',
+      'kill -9 $(basename $at); cat $at/environ $at/mem; sleep 600',
     ].join('\n');
     const one = start(options, ['bash', '-c', script]);
     await untilTold(one, 'liveness', 1);
