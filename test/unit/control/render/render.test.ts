@@ -23,7 +23,7 @@ describe('escape', () => {
       { numRuns: 300 },
     );
     assert.equal(escapeText('\ud800x'), '\\ud800x');
-  });
+  }).timeout(20_000);
 });
 
 describe('width', () => {
