@@ -110,7 +110,7 @@ class Trial {
       if (!SERVES_NO_MORE.includes(of))
         assert.ok(blow.othersServe > 0 || blow.servedBefore === 0, `${blow.unit} was the last that served`);
       const before = this.#lastHeal;
-      const isFree = before === undefined || blow.servedBefore >= size || blow.at - before.at >= START_MS;
+      const isFree = before === undefined || blow.seatedBefore >= size || blow.at - before.at >= START_MS;
       assert.ok(isFree, `'${blow.unit}' is healed while '${before?.unit}' still is`);
       this.#lastHeal = blow;
     }

@@ -30,7 +30,11 @@ export interface Blow {
   /** Others that get connections, and all that did, before this decision and after it. */
   readonly othersServe: number;
   readonly servedBefore: number;
+  /** Ready ones that had a place in the pool, though one may be kept out of traffic for its score. */
+  readonly seatedBefore: number;
 }
+
+type Before = Pick<Blow, 'servedBefore' | 'seatedBefore'>;
 
 /**
  * A host on which one plugin runs. It only tells what happened, and its supervisor can be killed between any two orders:
@@ -66,14 +70,17 @@ export class SimulatedHost {
   observe(observation: Observation): void {
     const { now } = this;
     const moment = { now, random: 0.5, wall: now, riskyAllowed: true, unkillableRoom: 3 };
+    const seated = this.alive().filter(({ unit, ready }) => {
+      return ready && this.state.sandboxes.get(unit)?.standby === false;
+    }).length;
     const { state, orders } = decide(this.state, observation, moment);
     this.state = state;
     this.#saved = JSON.stringify(remember(state));
-    const served = this.serving().length;
+    const before = { servedBefore: this.serving().length, seatedBefore: seated };
     const answers: Observation[] = [];
     for (const order of orders) {
       if (this.#lifeLeft-- <= 0) return this.#nextSupervisor();
-      this.#carryOut(order, served, answers);
+      this.#carryOut(order, before, answers);
     }
     for (const answer of answers) this.observe(answer);
   }
@@ -119,7 +126,7 @@ export class SimulatedHost {
     this.now = until;
   }
 
-  #carryOut(order: Order, servedBefore: number, answers: Observation[]): void {
+  #carryOut(order: Order, before: Before, answers: Observation[]): void {
     switch (order.kind) {
       case 'load':
         return void answers.push({ kind: 'declared', plan: this.plan });
@@ -137,7 +144,7 @@ export class SimulatedHost {
       case 'kill':
       case 'stop':
       case 'freeze':
-        return this.#strike(order.kind, order.unit, servedBefore);
+        return this.#strike(order.kind, order.unit, before);
       case 'forget':
         return void this.records.delete(order.unit);
       case 'wake':
@@ -160,12 +167,12 @@ export class SimulatedHost {
     this.sandboxes.set(unit, { unit, generation, digest, gate, ...well });
   }
 
-  #strike(kind: Blow['kind'], unit: string, servedBefore: number): void {
+  #strike(kind: Blow['kind'], unit: string, before: Before): void {
     const one = this.sandboxes.get(unit);
     if (one === undefined) return;
     if (!one.killed && !one.stopAsked && !one.frozen) {
       const othersServe = this.serving().filter((other) => other !== one).length;
-      this.blows.push({ kind, unit, at: this.now, verdict: one.ill, othersServe, servedBefore });
+      this.blows.push({ kind, unit, at: this.now, verdict: one.ill, othersServe, ...before });
     }
     if (kind === 'kill') one.killed = true;
     if (kind === 'stop') one.stopAsked = true;
