@@ -11,9 +11,11 @@ export interface BrokenWall {
   readonly may?: readonly RegExp[];
 }
 
-/** Directories of the host that are none of a payload's. */
+/** Places of the host that are none of a payload's. */
 const HOST_PLACES = [
   '/run/bulkhead/sandbox',
+  '/run/bulkhead/launch.sock',
+  '/run/bulkhead/anchor.sock',
   '/run/systemd',
   '/run/dbus',
   '/run/plugin',
@@ -21,6 +23,9 @@ const HOST_PLACES = [
   '/run/hostile-host.sock',
 ];
 const MORE_FILES = 16384;
+
+/** Where the ids inside are not those for which it was made, the page is somebody else's. */
+const OWN_PAGE = /^more room than its activity page may have$/;
 
 const WHAT_IT_IS = /^what it is$|^a set-uid program of /;
 const ROOT_OF_SANDBOX = [
@@ -31,7 +36,7 @@ const ROOT_OF_SANDBOX = [
   /^a file that belongs to somebody else$/,
   /^everything that can be written$/,
 ];
-const NEW_IN_RUN = /^a new file in \/run$/;
+const NEW_IN_RUN = /^a new file in \/run$|^another file beside its activity page$/;
 /** Root of the sandbox may write to what is mounted read-only. */
 const OF_CGROUP = /^open \/sys\/fs\/cgroup\/cgroup\.(?:procs|threads|subtree_control) /;
 /** What is hidden in /proc. */
@@ -94,6 +99,7 @@ const NSPAWN: readonly BrokenWall[] = [
     wall: 'a user namespace',
     break: nspawn({ words: { '--private-users=*': '--private-users=1:65536' } }),
     lets: [/of-host-user/],
+    may: [OWN_PAGE],
   },
   {
     wall: 'ids that no other sandbox has',
@@ -101,6 +107,7 @@ const NSPAWN: readonly BrokenWall[] = [
       words: ({ neighbour }) => ({ '--private-users=*': `--private-users=${neighbour.uidBase}:65536` }),
     }),
     lets: [/of-neighbour/],
+    may: [OWN_PAGE],
   },
   OTHER_PROCESSES,
   {
@@ -129,7 +136,8 @@ const NSPAWN: readonly BrokenWall[] = [
     lets: [
       /^what is in \/sys\/kernel\/(?:debug|tracing|security)$/,
       /^a cgroup of its own$/,
-      /^a new file in \/(?:run|dev|dev\/pts)$/,
+      NEW_IN_RUN,
+      /^a new file in \/(?:dev|dev\/pts)$/,
       /^a socket that the host sees/,
       /^nspawn's notification socket$/,
     ],
@@ -139,7 +147,7 @@ const NSPAWN: readonly BrokenWall[] = [
     wall: 'a uid that is not root',
     break: init('ids'),
     lets: [...ROOT_OF_SANDBOX, OF_CGROUP, /in \/tmp$/],
-    may: IN_PROC,
+    may: [OWN_PAGE, ...IN_PROC],
   },
   { wall: 'no groups', break: init('groups'), lets: [WHAT_IT_IS] },
   {
@@ -208,7 +216,7 @@ const NSPAWN: readonly BrokenWall[] = [
 
 /** With the spawner: by another one, or by another init. */
 const SCOPE: readonly BrokenWall[] = [
-  { wall: 'a user namespace', break: spawner('user-namespace'), lets: [/of-host-user/] },
+  { wall: 'a user namespace', break: spawner('user-namespace'), lets: [/of-host-user/], may: [OWN_PAGE] },
   {
     wall: 'ids that no other sandbox has',
     break: both(
@@ -216,6 +224,7 @@ const SCOPE: readonly BrokenWall[] = [
       spawner('id-range'),
     ),
     lets: [/of-neighbour/],
+    may: [OWN_PAGE],
   },
   OTHER_PROCESSES,
   { wall: 'an IPC namespace', break: spawner('ipc-namespace', 'PrivateIPC=no'), lets: [/of System V, by \/proc$/] },
@@ -230,6 +239,7 @@ const SCOPE: readonly BrokenWall[] = [
     wall: 'a uid that is not root',
     break: init('ids'),
     lets: [...ROOT_OF_SANDBOX, NEW_IN_RUN, /^a program with capabilities$/, /in \/tmp$/],
+    may: [OWN_PAGE],
   },
   { wall: 'no groups', break: init('groups'), lets: [WHAT_IT_IS, /^a program with capabilities$/] },
   {

@@ -8,5 +8,6 @@ bool __wrap_box_parse(struct box *box, char **words, char *error, size_t size) {
     FILE *file = fopen("/run/hostile-id-base", "re");
     bool read = file != NULL && fscanf(file, "%u", &box->id_base) == 1;
     if (file != NULL) (void)fclose(file);
+    show_files_only(box);
     return read;
 }
