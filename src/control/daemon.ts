@@ -117,7 +117,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
         observe(record, { kind: 'exited', unit: record.unit, exit });
       },
       probed: (record, { probe, passes, text }) =>
-        observe(record, { kind: 'probed', unit: record.unit, probe, passes, text }),
+        observeUnit(record.unit, { kind: 'probed', unit: record.unit, probe, passes, text }),
       stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
       gate: (record, gate) => observe(record, { kind: 'gate', unit: record.unit, gate }),
       unkillable: (record) => observe(record, { kind: 'unkillable', unit: record.unit }),

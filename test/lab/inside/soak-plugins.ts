@@ -11,6 +11,8 @@ export interface Soaked {
   /** Program, and keys of the declaration beside those that all have. */
   readonly program: 'misbehave' | 'node';
   readonly more: readonly string[];
+  /** Sandboxes that are ready, spares among them. */
+  readonly size: number;
 }
 
 /** Handlers that make a heap of objects, and the collector walk it, for seconds at a time; nobody hears of progress. */
@@ -26,16 +28,23 @@ function answer(method, path, body) {
 }
 `;
 
-const MISBEHAVES = { program: 'misbehave', more: [] } as const;
+const MISBEHAVES = { program: 'misbehave', more: [], size: 1 } as const;
 
-/** Idle, slow but getting on, waiting rightly, faulting, computing, held by a quota, collecting garbage. */
+/** Idle, spare (held at a gate), slow but getting on, waiting rightly, faulting, computing, held by a quota, collecting garbage. */
 export const INNOCENT: readonly Soaked[] = [
   ...several('idle', 5, { ...MISBEHAVES, path: '', deadlineMs: 0 }),
   ...several('slow', 4, { ...MISBEHAVES, path: '/do/slow?n=9', deadlineMs: 300 }),
   ...several('waits', 4, { ...MISBEHAVES, path: '/do/read-pipe', deadlineMs: 7_200_000 }),
   ...several('storms', 2, { ...MISBEHAVES, path: '/do/storm?n=3', deadlineMs: 300 }),
   ...several('throttled', 2, { ...MISBEHAVES, path: '/do/storm?n=2', deadlineMs: 300, more: ['limits: { cpu: 10% }'] }),
-  ...several('collects', 2, { path: '/gc', deadlineMs: 0, program: 'node', more: ['health: { request-timeout: 1s }'] }),
+  ...several('collects', 2, {
+    path: '/gc',
+    deadlineMs: 0,
+    program: 'node',
+    size: 1,
+    more: ['health: { request-timeout: 1s }'],
+  }),
+  ...several('spare', 2, { ...MISBEHAVES, path: '', deadlineMs: 0, size: 2, more: ['pool: { size: 1, standby: 1 }'] }),
   ...several('asked', 3, { ...MISBEHAVES, path: '/hello', deadlineMs: 1000 }),
 ];
 
@@ -55,7 +64,10 @@ export function socketOf(name: string): string {
 }
 
 /** Every other one has the other kind of isolation. */
-export function installSoaked({ name, program, more }: Omit<Soaked, 'path' | 'deadlineMs'>, number: number): void {
+export function installSoaked(
+  { name, program, more }: Pick<Soaked, 'name' | 'program' | 'more'>,
+  number: number,
+): void {
   const lines = [
     'version: v1',
     `listen: [{ unix: ${socketOf(name)} }]`,

@@ -68,7 +68,8 @@ describe('a soak', function () {
     for (const [number, name] of GUILTY_NAMES.entries())
       installSoaked({ name, program: 'misbehave', more: [] }, number);
     for (const name of names) await systemctl('start', `plugin@${name}`);
-    for (const name of names) await untilWhole(name, 1);
+    for (const { name, size } of INNOCENT) await untilWhole(name, size);
+    for (const name of GUILTY_NAMES) await untilWhole(name, 1);
   });
 
   after(async () => {
