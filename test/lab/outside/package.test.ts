@@ -52,7 +52,9 @@ describe('the Debian package', function () {
     const files = [await makePackage('bulkhead'), await makePackage('bulkhead', '99.0.0')];
     machine = await Machine.up('deb');
     // What the administrator has is not the package's to leave or take; /run/mount is of mount(8).
-    await machine.get('mkdir -p /run/mount /opt/plugin/hello/v1 && touch /opt/plugin/hello/v1/main.py');
+    await machine.get(
+      'mkdir -p /run/mount /opt/plugin/hello/v1 && touch /opt/plugin/hello/v1/main.py /opt/plugin/hello/v1/activity.py',
+    );
     [first = '', second = ''] = await Promise.all(files.map((file) => machine.push(file)));
     untouched = (await machine.get(SNAPSHOT)).split('\n');
   });
