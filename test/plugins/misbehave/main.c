@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "activity.h"
 #include "acts.h"
+#include "page.h"
 
 enum { FIRST_FD = 3, LISTENERS = 16, WORKERS = 4, REQUEST = 4096, TICK_MS = 1000, PATIENCE_SEC = 5 };
 
@@ -132,13 +132,13 @@ static bool serve(int fd, int slot) {
     if (manners.silent) return true;
     if (answered_probe(fd, &request)) return false;
     const struct act *act = strncmp(request.path, "/do/", 4) == 0 ? find_act(request.path + 4) : NULL;
-    activity_begin(slot, request.path + 1, request.trace, request.deadline_ms);
+    page_begin(slot, request.path + 1, request.trace, request.deadline_ms);
     if (act != NULL) act->run(request.amount, slot);
     if (manners.workers_dead) {
         in_background(answer_probes, 0);
         pthread_exit(NULL);
     }
-    activity_end(slot, 1);
+    page_end(slot);
     answer(fd, true);
     return false;
 }
@@ -201,7 +201,7 @@ static void take_listeners(void) {
 /* Each in a slot of its own, as in a program that serves many requests in one loop. */
 static int take_over(int taken) {
     static const uint8_t no_trace[16];
-    while (taken < manners.forgotten) activity_begin(WORKERS + taken++, "forgotten", no_trace, 0);
+    while (taken < manners.forgotten) page_begin(WORKERS + taken++, "forgotten", no_trace, 0);
     return taken;
 }
 
@@ -223,7 +223,7 @@ int main(int argc, char **argv) {
     (void)sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_sigterm}, NULL);
     if (pipe2(stopping, O_CLOEXEC) != 0) return 1;
     take_listeners();
-    activity_open();
+    page_open();
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--at-start=", 11) == 0) act_at_start(argv[i] + 11);
         else if (strcmp(argv[i], "--never-ready") == 0) ready = false;
@@ -235,7 +235,7 @@ int main(int argc, char **argv) {
     if (ready) tell("READY=1");
     const struct timespec tick = {.tv_sec = TICK_MS / 1000};
     for (int taken = 0; !is_stopping();) {
-        if (!manners.silent) activity_tick();
+        if (!manners.silent) page_tick();
         taken = take_over(taken);
         if (watchdog && !manners.silent) tell("WATCHDOG=1");
         (void)ppoll(NULL, 0, manners.silent ? NULL : &tick, &none);

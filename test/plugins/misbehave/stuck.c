@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "activity.h"
+#include "page.h"
 #include "acts.h"
 
 enum { STEP_USEC = 50000, STORM = 16 << 20 };
@@ -91,7 +91,7 @@ static void loses_its_workers(int amount, int slot) {
 static void gets_on_slowly(int seconds, int slot) {
     for (int steps = seconds * (1000000 / STEP_USEC); steps > 0; steps--) {
         (void)usleep(STEP_USEC);
-        activity_progress(slot);
+        page_progress(slot);
     }
 }
 
