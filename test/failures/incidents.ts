@@ -47,3 +47,15 @@ export function wordsOf({ incident }: StoredIncident): string {
     ...excuses.map(({ excuse, applies, detail }) => `${excuse}${applies ? '' : ' (no)'}: ${detail}`),
   ].join('\n');
 }
+
+/** An incident as somebody who looks for a failed test's reason wants it. */
+export function storyOf(stored: StoredIncident): string {
+  const { incident, steps, over } = stored;
+  const { id, verdict, action, step } = incident;
+  return [
+    `${id}: ${verdict.class} ${verdict.kind}`,
+    wordsOf(stored),
+    `=> ${action} (step ${step.index + 1} of ${step.of}: ${step.kind})`,
+    ...[...steps, ...(over === null ? [] : [over])].map(({ at, text }) => `+${at - incident.at} ms: ${text}`),
+  ].join('\n');
+}
