@@ -152,7 +152,8 @@ export class Supervisor implements Owned {
     const stands = row?.activeState;
     const ready = stands === 'active' && this.#parts.sandboxes.isReady(record);
     const life = ready ? 'ready' : stands === 'deactivating' ? 'stopping' : 'starting';
-    return { unit, slot, generation, digest, limits, learning, life, readyAt: ready ? row?.activeSince : undefined };
+    const readyAt = ready ? row?.activeSince : undefined;
+    return { unit, slot, generation, digest, limits, learning, life, isThere: row !== undefined, readyAt };
   }
 
   release(): void {

@@ -29,6 +29,8 @@ export class Draft {
   readonly moment: Moment;
   /** What this decision does about a failure, in words. */
   readonly deeds: string[] = [];
+  /** By the id of an incident that went on: what happened. */
+  readonly again = new Map<string, string>();
   #wakeAt: number | undefined;
 
   constructor(state: PluginState, moment: Moment) {

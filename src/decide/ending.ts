@@ -24,9 +24,13 @@ export function ended(
   const sandbox = draft.state.sandboxes.get(unit);
   if (sandbox === undefined || !draft.change(unit, event, { exit })) return;
   draft.order({ kind: 'clear', unit });
-  const asked = sandbox.asked || sandbox.life === 'stopping';
+  // What the supervisor before this one began ends with it, which is not the program's fault.
+  const interrupted = sandbox.interrupted && exit?.how === 'unknown';
+  const asked = sandbox.asked || sandbox.life === 'stopping' || interrupted;
   const verdict = plan === undefined ? undefined : diagnoseDeath({ ...factsOf(draft, sandbox), exit, reason, plan });
-  const why = overdueText(draft, sandbox, exit) ?? reason?.text ?? verdict?.text ?? 'ended';
+  const why = interrupted
+    ? 'its start ended with the supervisor that had ordered it'
+    : (overdueText(draft, sandbox, exit) ?? reason?.text ?? verdict?.text ?? 'ended');
   const what = asked ? 'stopped' : event === 'exited' ? 'died' : 'start-failed';
   const isMemory = verdict?.class === 'oom' || verdict?.class === 'oom-host';
   const about = { forbidden: exit?.forbidden, limit: isMemory ? ('memory' as const) : undefined };

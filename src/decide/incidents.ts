@@ -3,11 +3,14 @@ import { type Incident, incidentId } from '../diagnose/incident.ts';
 import type { Verdict } from '../diagnose/verdict.ts';
 import type { Turn } from './chain.ts';
 import type { Draft } from './draft.ts';
-import type { OpenIncident, SandboxEntry } from './plugin-state.ts';
-import { isWhole, living, serving } from './plugin-state.ts';
+import type { OpenIncident, PluginState, SandboxEntry } from './plugin-state.ts';
+import { inTraffic, isWhole, living, serving } from './plugin-state.ts';
 
 /** More than so many different failures at once are told of as steps of the last incident. */
 const MOST_OPEN = 8;
+
+/** A replacement that dies sooner (ms) was none: a crash loop is one incident. */
+const PROVES_ITSELF_MS = 1000;
 
 /**
  * Opens an incident, or adds to one that is open for the same kind of failure: a crash loop is one incident. Returns its
@@ -20,7 +23,7 @@ export function openIncident(draft: Draft, about: SandboxEntry | undefined, verd
   if (known !== undefined) {
     const { id } = known.incident;
     const who = about === undefined ? '' : `'${about.unit}': `;
-    draft.order({ kind: 'incident-step', id, text: `${who}${verdict.class}: ${verdict.text}` });
+    draft.again.set(id, `${who}${verdict.class}: ${verdict.text}`);
     return id;
   }
   const incident: Incident = {
@@ -47,6 +50,9 @@ export function incidentOf({ open }: { readonly open: readonly OpenIncident[] },
 /** At the end of a decision: says in new incidents what was decided, and closes those that are over. */
 export function settleIncidents(draft: Draft): void {
   const action = actionOf(draft);
+  for (const [id, text] of draft.again) {
+    draft.order({ kind: 'incident-step', id, text: draft.deeds.length === 0 ? text : `${text}; ${action}` });
+  }
   draft.set({
     open: draft.state.open.map((each) => {
       if (each.incident.action !== '') return each;
@@ -58,7 +64,9 @@ export function settleIncidents(draft: Draft): void {
   closeIncidents(draft, isLetGo, false, () => 'the kernel has let go of it');
   if (draft.state.phase !== 'on') return;
   closeIncidents(draft, isToldOnly, false, () => 'told, which is all that is declared for it');
-  closeIncidents(draft, isOver, true, (ms) => `recovered after ${formatDuration(ms)}`);
+  closeIncidents(draft, isOver, true, (ms) =>
+    ms === 0 ? 'recovered at once' : `recovered after ${formatDuration(ms)}`,
+  );
 }
 
 /** What was decided, what serves again first. */
@@ -88,7 +96,9 @@ function closeIncidents(
 ): void {
   for (const each of draft.state.open) {
     if (!isClosed(each, draft)) continue;
-    const ms = Math.max(0, Math.round(draft.moment.now - each.since));
+    // It took until the pool was whole, not until that was believed.
+    const until = alone ? Math.min(draft.moment.now, wholeSince(draft.state)) : draft.moment.now;
+    const ms = Math.max(0, Math.round(until - each.since));
     draft.order({ kind: 'incident-over', id: each.incident.id, text: text(ms) });
     draft.note('recovered', each.incident.unit, undefined, `${each.incident.verdict.class}: ${text(ms)}`, {
       incident: each.incident.id,
@@ -117,13 +127,22 @@ function isLetGo({ incident }: OpenIncident, { state }: Draft): boolean {
   return incident.verdict.class === 'unkillable' && !state.sandboxes.has(incident.unit ?? '');
 }
 
-/** The pool is whole again, and the one that it was about is not there any more, or not ill. */
-function isOver({ incident }: OpenIncident, { state }: Draft): boolean {
+/** The pool has been whole again for a while, and the one that it was about is not there any more, or not ill. */
+function isOver({ incident }: OpenIncident, draft: Draft): boolean {
+  const { state, moment } = draft;
   const about = incident.unit === undefined ? undefined : state.sandboxes.get(incident.unit);
   if (incident.verdict.class === 'unkillable') return false;
   if (about !== undefined && (about.verdict !== undefined || about.renewing) && serving(state).includes(about))
     return false;
-  return isWhole(state);
+  if (!isWhole(state)) return false;
+  const proved = wholeSince(state) + PROVES_ITSELF_MS;
+  if (moment.now < proved) draft.wakeBy(proved);
+  return moment.now >= proved;
+}
+
+/** Monotonic ms; when the last of the pool became ready. */
+function wholeSince(state: PluginState): number {
+  return Math.max(0, ...inTraffic(state).map(({ readyAt }) => readyAt ?? 0));
 }
 
 function isAlike(one: Verdict, other: Verdict): boolean {

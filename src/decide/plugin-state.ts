@@ -123,6 +123,8 @@ export interface SandboxEntry {
   readonly unreplaced: boolean;
   /** Monotonic ms; when its stop was asked for or seen, if this supervisor knows. */
   readonly stopSince: number | undefined;
+  /** The supervisor that had ordered its start died before anything came of that. */
+  readonly interrupted: boolean;
   /** Whether its end counts as a death: nobody had asked for it. */
   readonly asked: boolean;
 }
@@ -163,6 +165,7 @@ export const NEW_SANDBOX = {
   gate: undefined,
   gateSeen: undefined,
   gateTries: 0,
+  interrupted: false,
   readiness: undefined,
   unready: [],
   startup: undefined,

@@ -58,6 +58,8 @@ export interface FoundSandbox {
   readonly digest: string;
   readonly limits: string;
   readonly life: 'starting' | 'ready' | 'stopping';
+  /** Whether systemd has its unit. */
+  readonly isThere: boolean;
   readonly readyAt: number | undefined;
   readonly learning: boolean;
 }
@@ -99,12 +101,14 @@ export function restoreState(
 }
 
 /** What is seen says whether it lives; what is remembered, what was to become of it. */
-function restoreSandbox(found: FoundSandbox, member: Member | undefined, index: number): SandboxEntry {
+function restoreSandbox({ isThere, ...found }: FoundSandbox, member: Member | undefined, index: number): SandboxEntry {
   const seat = found.learning ? -1 : index;
   const entry = { ...found, ...NEW_SANDBOX, seat, ...member, counters: undefined, exit: undefined };
   const isStopping = found.life === 'stopping';
   // What was decided about it is further on than what is seen, as long as that was not carried out.
   const decided =
     member === undefined || member.life === 'starting' || member.life === 'ready' ? undefined : member.life;
-  return { ...entry, life: decided ?? found.life, asked: entry.asked || (isStopping && decided === undefined) };
+  const interrupted = !isThere && member?.life === 'starting';
+  const asked = entry.asked || (isStopping && decided === undefined);
+  return { ...entry, life: decided ?? found.life, interrupted, asked };
 }

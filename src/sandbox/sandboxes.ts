@@ -334,8 +334,8 @@ export class Sandboxes {
         );
       },
       overdue: () => {
-        // A start job that is waited for fails now, and tells; whoever waits for a report alone, here.
-        if (sandbox.tookTooLong && !sandbox.jobPending)
+        // Before the end that it comes to is reported, which would look like any other kill.
+        if (sandbox.tookTooLong)
           events.startFailed(record, startFailure(sandbox, new Failure('BH301', `'${record.unit}'`)));
         void this.clear(record.unit);
       },

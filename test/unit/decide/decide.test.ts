@@ -238,6 +238,7 @@ describe('decide', function () {
         limits: index === 0 ? 'l1' : 'l2',
         learning: false,
         life: 'ready' as const,
+        isThere: true,
         readyAt: machine.now,
       }));
       const next = new SimulatedMachine(examplePlan({ limitsDigest: 'l2' }));
@@ -259,6 +260,7 @@ describe('decide', function () {
       limits: 'l1',
       learning: false,
       life: 'ready' as const,
+      isThere: true,
       readyAt: machine.now,
     }));
     const next = new SimulatedMachine(examplePlan());
@@ -368,6 +370,7 @@ describe('decide', function () {
         limits: 'l1',
         learning: unit === THIRD,
         life: 'ready' as const,
+        isThere: true,
         readyAt: machine.now,
       }));
       const next = new SimulatedMachine(examplePlan());

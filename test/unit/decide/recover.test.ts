@@ -23,6 +23,17 @@ const step = (kind: 'restart' | 'replace' | 'recycle' | 'freeze' | 'quarantine' 
   ...more,
 });
 
+/** What a new supervisor finds of a sandbox that serves. */
+const FOUND = {
+  slot: 'a' as const,
+  digest: 'd1',
+  limits: 'l1',
+  learning: false,
+  life: 'ready' as const,
+  isThere: true,
+  readyAt: 0,
+};
+
 function started(wishes: PlanWishes = {}): SimulatedMachine {
   return new SimulatedMachine(examplePlan(wishes)).started();
 }
@@ -42,6 +53,8 @@ describe('recovery of a death', () => {
     assert.match(incident?.id ?? '', /^\d{8}T\d{6}-hello-1$/);
     machine.now += 300;
     machine.observe({ kind: 'became-ready', unit: A3 });
+    assert.deepEqual(machine.over, [], 'it may die at once');
+    machine.pass(1000);
     assert.deepEqual(machine.over, [`${incident?.id} recovered after 300ms`]);
     assert.deepEqual(machine.state.recoveries, { over: 1, alone: 1, aloneMs: 300 });
   });
@@ -65,11 +78,49 @@ describe('recovery of a death', () => {
       if (kinds.length === 3) assert.equal(machine.wakeAt, machine.now + 5000);
       machine.pass(5000);
       for (const one of machine.unitsIn('starting')) machine.observe({ kind: 'became-ready', unit: one });
+      machine.pass(1000);
     }
     assert.deepEqual(kinds, ['replace', 'replace', 'restart', 'quarantine']);
     assert.equal(machine.state.quarantined, true);
     assert.match(statusLine(machine.state), /^failed, in quarantine: BH304 .*SIGSEGV/);
     assert.equal(machine.told.at(-1), 'failed BH304');
+  });
+
+  it('makes one incident of a crash loop, and says in it what is done each time', () => {
+    const machine = started({ size: 1, restarts: 50, chains: { crash: [step('replace', { times: 2 })] } });
+    for (let n = 0; n < 3; n++) {
+      for (const ready of machine.unitsIn('ready')) machine.die(ready, 11);
+      machine.pass(500);
+      for (const one of machine.unitsIn('starting')) machine.observe({ kind: 'became-ready', unit: one });
+      machine.pass(100);
+    }
+    assert.equal(machine.incidents.length, 1);
+    assert.deepEqual(machine.over, []);
+    assert.equal(machine.steps.length, 2);
+    assert.match(machine.steps[0] ?? '', /: crash: .*next start in /);
+    assert.match(machine.steps[1] ?? '', /quarantine/);
+  });
+
+  it('is none when the supervisor died before anything came of a start', () => {
+    const machine = started();
+    machine.die(A1, 11);
+    machine.pass(500);
+    const found = [
+      { ...FOUND, unit: A2, generation: 2 },
+      { ...FOUND, unit: A3, generation: 3, life: 'starting' as const, isThere: false, readyAt: undefined },
+    ];
+    for (const exit of [undefined, { how: 'dumped', status: 11 } as const]) {
+      const next = new SimulatedMachine(examplePlan());
+      next.state = restoreState('hello', remember(machine.state), found);
+      next.observe({ kind: 'resumed' });
+      next.observe({ kind: 'listening' });
+      const { deaths } = next.state;
+      if (exit !== undefined) next.observe({ kind: 'exited', unit: A3, exit });
+      next.observe({ kind: 'cleared', unit: A3 });
+      assert.equal(next.state.deaths.length, deaths.length + (exit === undefined ? 0 : 1));
+      next.pass(1000);
+      assert.deepEqual(next.everStarted.length, 1);
+    }
   });
 
   it('forgets how far a chain was gone after sustained health', () => {
@@ -181,9 +232,10 @@ describe('standbys', () => {
       standbys(machine.state).map((one) => one.unit),
       [A4],
     );
+    machine.pass(1000);
     assert.deepEqual(
       machine.over.map((text) => text.replace(/^\S+ /, '')),
-      ['recovered after 0ms'],
+      ['recovered at once'],
     );
     assert.equal(machine.incidents[0]?.action, `promote ${A3}, start ${A4} as a standby`);
   });
@@ -269,6 +321,7 @@ describe('recovery of what lives and is ill', () => {
     assert.equal(machine.incidents.length, 1);
     assert.equal(machine.state.deaths.length, 1, 'its end is no further death');
     machine.observe({ kind: 'became-ready', unit: A3 });
+    machine.pass(1000);
     assert.equal(machine.over.length, 1);
   });
 
@@ -298,6 +351,7 @@ describe('recovery of what lives and is ill', () => {
     assert.deepEqual(machine.unitsIn('starting'), [A2]);
     machine.observe({ kind: 'became-ready', unit: A2 });
     assert.deepEqual(machine.unitsIn('stopping'), [A1]);
+    machine.pass(1000);
     assert.equal(machine.over.length, 1);
     const spared = started({ size: 1, standby: 1 });
     spared.observe({ kind: 'diagnosed', unit: A1, verdict: verdict('fork-bomb', 'tasks') });
@@ -492,16 +546,7 @@ describe('a state of a version that knew less', () => {
     const { members: _members, ...all } = remember(started().state);
     const fields = ['phase', 'invocation', 'plan', 'nextGeneration', 'slot', 'deathsInRow', 'roundBegan', 'deaths'];
     const known = Object.fromEntries(Object.entries(all).filter(([field]) => fields.includes(field)));
-    const found = [A1, A2].map((one, index) => ({
-      unit: one,
-      slot: 'a' as const,
-      generation: index + 1,
-      digest: 'd1',
-      limits: 'l1',
-      learning: false,
-      life: 'ready' as const,
-      readyAt: 0,
-    }));
+    const found = [A1, A2].map((one, index) => ({ ...FOUND, unit: one, generation: index + 1 }));
     const next = new SimulatedMachine(examplePlan());
     next.state = restoreState('hello', known, found);
     next.observe({ kind: 'resumed' });

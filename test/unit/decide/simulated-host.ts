@@ -187,7 +187,8 @@ export class SimulatedHost {
       const one = this.sandboxes.get(record.unit);
       const life = one === undefined ? 'starting' : one.stopAsked ? 'stopping' : one.ready ? 'ready' : 'starting';
       const readyAt = life === 'ready' ? this.now : undefined;
-      return { ...record, slot: 'a', limits: this.plan.limitsDigest, life, readyAt, learning: false };
+      const isThere = one !== undefined;
+      return { ...record, slot: 'a', limits: this.plan.limitsDigest, life, isThere, readyAt, learning: false };
     });
     // Maps do not come back from JSON; nothing of the plan but its origins is one.
     const plan = this.state.plan;
