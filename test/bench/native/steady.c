@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIRST_FD = 3, MOST_LISTENERS = 2, BACKLOG = 128, WATCHDOG_MS = 200, PIECE = 1 << 20 };
+enum { FIRST_FD = 3, MOST_LISTENERS = 2, BACKLOG = 128, WATCHDOG_MS = 500, PIECE = 1 << 20 };
 
 static const struct timespec WORK = {.tv_nsec = 1000000};
 

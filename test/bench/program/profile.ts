@@ -24,8 +24,14 @@ const LAUNCHER = '/usr/sbin/bulkheadd';
 /** Where the supervisor may write. */
 const DIRECTORY = '/run/bulkhead/bench-profile';
 
-/** Runs the supervisor under the profiler while `during` goes on. Returns CPU time (ms) by the file that spent it. */
-export async function profileSupervisor(during: () => Promise<void>): Promise<ReadonlyMap<string, number>> {
+/**
+ * Runs the supervisor under the profiler while `during` goes on. Returns CPU time (ms) by the file that spent it, without
+ * the first `skippedMs`, in which it starts and adopts what runs.
+ */
+export async function profileSupervisor(
+  during: () => Promise<void>,
+  skippedMs: number,
+): Promise<ReadonlyMap<string, number>> {
   mkdirSync(DIRECTORY, { recursive: true });
   mkdirSync('/run/systemd/system/bulkheadd.service.d', { recursive: true });
   const profiled = `${BENCH_DIRECTORY}/bulkheadd`;
@@ -49,17 +55,20 @@ export async function profileSupervisor(during: () => Promise<void>): Promise<Re
     );
   const profile = JSON.parse(readFileSync(`${DIRECTORY}/${file}`, 'utf8')) as Profile;
   rmSync(DIRECTORY, { recursive: true });
-  return byFile(profile);
+  return byFile(profile, skippedMs);
 }
 
 /** Idle time is not in it; what the engine itself needs is under names in brackets, such as `(garbage collector)`. */
-function byFile({ nodes, samples, timeDeltas }: Profile): ReadonlyMap<string, number> {
+function byFile({ nodes, samples, timeDeltas }: Profile, skippedMs: number): ReadonlyMap<string, number> {
   const map = new SourceMap(JSON.parse(readFileSync(`${BENCH_DIRECTORY}/bulkheadd.mjs.map`, 'utf8')));
   const files = new Map(nodes.map(({ id, callFrame }) => [id, fileOf(map, callFrame)]));
   const spent = new Map<string, number>();
+  let at = 0;
   for (const [index, id] of samples.entries()) {
     const file = files.get(id) ?? '(unknown)';
-    if (file !== '(idle)') spent.set(file, (spent.get(file) ?? 0) + (timeDeltas[index] ?? 0) / 1000);
+    const ms = (timeDeltas[index] ?? 0) / 1000;
+    at += ms;
+    if (at >= skippedMs && file !== '(idle)') spent.set(file, (spent.get(file) ?? 0) + ms);
   }
   return spent;
 }

@@ -52,12 +52,12 @@ const { n, quick, out, revision } = options(30);
 const machine = await machineFacts(revision);
 const limited = readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').split(/\s/).includes('memory');
 
+// None of ours has several sandboxes and a standby: a place that fails thrice within a minute is out of traffic for a while.
 const keepers: Readonly<Record<string, Keeper>> = {
   single: new PluginKeeper({ name: 'bench-single', port: 8501, size: 1, standby: 0, isolation: 'nspawn' }),
   scope: new PluginKeeper({ name: 'bench-scope', port: 8502, size: 1, standby: 0, isolation: 'scope' }),
   standby: new PluginKeeper({ name: 'bench-standby', port: 8503, size: 1, standby: 1, isolation: 'nspawn' }),
   pair: new PluginKeeper({ name: 'bench-pair', port: 8504, size: 2, standby: 0, isolation: 'nspawn' }),
-  'pair-standby': new PluginKeeper({ name: 'bench-both', port: 8505, size: 2, standby: 1, isolation: 'nspawn' }),
   systemd: new SystemdService('bench-systemd', 8506, 1),
   'systemd-pair': new SystemdService('bench-systemd-pair', 8507, 2),
   supervisord: new Supervisord('bench-supervisord', 8508, 1),

@@ -78,6 +78,9 @@ interface Figures {
 const { n, quick, out, revision } = options(3);
 const steps = quick ? STEPS_QUICK : STEPS;
 const windowMs = (quick ? WINDOW_QUICK_S : WINDOW_S) * 1000;
+const settleMs = quick ? SETTLE_QUICK_MS : SETTLE_MS;
+/** How long it is profiled. */
+const total = 2 * windowMs;
 const machine = await machineFacts(revision);
 const systemd = new Systemd();
 const plugins = Array.from(
@@ -99,7 +102,7 @@ try {
     }
     await run(step, ALL_ON);
     progress('the same under a profiler');
-    profile = await profileSupervisor(() => pause(2 * windowMs));
+    profile = await profileSupervisor(() => pause(settleMs + total), settleMs);
   }
 } finally {
   await each(plugins, (plugin) => plugin.remove());
@@ -146,7 +149,7 @@ async function each(
 }
 
 async function measure({ plugins: count, size }: Step, watching: Watching): Promise<Cost> {
-  await pause(quick ? SETTLE_QUICK_MS : SETTLE_MS);
+  await pause(settleMs);
   const pid = Number(await systemctl('show', '-P', 'MainPID', 'bulkheadd'));
   const windows: { cpu: number; sandboxesCpu: number; wakeups: number }[] = [];
   for (let window = 0; window < n; window += 1) {
@@ -182,7 +185,6 @@ function sandboxesMs(): number {
 
 const atAim = costs.find(({ sandboxes, watching }) => sandboxes === AIM.sandboxes && watching === ALL_ON.title);
 const reached = atAim === undefined ? undefined : atAim.cpu <= AIM.cpu && atAim.rss <= AIM.megabytes * 1024;
-const total = 2 * windowMs;
 const files = [...profile]
   .map(([file, ms]) => ({ file, cpu: (ms / total) * 100 }))
   .sort((one, other) => other.cpu - one.cpu);
@@ -211,7 +213,7 @@ deliver<Figures>(
         cost.sandboxesCpu.toFixed(2),
       ]),
     ),
-    `Where it goes, as a profiler sees it that has its own price (${profiled === undefined ? 0 : profiled.plugins * profiled.size} sandboxes, from the start of the supervisor on):`,
+    `Where it goes, as a profiler sees it that has its own price (${profiled === undefined ? 0 : profiled.plugins * profiled.size} sandboxes):`,
     table(
       ['', 'CPU %'],
       files.slice(0, MOST_FILES).map(({ file, cpu }) => [file, figure(cpu)]),

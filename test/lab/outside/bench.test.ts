@@ -91,7 +91,7 @@ describe('the benchmarks', function () {
     const { figures } = await quick('recover');
     const rows = figures.rows as { keeper: string; injury: string; notices: boolean; gap: unknown; never: number }[];
     const keepers = (injury: string) => rows.filter((row) => row.injury === injury).map(({ keeper }) => keeper);
-    const ours = ['single', 'scope', 'standby', 'pair', 'pair-standby'];
+    const ours = ['single', 'scope', 'standby', 'pair'];
     const peers = [
       'systemd',
       'systemd-pair',
