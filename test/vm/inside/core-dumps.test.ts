@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { INCIDENT_DIRECTORY } from '../../../src/record/incidents.ts';
 import { parseStoredIncident, type StoredIncident } from '../../../src/record/stored-incident.ts';
 import { declare, must, systemctl, uninstall, until } from '../../support/system.ts';
@@ -40,7 +40,9 @@ describe('core dumps', function () {
     const isWhole = (): boolean => {
       const id = readdirSync(INCIDENT_DIRECTORY).find((name) => !before.has(name));
       directory = `${INCIDENT_DIRECTORY}/${id}`;
-      stored = id === undefined ? undefined : parseStoredIncident(readFileSync(`${directory}/incident.json`, 'utf8'));
+      const file = `${directory}/incident.json`;
+      // The directory is there a moment before.
+      stored = existsSync(file) ? parseStoredIncident(readFileSync(file, 'utf8')) : undefined;
       return stored?.evidence === 'whole';
     };
     await until('the bundle is whole', isWhole, 120_000);
