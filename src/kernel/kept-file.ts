@@ -3,8 +3,8 @@ import type { Owned } from '../base/clock.ts';
 
 /** What a text file of /proc or of a cgroup can have that is looked at; more is cut off. */
 const MOST_BYTES = 4096;
-/** One that is not there is tried again after so many reads: a controller may come later. */
-const TRY_AGAIN = 64;
+/** One that is not there is tried at ever fewer reads, at every so many in the end: a controller may come later. */
+const SELDOM = 64;
 
 const shared = Buffer.alloc(MOST_BYTES);
 
@@ -16,7 +16,9 @@ export class KeptFile implements Owned {
   readonly #path: string;
   readonly #flags: number;
   #fd: number | undefined;
-  #missed = 0;
+  /** Reads until the next try, and those before the one after. */
+  #missing = 0;
+  #patience = 0;
 
   constructor(path: string, flags = 0) {
     this.#path = path;
@@ -49,17 +51,20 @@ export class KeptFile implements Owned {
   }
 
   #open(): boolean {
-    if (this.#missed > 0) {
-      this.#missed = (this.#missed + 1) % TRY_AGAIN;
+    if (this.#missing > 0) {
+      this.#missing -= 1;
       return false;
     }
     try {
       this.#fd = openSync(this.#path, this.#flags);
+      this.#patience = 0;
       return true;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT' && code !== 'ESRCH' && code !== 'EACCES' && code !== 'ENODEV') throw error;
-      this.#missed = 1;
+      // What is only being made is there at the next read.
+      this.#missing = this.#patience;
+      this.#patience = Math.min(SELDOM, 2 * this.#patience + 1);
       return false;
     }
   }

@@ -20,6 +20,8 @@ export interface Row {
   readonly act?: string;
   /** Or what is done to one of its sandboxes from outside. */
   readonly provoke?: (victim: SandboxStatus) => void;
+  /** It has to have run well for so long (ms) before. */
+  readonly settleMs?: number;
   /** It takes a CPU for itself, and is started when the others are through. */
   readonly hot?: boolean;
   /** It takes a minute and more by nature; nobody waits for it. */

@@ -110,6 +110,7 @@ export class Trial {
     const target = { host: '127.0.0.1', port: this.#circumstances.port };
     const load = this.startsWell ? new HttpLoad({ target, ...LOAD }) : undefined;
     await load?.more(10);
+    await pause(row.settleMs ?? 0);
     const answer = await this.#provoke();
     let first: StoredIncident | undefined;
     const isSeen = () => {
