@@ -69,7 +69,7 @@ export interface SandboxesParts {
 }
 
 const SIGKILL = 9;
-/** Start jobs under way at once. systemd works them off one by one; more would only lengthen its queue. */
+/** Starts under way at once, until their programs run. systemd works them off one by one; more would only lengthen its queue. */
 const STARTS_AT_ONCE = 8;
 
 /** Starts, stops, adopts and forgets sandboxes. */
@@ -84,10 +84,11 @@ export class Sandboxes {
   readonly #stoppedInStart = new Set<string>();
   /** What is told when the start job of the unit has ended; there while there is a job. */
   readonly #heldBack = new Map<string, (() => void)[]>();
-  readonly #starts = new Turns(STARTS_AT_ONCE);
+  readonly #starts: Turns;
 
   constructor(parts: SandboxesParts) {
     this.#parts = parts;
+    this.#starts = new Turns(STARTS_AT_ONCE, parts.clock);
     this.#pipes = new ReportPipes(parts.descriptorStore);
     this.#starters = {
       nspawn: new NspawnStarter(parts.units),
@@ -123,7 +124,7 @@ export class Sandboxes {
     const sandbox = this.#add(record);
     hostParts.recorded(record.unit, record.hostMounts ?? []);
     this.#inStart.add(record.unit);
-    await this.#starts.take();
+    await this.#starts.take(record.unit);
     try {
       await filters.prepare(sandboxPlan.seccomp);
       await hostParts.prepare(sandboxPlan);
@@ -146,7 +147,7 @@ export class Sandboxes {
     } finally {
       sandbox.jobPending = false;
       this.#inStart.delete(record.unit);
-      this.#starts.giveBack();
+      this.#starts.giveBack(record.unit);
       for (const tell of this.#takeHeldBack(record.unit)) tell();
       await this.#afterAll(sandbox);
     }
@@ -301,6 +302,7 @@ export class Sandboxes {
   release(): void {
     for (const sandbox of this.#sandboxes.values()) sandbox.release();
     this.#pipes.release();
+    this.#starts.release();
   }
 
   /** A start job that fails is told with its reason before the end of its unit, which systemd may announce first. */
@@ -359,6 +361,8 @@ export class Sandboxes {
   #reported(sandbox: Sandbox, report: Report): void {
     const { events } = this.#parts;
     const { record } = sandbox;
+    // What its program takes to be ready is no reason for others to wait.
+    if (report.event === 'started') this.#starts.giveBack(record.unit);
     if (report.event === 'setup-failed') {
       events.startFailed(record, startFailure(sandbox, new Failure('BH302', report.error)));
     }

@@ -63,6 +63,25 @@ forEachIsolation('limits of time', function () {
     await until('nothing is left', async () => (await sandboxUnits(NAME)).length === 0);
   });
 
+  it('a plugin of which ten sandboxes wait to be ready delays the start of no other', async () => {
+    const other = `${NAME}-other`;
+    installProgram('import time\ntime.sleep(600)\n', [
+      'template: python',
+      'version: v1',
+      'pool: { size: 10 }',
+      'health: { ready: notify, start-timeout: 10min }',
+    ]);
+    declare(other, ['template: native', 'exec: [/bin/sh, -c, "while :; do sleep 1; done"]']);
+    try {
+      await systemctl('start', '--no-block', `plugin@${NAME}`);
+      await until('ten are there', async () => (await sandboxUnits(NAME)).length === 10, 60_000);
+      await systemctl('start', `plugin@${other}`);
+      assert.equal((await readySandboxes(other)).length, 1);
+    } finally {
+      await uninstall(other);
+    }
+  });
+
   it('a payload that ignores SIGTERM is killed at stop.timeout', async () => {
     installProgram('import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)\n', [
       'template: python',
