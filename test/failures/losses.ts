@@ -24,3 +24,18 @@ export function unexcused(lost: readonly LostRequest[], deaths: number, gone: nu
   }
   return strange;
 }
+
+/** A process that is killed takes so long (ms) until it accepts nothing any more. */
+const DYING_MS = 20;
+
+/**
+ * Lost requests that were in nobody's dying hands, where it is known when each death was caused: the connection of a
+ * request was there before it, and broke soon after it.
+ * @param kills when (performance.now())
+ */
+export function unexcusedByKills(lost: readonly LostRequest[], kills: readonly number[]): LostRequest[] {
+  return lost.filter(({ at, connectedAt, why }) => {
+    const isBroken = why === 'reset' || why === 'closed';
+    return !isBroken || !kills.some((kill) => connectedAt <= kill + DYING_MS && at >= kill && at <= kill + TOGETHER_MS);
+  });
+}
