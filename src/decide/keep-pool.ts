@@ -80,7 +80,11 @@ function fill(draft: Draft, plan: PluginPlan): void {
     for (let n = 0; n < missing; n++) start(draft, { learning: false, standby: false });
     for (let n = 0; n < spares; n++) start(draft, { learning: false, standby: true });
   }
-  for (const sandbox of surplus) draft.stop(sandbox);
+  for (const sandbox of surplus) {
+    // One that gives no sign of life any more would take connections and answer none for as long as a stop may take.
+    if (sandbox.verdict?.kind === 'liveness') draft.kill(sandbox, { doomed: true });
+    else draft.stop(sandbox);
+  }
   const next = waits ? draft.state.notBefore : nextReset(draft.state, now);
   if (next !== undefined) draft.wakeBy(next);
 }

@@ -94,7 +94,9 @@ const nspawnOptions = new Map<BenchPlugin, readonly string[]>();
 
 /** Remembers with which options the plugin's sandbox is started now: the others are to have the same. */
 export function learnOptions(plugin: BenchPlugin): void {
-  nspawnOptions.set(plugin, plugin.nspawnOptions());
+  // Its activity page goes with the sandbox.
+  const lasting = plugin.nspawnOptions().filter((option) => !option.includes('/run/bulkhead/activity/'));
+  nspawnOptions.set(plugin, lasting);
 }
 
 function nspawnUnit(unit: string, plugin: BenchPlugin, own: boolean): TransientService {

@@ -27,7 +27,8 @@ class Pool {
   }
 
   start(program: string, args: readonly string[]): ChildProcess {
-    const environment = { PATH: '/usr/bin', LISTEN_FDS: '1', LISTEN_PID: '0' };
+    // The examples are packaged as they are: Python is to leave nothing beside them.
+    const environment = { PATH: '/usr/bin', LISTEN_FDS: '1', LISTEN_PID: '0', PYTHONDONTWRITEBYTECODE: '1' };
     const started = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', this.listener], env: environment });
     this.processes.push(started);
     return started;

@@ -466,6 +466,18 @@ describe('probes and traffic', () => {
     );
   });
 
+  it('the only one that fails its liveness probe goes on until there is another one, and is not asked then', () => {
+    const machine = started({ size: 1 });
+    machine.observe({ kind: 'probed', unit: A1, probe: 'liveness', passes: false, text: 'no WATCHDOG=1 for 2s' });
+    assert.deepEqual(machine.unitsIn('ready'), [A1]);
+    machine.observe({ kind: 'became-ready', unit: A2 });
+    assert.ok(machine.orders.some((order) => order.kind === 'kill' && order.unit === A1));
+    assert.ok(!machine.orders.some((order) => order.kind === 'stop'));
+    machine.die(A1);
+    assert.equal(machine.incidents.length, 1);
+    assert.deepEqual(machine.unitsIn('ready'), [A2]);
+  });
+
   it('a probe that flaps, and one of liveness that fails, are failures', () => {
     const machine = new SimulatedMachine(examplePlan({ health: { readiness } })).started();
     for (let n = 0; n < 5; n++) for (const passes of [true, false]) machine.observe(says(A1, passes));
