@@ -20,9 +20,11 @@ export interface Course {
   readonly lostRequests: readonly string[];
   /** Since when it is stopped or frozen. */
   readonly stoppedSince: number | undefined;
-  /** Looks in a row with many refused forks; with slowing down at memory.high and nothing done. */
+  /** Looks in a row with many refused forks. */
   readonly bombLooks: number;
+  /** Time slowed down at memory.high with nothing done, or with requests in hand that did not get on all the while. */
   readonly crawlMs: number;
+  readonly crawlHeld: readonly string[];
   /** CPU time of the whole payload while a liveness probe failed and nothing was done. */
   readonly probedBusyMs: number;
   readonly trends: { readonly memory: Trend; readonly files: Trend; readonly threads: Trend };
@@ -43,6 +45,7 @@ export const NEW_COURSE: Course = {
   stoppedSince: undefined,
   bombLooks: 0,
   crawlMs: 0,
+  crawlHeld: [],
   probedBusyMs: 0,
   trends: { memory: NO_TREND, files: NO_TREND, threads: NO_TREND },
   closeLooks: 0,
@@ -72,6 +75,7 @@ export function withLook(before: Course, look: SandboxLook): Course {
     stoppedSince: undefined,
     bombLooks: 0,
     crawlMs: 0,
+    crawlHeld: [],
     closeLooks: 0,
   };
 }

@@ -1,7 +1,8 @@
 import { formatBytes } from '../base/bytes.ts';
+import { inFlight } from './activity-page.ts';
 import type { Course } from './course.ts';
 import { type Finding, finding } from './finding.ts';
-import { seconds } from './hang.ts';
+import { progressKey, seconds, threadOf } from './hang.ts';
 import type { SandboxLook, Terms } from './look.ts';
 
 /** Refused forks a second of something that does nothing but fork, and looks in a row with so many. */
@@ -21,10 +22,13 @@ export function withGreed(before: SandboxLook | undefined, look: SandboxLook, co
   const cpuMs = (look.cpuMs ?? 0) - (before.cpuMs ?? 0);
   const isIdleOrBusyForGood = doneOf(look) !== doneOf(before);
   const spins = terms.livenessFails && !isIdleOrBusyForGood && cpuMs >= BUSY * ms;
+  const held = stillHeld(course, before, look);
+  const isCrawling = crawls(before, look, ms, cpuMs) && (!isIdleOrBusyForGood || held.length > 0);
   return {
     ...course,
     bombLooks: forks >= BOMB_PER_SECOND ? course.bombLooks + 1 : 0,
-    crawlMs: crawls(before, look, ms, cpuMs) && !isIdleOrBusyForGood ? course.crawlMs + ms : 0,
+    crawlMs: isCrawling ? course.crawlMs + ms : 0,
+    crawlHeld: isCrawling ? held : [],
     probedBusyMs: spins ? course.probedBusyMs + cpuMs : 0,
   };
 }
@@ -32,6 +36,21 @@ export function withGreed(before: SandboxLook | undefined, look: SandboxLook, co
 /** Requests that were answered, as far as a page says. */
 function doneOf({ page }: SandboxLook): number {
   return (page?.slots ?? []).reduce((sum, { done, failed }) => sum + done + failed, 0);
+}
+
+/**
+ * The requests in hand that have not got on since the crawl began, nor does their thread sleep of its own will. That
+ * others are answered, between two pages that the one gets, is no reason to let these wait for ever.
+ */
+function stillHeld({ crawlMs, crawlHeld }: Course, before: SandboxLook, look: SandboxLook): string[] {
+  const since = crawlMs > 0 ? crawlHeld : held(before);
+  return held(look).filter((name) => since.includes(name));
+}
+
+function held(look: SandboxLook): string[] {
+  return inFlight(look.page)
+    .filter((slot) => !['S', undefined].includes(threadOf(slot, look)?.state))
+    .map((slot) => `${slot.index} ${progressKey(slot)}`);
 }
 
 function crawls(before: SandboxLook, look: SandboxLook, ms: number, cpuMs: number): boolean {
@@ -42,15 +61,17 @@ function crawls(before: SandboxLook, look: SandboxLook, ms: number, cpuMs: numbe
   return cpuMs < SCARCELY_RUNS * ms;
 }
 
-/** It is slowed down at memory.high for so long that nothing gets done any more. */
-export function findCrawl({ crawlMs }: Course, look: SandboxLook, { spinMs }: Terms): Finding | undefined {
+/** It is slowed down at memory.high for so long that nothing gets done any more, or not what it has begun. */
+export function findCrawl({ crawlMs, crawlHeld }: Course, look: SandboxLook, { spinMs }: Terms): Finding | undefined {
   if (crawlMs < spinMs) return undefined;
   const size = look.memoryBytes === undefined ? 'its memory' : formatBytes(look.memoryBytes);
-  const text = `it crawls at memory-high: ${size} in use, slowed down ${look.memoryHigh} times, nothing done for ${seconds(crawlMs)}`;
+  const done = crawlHeld.length === 0 ? 'nothing done' : 'no progress of requests in hand';
+  const text = `it crawls at memory-high: ${size} in use, slowed down ${look.memoryHigh} times, ${done} for ${seconds(crawlMs)}`;
   return finding('leak', 'memory-high', 0.8, text, [
     ['memory', size],
     ['slowed down', `${look.memoryHigh} times since it began`],
     ['waiting for memory', `${Math.round((look.memoryPressure?.fullUs ?? 0) / 1000)} ms in all since it began`],
+    ['requests held up', `${crawlHeld.length}`],
   ]);
 }
 

@@ -328,6 +328,22 @@ describe('greed', () => {
     assert.deepEqual(sandbox.told, ['leak memory-high']);
   });
 
+  it('is a crawl although other requests are answered, when one that is in hand does not get on', () => {
+    const slowed = (conduct: Conduct): WatchedSandbox => {
+      const sandbox = new WatchedSandbox().pass(3000);
+      sandbox.conduct.set(9, conduct);
+      sandbox.request({ index: 1, tid: 9, deadline: undefined });
+      let done = 0;
+      return sandbox.pass(40_000, () => {
+        sandbox.memoryHigh += 100;
+        sandbox.request({ index: 0, inFlight: 0, done: done++ });
+      });
+    };
+    assert.deepEqual(slowed({ state: 'D', call: CALLS.fault, run: 0.02 }).told, ['leak memory-high']);
+    // This one waits for something else: more memory would not help it.
+    assert.deepEqual(slowed({ state: 'S', call: CALLS.epoll }).told, []);
+  });
+
   it('is no crawl while requests are answered', () => {
     const sandbox = new WatchedSandbox();
     let done = 0;
