@@ -22,8 +22,8 @@ import type { ControlVerb, EventWatcher, Manager, OrderVerb } from './manager.ts
 import { fromRow } from './summary-row.ts';
 import { type ListRow, MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from './wire-names.ts';
 
-/** How long to try to reach the bus. It is local and up, or it is not there. */
-const CONNECT_MS = 1500;
+/** How long to try to reach the bus: ample for one that is there, on a host that has no CPU to spare, too. */
+const CONNECT_MS = 5000;
 /** Questions are answered from memory; longer means that something hangs. */
 const QUESTION_MS = 10_000;
 /** All processes of all sandboxes of a plugin are read, more than once where something is wrong. */
