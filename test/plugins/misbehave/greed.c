@@ -21,13 +21,15 @@ static void eats(int megabytes, int slot) {
     for (int eaten = 0; megabytes == 0 || eaten < megabytes; eaten++) take_megabyte();
 }
 
+/* Without what the child was to do there is nothing to answer. */
 static void has_a_child_that_eats(int megabytes, int slot) {
+    int status = 0;
     pid_t child = fork();
     if (child == 0) {
         eats(megabytes, slot);
         _exit(0);
     }
-    (void)waitpid(child, NULL, 0);
+    if (waitpid(child, &status, 0) == child && WIFSIGNALED(status)) _exit(1);
 }
 
 static void has_children_that_have_children(int amount, int slot) {
