@@ -29,6 +29,7 @@ export function matrix(all: readonly Row[], { isolations, patience }: MatrixOpti
   const rows = ONLY === undefined ? all : all.filter(({ name }) => ONLY.includes(name));
   let manager: Manager;
   let neighbour: HttpLoad;
+  let generations: readonly number[];
   const trials = new Map<string, Trial>();
   const results = new Map<string, Promise<Measured>>();
 
@@ -49,11 +50,14 @@ export function matrix(all: readonly Row[], { isolations, patience }: MatrixOpti
         trials.set(trial.plugin, trial);
         trial.install();
       }
-    const every = [...trials.values()];
-    const units = every.filter(({ startsWell }) => startsWell).map(({ plugin }) => `plugin@${plugin}`);
-    await run('systemctl', 'start', '--no-block', `plugin@${NEIGHBOUR.name}`, ...units);
+    // It has its own time to start: an emulated machine is busy for long with the others' starts.
+    await run('systemctl', 'start', '--no-block', `plugin@${NEIGHBOUR.name}`);
     const isWhole = async () => (await summaries.of(NEIGHBOUR.name))?.state === 'running';
     await until('the neighbour runs', isWhole, 90_000 * patience);
+    generations = await generationsOfNeighbour();
+    const every = [...trials.values()];
+    const units = every.filter(({ startsWell }) => startsWell).map(({ plugin }) => `plugin@${plugin}`);
+    await run('systemctl', 'start', '--no-block', ...units);
     neighbour = new HttpLoad({
       target: { host: '127.0.0.1', port: NEIGHBOUR.port },
       connections: 4,
@@ -109,9 +113,13 @@ export function matrix(all: readonly Row[], { isolations, patience }: MatrixOpti
     const { ok, lost } = await neighbour.stop();
     assert.deepEqual(lost, []);
     assert.ok(ok > 100);
-    const units = (await manager.status(NEIGHBOUR.name)).sandboxes.map(({ generation }) => generation);
-    assert.deepEqual(units.sort(), [1, 2], 'none of its sandboxes was replaced');
+    assert.equal(generations.length, 2);
+    assert.deepEqual(await generationsOfNeighbour(), generations, 'none of its sandboxes was replaced');
   });
+
+  async function generationsOfNeighbour(): Promise<number[]> {
+    return (await manager.status(NEIGHBOUR.name)).sandboxes.map(({ generation }) => generation).sort();
+  }
 }
 
 /** The same promise; that it may fail before somebody looks at it is no reason to end the program. */
