@@ -36,7 +36,9 @@ fail at the same time, on one machine with two processors, which had other work 
 one that 'noticed by' names, the supervisor was late, or kept from judging, and not the rule.
 
 *Noticed* is the time from what was done to the plugin until the incident is opened; where it says so, most of it is a
-time that the declaration gives. *Whole* is the time from there until the pool has its size again, without a standby.
+time that the declaration gives. *Whole* is the time from there until the incident is over: the pool, without a standby, has its size again, and has kept it
+for a second. Some fifty sandboxes are started within the same seconds, which is what most of it is; a single one is whole
+again in the tenth of a second that a start takes, and the second after it.
 *Lost* are the requests of two connections that ended without an answer, for each failure; all of them were in the hands
 of the sandbox that failed. The chains are the defaults; man bulkhead-plugin tells how to have others.
 `;
