@@ -104,11 +104,20 @@ export class Trial {
 
   /** Does to it what the row says, and sees what comes of it. */
   async run(): Promise<Measured> {
-    const { row, plugin } = this;
     if (this.startsWell)
       await this.#until('is whole', async () => (await this.#summary())?.state === 'running', START_MS);
     const target = { host: '127.0.0.1', port: this.#circumstances.port };
     const load = this.startsWell ? new HttpLoad({ target, ...LOAD }) : undefined;
+    try {
+      return await this.#failUnder(load);
+    } finally {
+      // Also when it did not go as expected: a load that goes on would keep the whole run from its end.
+      await load?.stop();
+    }
+  }
+
+  async #failUnder(load: HttpLoad | undefined): Promise<Measured> {
+    const { row, plugin } = this;
     await load?.more(10);
     await pause(row.settleMs ?? 0);
     const answer = await this.#provoke();
