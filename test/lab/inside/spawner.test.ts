@@ -107,9 +107,13 @@ describe('the spawner', function () {
 
   it('holds nothing of sandboxes, and leaves no mount on the host', async () => {
     const pid = await spawner();
+    /** The place of the plugin's activity pages, which comes and goes with the plugin. */
+    const pages = ` /run/bulkhead/activity/${name} `;
+    const mountsOf = (one: number | 'self') => readFileSync(`/proc/${one}/mountinfo`, 'utf8').split('\n');
+    const besidePages = (one: number | 'self') => mountsOf(one).filter((line) => !line.includes(pages));
     const facts = () => ({
-      mounts: readFileSync('/proc/self/mountinfo', 'utf8'),
-      own: readFileSync(`/proc/${pid}/mountinfo`, 'utf8'),
+      mounts: besidePages('self'),
+      own: besidePages(pid),
       descriptors: readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`)),
     });
     const alone = () =>
@@ -125,6 +129,7 @@ describe('the spawner', function () {
     assert.deepEqual(facts(), before);
     await systemctl('stop', `plugin@${name}`);
     assert.deepEqual(facts(), before);
+    await until('the place of pages is gone', () => !mountsOf('self').some((line) => line.includes(pages)));
   });
 
   it('lets nobody but root connect', async () => {
