@@ -96,9 +96,7 @@ function closeIncidents(
 ): void {
   for (const each of draft.state.open) {
     if (!isClosed(each, draft)) continue;
-    // It took until the pool was whole, not until that was believed.
-    const until = alone ? Math.min(draft.moment.now, wholeSince(draft.state)) : draft.moment.now;
-    const ms = Math.max(0, Math.round(until - each.since));
+    const ms = Math.max(0, Math.round((alone ? wellSince(each, draft) : draft.moment.now) - each.since));
     draft.order({ kind: 'incident-over', id: each.incident.id, text: text(ms) });
     draft.note('recovered', each.incident.unit, undefined, `${each.incident.verdict.class}: ${text(ms)}`, {
       incident: each.incident.id,
@@ -143,6 +141,12 @@ function isOver({ incident }: OpenIncident, draft: Draft): boolean {
 /** Monotonic ms; when the last of the pool became ready. */
 function wholeSince(state: PluginState): number {
   return Math.max(0, ...inTraffic(state).map(({ readyAt }) => readyAt ?? 0));
+}
+
+/** Monotonic ms; it took until the pool was whole, not until that was believed. One that got well by itself is well now. */
+function wellSince({ incident }: OpenIncident, { state, moment }: Draft): number {
+  const gotWell = serving(state).some(({ unit }) => unit === incident.unit);
+  return gotWell ? moment.now : Math.min(moment.now, wholeSince(state));
 }
 
 function isAlike(one: Verdict, other: Verdict): boolean {

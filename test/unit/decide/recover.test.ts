@@ -466,6 +466,20 @@ describe('probes and traffic', () => {
     );
   });
 
+  it('a recovery took until the other one was ready', () => {
+    const machine = started({ size: 1 });
+    machine.pass(5000);
+    machine.observe({ kind: 'probed', unit: A1, probe: 'liveness', passes: false, text: 'status 500' });
+    machine.pass(3000);
+    const before = machine.over.length;
+    const { recoveries } = machine.state;
+    machine.observe({ kind: 'became-ready', unit: A2 });
+    machine.die(A1);
+    machine.pass(1000);
+    assert.equal(machine.over.length, before + 1);
+    assert.equal(machine.state.recoveries.aloneMs - recoveries.aloneMs, 3000);
+  });
+
   it('the only one that fails its liveness probe goes on until there is another one, and is not asked then', () => {
     const machine = started({ size: 1 });
     machine.observe({ kind: 'probed', unit: A1, probe: 'liveness', passes: false, text: 'no WATCHDOG=1 for 2s' });
