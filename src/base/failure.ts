@@ -40,6 +40,14 @@ export const FAILURES = {
   BH206: { summary: 'the address is taken', advice: 'change listen, or stop the program that holds the address' },
   BH207: { summary: 'the address cannot be bound', advice: 'check the address, its permissions and its directory' },
   BH208: { summary: 'the device cannot be given to a sandbox', advice: 'check devices, and the modes of the nodes' },
+  BH210: {
+    summary: 'the record of what is live is damaged',
+    advice: 'remove the file named: then the version of the declaration is live',
+  },
+  BH211: {
+    summary: 'the record of a version is damaged',
+    advice: 'nobody can say whether the version is what was installed; remove it and install it again',
+  },
 
   BH301: { summary: 'the sandbox did not start', advice: 'see "bulkheadctl logs NAME" and the journal of the unit' },
   BH302: { summary: 'the sandbox could not be set up as declared', advice: 'nothing was run; correct the step named' },
