@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { asFailure, type Failure } from '../base/failure.ts';
+import { asFailure, Failure } from '../base/failure.ts';
 import type { AnchorWord, Order, RunOrder } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { isRiskyAllowed } from '../declare/risky.ts';
@@ -11,7 +11,7 @@ import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
 import { requirePlan } from './load-plan.ts';
-import type { Hands } from './plugin-loop.ts';
+import type { Hands, PlannedVersion } from './plugin-loop.ts';
 import type { RanCommand, RunCommands } from './run-command.ts';
 import type { SystemdUnits } from './systemd-units.ts';
 
@@ -82,12 +82,14 @@ export class DaemonHands implements Hands {
     return requirePlan(plugin, this.#parts.paths, this.#parts.systemdVersion);
   }
 
-  prepare(plan: PluginPlan): Promise<void> {
-    this.#parts.sandboxes.announce(plan);
-    return this.#inTurn(plan.plugin, async () => {
-      this.#parts.hostParts.inForce(plan);
-      await this.#parts.sockets.ensure(plan.plugin, plan.listeners);
-      await this.applyLimits(plan);
+  async prepare([live, other]: readonly PluginPlan[]): Promise<void> {
+    if (live === undefined) return;
+    if (other !== undefined) throw notYet('a second side');
+    this.#parts.sandboxes.announce(live);
+    return this.#inTurn(live.plugin, async () => {
+      this.#parts.hostParts.inForce(live);
+      await this.#parts.sockets.ensure(live.plugin, live.listeners);
+      await this.applyLimits(live);
     });
   }
 
@@ -123,6 +125,30 @@ export class DaemonHands implements Hands {
 
   killSandbox(unit: string): Promise<void> {
     return this.#parts.sandboxes.kill(unit);
+  }
+
+  async planVersion(): Promise<PlannedVersion> {
+    throw notYet('planning another version');
+  }
+
+  async verify(): Promise<void> {
+    throw notYet('verifying a version');
+  }
+
+  async weigh(): Promise<void> {
+    throw notYet('weights of two sides');
+  }
+
+  async recordUpgrade(): Promise<void> {
+    throw notYet('a record of versions');
+  }
+
+  async switchVersion(): Promise<void> {
+    throw notYet('switching a version in place');
+  }
+
+  async signalSandbox(): Promise<void> {
+    throw notYet('telling a payload of its new version');
   }
 
   async freezeSandbox(unit: string): Promise<void> {
@@ -187,4 +213,8 @@ export class DaemonHands implements Hands {
     });
     return mine;
   }
+}
+
+function notYet(what: string): Failure {
+  return new Failure('BH326', `${what} is not among what this supervisor can do`);
 }

@@ -3,11 +3,11 @@ import type { Failure } from '../base/failure.ts';
 import { asFailure } from '../base/failure.ts';
 import { decide } from '../decide/decide.ts';
 import { isOpening, type Moment } from '../decide/draft.ts';
-import type { Observation } from '../decide/observation.ts';
-import type { AnchorWord, Order, RunOrder } from '../decide/order.ts';
-import type { PluginState } from '../decide/plugin-state.ts';
+import type { Observation, Reason } from '../decide/observation.ts';
+import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
+import { type PluginState, planOf, plansInForce } from '../decide/plugin-state.ts';
 import type { Incident } from '../diagnose/incident.ts';
-import type { Gate, PluginPlan, StartOrder } from '../plan/plan.ts';
+import type { Gate, PluginPlan, SlotName, StartOrder } from '../plan/plan.ts';
 import type { RanCommand } from './run-command.ts';
 
 /** What orders are carried out with. */
@@ -23,14 +23,15 @@ export interface Hands {
   unkillableRoom(): number;
   /** Reads declaration and host. Throws a Failure that names the first problem. */
   load(plugin: string): Promise<PluginPlan>;
-  /** Makes the sockets and the slice. Throws BH206, BH207, BH504. */
-  prepare(plan: PluginPlan): Promise<void>;
+  /** Makes the sockets and the slice for all plans in force, the live one first. Throws BH206, BH207, BH504. */
+  prepare(plans: readonly PluginPlan[]): Promise<void>;
   /** Gives up sockets and slice. */
   retire(plugin: string): void;
   startSandbox(plan: PluginPlan, order: StartOrder): Promise<void>;
   /** Gives a living sandbox the plan's limits. */
   limitSandbox(unit: string, plan: PluginPlan): Promise<void>;
-  stopSandbox(unit: string): Promise<void>;
+  /** @param timeoutMs when it is killed; undefined: as declared. */
+  stopSandbox(unit: string, timeoutMs: number | undefined): Promise<void>;
   /** Kills the payload without asking it first. */
   killSandbox(unit: string): Promise<void>;
   freezeSandbox(unit: string): Promise<void>;
@@ -43,6 +44,16 @@ export interface Hands {
   run(order: RunOrder): Promise<RanCommand>;
   /** How it ended is durable: nobody will ask again. */
   forgetRun(order: RunOrder): Promise<void>;
+  /** Throws a Failure that names what is wrong with the version. */
+  planVersion(plugin: string, version: WantedVersion): Promise<PlannedVersion>;
+  /** Throws a Failure that says why it may not be started beside the live one. */
+  verify(order: Extract<Order, { kind: 'verify' }>): Promise<void>;
+  /** In force when it returns. */
+  weigh(plugin: string, live: SlotName, weight: number): Promise<void>;
+  /** Durable when it returns. */
+  recordUpgrade(plugin: string, order: Extract<Order, { kind: UpgradeRecord }>): Promise<void>;
+  switchVersion(plugin: string, order: Extract<Order, { kind: 'switch' }>): Promise<void>;
+  signalSandbox(unit: string, signal: string): Promise<void>;
   clearSandbox(unit: string): Promise<void>;
   forgetSandbox(unit: string): void;
   tell(plugin: string, word: AnchorWord): void;
@@ -52,6 +63,15 @@ export interface Hands {
   /** An order could not be carried out, and nothing but what is seen of the sandbox tells what follows from that. */
   refused(plugin: string, order: Order, failure: Failure): void;
 }
+
+/** A version with the declaration that is laid over it. */
+export interface PlannedVersion {
+  readonly plan: PluginPlan;
+  /** The version that the declaration itself names. */
+  readonly declared: string | undefined;
+}
+
+export type UpgradeRecord = 'begin-upgrade' | 'commit' | 'end-upgrade';
 
 /** What is never urgent: it waits for what comes with it. */
 const BACKGROUND: ReadonlySet<Observation['kind']> = new Set(['counted', 'messages-dropped', 'gate', 'limited']);
@@ -124,13 +144,13 @@ export class PluginLoop implements Owned {
     const decisions = observations.map((observation) => {
       const { state, orders } = decide(this.#state, observation, this.#moment());
       this.#state = state;
-      return { orders, plan: state.plan };
+      return { orders, state };
     });
     if (this.#state !== before) this.#hands.save(this.#state);
     // What lets connections through again is not to wait for the end of another one's decision.
     for (const opens of [true, false]) {
-      for (const { orders, plan } of decisions) {
-        for (const order of orders) if (isOpening(order) === opens) this.#carryOut(order, plan);
+      for (const { orders, state } of decisions) {
+        for (const order of orders) if (isOpening(order) === opens) this.#carryOut(order, state);
       }
     }
   }
@@ -146,38 +166,27 @@ export class PluginLoop implements Owned {
     };
   }
 
-  #carryOut(order: Order, plan: PluginPlan | undefined): void {
+  /** @param state as it was decided, of which the order is a part. */
+  #carryOut(order: Order, state: PluginState): void {
     const hands = this.#hands;
-    const { plugin } = this.#state;
+    const { plugin } = state;
     const refused = (failure: Failure): void => hands.refused(plugin, order, failure);
     switch (order.kind) {
       case 'load':
         return this.#later(
           hands.load(plugin).then((loaded) => this.observe({ kind: 'declared', plan: loaded })),
-          (failure) => this.observe({ kind: 'undeclarable', reason: { code: failure.code, text: failure.message } }),
+          (failure) => this.observe({ kind: 'undeclarable', reason: reasonOf(failure) }),
         );
       case 'listen':
-        if (plan === undefined) return;
-        return this.#later(
-          hands.prepare(plan).then(() => this.observe({ kind: 'listening' })),
-          (failure) => this.observe({ kind: 'not-listening', reason: { code: failure.code, text: failure.message } }),
-        );
+        return this.#listen(order.upgrade, plansInForce(state));
       case 'unlisten':
         return hands.retire(plugin);
       case 'start':
-        if (plan === undefined) return;
-        return this.#later(hands.startSandbox(plan, order), (failure) =>
-          this.observe({
-            kind: 'start-failed',
-            unit: order.unit,
-            reason: { code: failure.code, text: failure.message },
-          }),
-        );
+        return this.#start(order, planOf(state, order.slot));
       case 'limit':
-        if (plan === undefined) return;
-        return this.#limit(order.unit, plan);
+        return this.#limit(order.unit, planOf(state, state.sandboxes.get(order.unit)?.slot ?? state.slot));
       case 'stop':
-        return this.#later(hands.stopSandbox(order.unit), () => {});
+        return this.#later(hands.stopSandbox(order.unit, order.timeoutMs), () => {});
       case 'kill':
         return this.#later(hands.killSandbox(order.unit), refused);
       case 'freeze':
@@ -196,6 +205,27 @@ export class PluginLoop implements Owned {
         return this.#later(hands.clearSandbox(order.unit), () => {});
       case 'forget':
         return hands.forgetSandbox(order.unit);
+      case 'plan-version':
+        return this.#planVersion(order.id, order.version);
+      case 'verify':
+        return this.#later(
+          hands.verify(order).then(() => this.observe({ kind: 'verified', id: order.id })),
+          (failure) => this.observe({ kind: 'unverified', id: order.id, reason: reasonOf(failure) }),
+        );
+      case 'weigh':
+        return this.#weigh(order.live, order.weight);
+      case 'begin-upgrade':
+      case 'end-upgrade':
+        return this.#later(hands.recordUpgrade(plugin, order), refused);
+      case 'commit':
+        return this.#later(
+          hands.recordUpgrade(plugin, order).then(() => this.observe({ kind: 'committed', id: order.id })),
+          (failure) => this.observe({ kind: 'not-committed', id: order.id, reason: reasonOf(failure) }),
+        );
+      case 'switch':
+        return this.#switch(order);
+      case 'signal':
+        return this.#later(hands.signalSandbox(order.unit, order.signal), refused);
       case 'wake':
         return this.#setWake(order.at);
       case 'tell':
@@ -205,11 +235,51 @@ export class PluginLoop implements Owned {
     }
   }
 
-  #limit(unit: string, plan: PluginPlan): void {
+  #listen(upgrade: string | undefined, plans: readonly PluginPlan[]): void {
+    if (plans.length === 0) return;
+    this.#later(
+      this.#hands.prepare(plans).then(() => this.observe({ kind: 'listening', upgrade })),
+      (failure) => this.observe({ kind: 'not-listening', upgrade, reason: reasonOf(failure) }),
+    );
+  }
+
+  #start(order: Extract<Order, { kind: 'start' }>, plan: PluginPlan | undefined): void {
+    if (plan === undefined) return;
+    this.#later(this.#hands.startSandbox(plan, order), (failure) =>
+      this.observe({ kind: 'start-failed', unit: order.unit, reason: reasonOf(failure) }),
+    );
+  }
+
+  #planVersion(id: string, version: WantedVersion): void {
+    this.#later(
+      this.#hands.planVersion(this.#state.plugin, version).then((planned) => {
+        this.observe({ kind: 'upgrade-planned', id, ...planned });
+      }),
+      (failure) => this.observe({ kind: 'upgrade-unplannable', id, reason: reasonOf(failure) }),
+    );
+  }
+
+  #weigh(live: SlotName, weight: number): void {
+    this.#later(
+      this.#hands.weigh(this.#state.plugin, live, weight).then(() => this.observe({ kind: 'weighed', live, weight })),
+      (failure) => this.observe({ kind: 'not-weighed', live, weight, reason: reasonOf(failure) }),
+    );
+  }
+
+  #switch(order: Extract<Order, { kind: 'switch' }>): void {
+    const { id, version } = order;
+    this.#later(
+      this.#hands.switchVersion(this.#state.plugin, order).then(() => this.observe({ kind: 'switched', id, version })),
+      (failure) => this.observe({ kind: 'not-switched', id, version, reason: reasonOf(failure) }),
+    );
+  }
+
+  #limit(unit: string, plan: PluginPlan | undefined): void {
+    if (plan === undefined) return;
     const limits = plan.limitsDigest;
     this.#later(
       this.#hands.limitSandbox(unit, plan).then(() => this.observe({ kind: 'limited', unit, limits })),
-      ({ code, message: text }) => this.observe({ kind: 'limit-refused', unit, limits, reason: { code, text } }),
+      (failure) => this.observe({ kind: 'limit-refused', unit, limits, reason: reasonOf(failure) }),
     );
   }
 
@@ -238,4 +308,8 @@ export class PluginLoop implements Owned {
       this.observe({ kind: 'woke' });
     });
   }
+}
+
+function reasonOf({ code, message: text }: Failure): Reason {
+  return { code, text };
 }

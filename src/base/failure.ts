@@ -76,6 +76,7 @@ export const FAILURES = {
   BH313: { summary: 'the activity page cannot be made', advice: 'nothing was run; see the mounts below /run/bulkhead' },
   BH314: { summary: 'a sandbox was found ill', advice: 'see "bulkheadctl why NAME"' },
   BH315: { summary: 'the startup probe failed', advice: 'see why the program does not answer as health.startup asks' },
+  BH326: { summary: 'a step of the upgrade could not be done', advice: 'the old side serves; see the reason given' },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

@@ -109,6 +109,19 @@ class Policy extends Draft {
       case 'node-ill':
         return nodeIll(this, seen.verdict);
       case 'woke':
+      case 'upgrade-asked':
+      case 'rollback-asked':
+      case 'upgrade-planned':
+      case 'upgrade-unplannable':
+      case 'verified':
+      case 'unverified':
+      case 'weighed':
+      case 'not-weighed':
+      case 'committed':
+      case 'not-committed':
+      case 'switched':
+      case 'not-switched':
+      case 'signals':
         return;
     }
   }

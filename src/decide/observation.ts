@@ -1,8 +1,10 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { LimitCounters } from '../base/limit-counters.ts';
 import type { Exit } from '../diagnose/exit.ts';
+import type { Judgement, SideSignals } from '../diagnose/judge.ts';
 import type { Verdict } from '../diagnose/verdict.ts';
-import type { Gate, PluginPlan } from '../plan/plan.ts';
+import type { Gate, PluginPlan, SlotName } from '../plan/plan.ts';
+import type { FailedPlan, UpgradeOptions } from './upgrade.ts';
 
 /** Why something is not well, in words for people. */
 export interface Reason {
@@ -16,11 +18,12 @@ export type Observation =
   | { readonly kind: 'wanted'; readonly invocation: string; readonly automatic: boolean }
   /** Its anchor was asked to stop, or is not there any more. */
   | { readonly kind: 'unwanted' }
-  | { readonly kind: 'declared'; readonly plan: PluginPlan }
+  /** `failed`: plans that failed, as the durable record has them, which outlives a reboot. */
+  | { readonly kind: 'declared'; readonly plan: PluginPlan; readonly failed?: readonly FailedPlan[] }
   | { readonly kind: 'undeclarable'; readonly reason: Reason }
-  /** Its listening sockets exist. */
-  | { readonly kind: 'listening' }
-  | { readonly kind: 'not-listening'; readonly reason: Reason }
+  /** Its listening sockets exist. `upgrade`: those of both sides of it. */
+  | { readonly kind: 'listening'; readonly upgrade?: string | undefined }
+  | { readonly kind: 'not-listening'; readonly reason: Reason; readonly upgrade?: string | undefined }
   /** The failed anchor was reset (`systemctl reset-failed`): the failure is not to be shown any more. */
   | { readonly kind: 'forgiven' }
   /** The supervisor itself was started anew, and the state was restored. */
@@ -65,6 +68,48 @@ export type Observation =
   | { readonly kind: 'learn-asked'; readonly forMs: number }
   /** Its time is over. */
   | { readonly kind: 'learned'; readonly unit: string }
+  /** Somebody wants another version beside the live one; undefined: what the declaration says now. */
+  | {
+      readonly kind: 'upgrade-asked';
+      readonly version: string | undefined;
+      readonly by: string;
+      readonly why: string | undefined;
+      readonly options: UpgradeOptions;
+    }
+  /** Somebody wants what was live before: what is under way is undone, else it is an upgrade to that. */
+  | { readonly kind: 'rollback-asked'; readonly by: string; readonly why: string | undefined }
+  /** Answers to the orders of an upgrade, with its id: what comes too late is for another one. */
+  | {
+      readonly kind: 'upgrade-planned';
+      readonly id: string;
+      readonly plan: PluginPlan;
+      /** What the declaration itself names. */
+      readonly declared: string | undefined;
+    }
+  | { readonly kind: 'upgrade-unplannable'; readonly id: string; readonly reason: Reason }
+  | { readonly kind: 'verified'; readonly id: string }
+  | { readonly kind: 'unverified'; readonly id: string; readonly reason: Reason }
+  /** So much of the new connections goes to the slot that is not the live one. */
+  | { readonly kind: 'weighed'; readonly live: SlotName; readonly weight: number }
+  | { readonly kind: 'not-weighed'; readonly live: SlotName; readonly weight: number; readonly reason: Reason }
+  | { readonly kind: 'committed'; readonly id: string }
+  | { readonly kind: 'not-committed'; readonly id: string; readonly reason: Reason }
+  /** What runs sees this version's directory. */
+  | { readonly kind: 'switched'; readonly id: string; readonly version: string | undefined }
+  | {
+      readonly kind: 'not-switched';
+      readonly id: string;
+      readonly version: string | undefined;
+      readonly reason: Reason;
+    }
+  /** What both sides did since their stage began, and what is made of it. */
+  | {
+      readonly kind: 'signals';
+      readonly id: string;
+      readonly old: SideSignals;
+      readonly new: SideSignals;
+      readonly judgement: Judgement;
+    }
   /** The time came that the last `wake` order named. */
   | { readonly kind: 'woke' };
 

@@ -2,24 +2,25 @@ import type { FailureCode } from '../base/failure.ts';
 import type { FailureClass } from '../base/failure-class.ts';
 import type { ForbiddenCall } from '../diagnose/exit.ts';
 import type { Incident } from '../diagnose/incident.ts';
-import type { Gate, StartOrder } from '../plan/plan.ts';
+import type { Gate, PluginPlan, SlotName, StartOrder } from '../plan/plan.ts';
 import type { ReachedName } from './limit-reach.ts';
 import type { Reason } from './observation.ts';
+import type { FailedPlan, UpgradeKind } from './upgrade.ts';
 
 /** What is to be done. Orders are carried out in their sequence; what comes of them returns as observations. */
 export type Order =
   /** Read declaration and host, answer with `declared` or `undeclarable`. */
   | { readonly kind: 'load' }
-  /** Make the plan's listening sockets, or find that they exist; answers `listening` or `not-listening`. */
-  | { readonly kind: 'listen' }
+  /** Make the listening sockets of all plans in force, or find that they exist; answers `listening` or `not-listening`. */
+  | { readonly kind: 'listen'; readonly upgrade?: string | undefined }
   /** Close all listening sockets of the plugin. */
   | { readonly kind: 'unlisten' }
   /** Answers `became-ready` or `start-failed`. */
   | ({ readonly kind: 'start'; readonly unit: string } & StartOrder)
   /** Give a living sandbox the plan's limits; answers `limited` or `limit-refused`. */
   | { readonly kind: 'limit'; readonly unit: string }
-  /** Ends, in time, in `exited` and `cleared`. */
-  | { readonly kind: 'stop'; readonly unit: string }
+  /** Ends, in time, in `exited` and `cleared`. `timeoutMs`: when it is killed, if not after the declared time. */
+  | { readonly kind: 'stop'; readonly unit: string; readonly timeoutMs?: number | undefined }
   /** Kill the payload without asking it first; ends in `exited` and `cleared`. */
   | { readonly kind: 'kill'; readonly unit: string }
   /** Let nothing of it run any more, so that it can be looked at. */
@@ -37,6 +38,37 @@ export type Order =
   | { readonly kind: 'clear'; readonly unit: string }
   /** Nothing is left of it: forget its record, give back its uid range. */
   | { readonly kind: 'forget'; readonly unit: string }
+  /** Plan another version, or for `previous` what was live before; answers `upgrade-planned` or `upgrade-unplannable`. */
+  | { readonly kind: 'plan-version'; readonly id: string; readonly version: WantedVersion }
+  /**
+   * Look whether the plan may run beside the live one: digest of its version, pre-check, memory for `surge` sandboxes
+   * more. A rollback is not asked for more than the digest. Answers `verified` or `unverified`.
+   */
+  | {
+      readonly kind: 'verify';
+      readonly id: string;
+      readonly upgrade: UpgradeKind;
+      readonly plan: PluginPlan;
+      readonly from: PluginPlan;
+      readonly surge: number;
+    }
+  /**
+   * So many percent of the new connections go to the slot that is not live; answers `weighed` or `not-weighed`. Those of
+   * a plugin are carried out one after the other.
+   */
+  | { readonly kind: 'weigh'; readonly live: SlotName; readonly weight: number }
+  /**
+   * The durable record of the plugin's versions; one after the other, and after every `verify` before. `begin-upgrade`
+   * keeps the version from being removed. `commit` makes it the live one, as long as the declaration names `declared`;
+   * answers `committed` or `not-committed`. `end-upgrade`: none is under way any more, this is live, and these failed.
+   */
+  | { readonly kind: 'begin-upgrade'; readonly id: string; readonly version: string | undefined }
+  | ({ readonly kind: 'commit'; readonly id: string; readonly by: string } & LiveVersion)
+  | ({ readonly kind: 'end-upgrade'; readonly failed: readonly FailedPlan[] } & LiveVersion)
+  /** Let all that runs see this version's directory; answers `switched` or `not-switched`. */
+  | { readonly kind: 'switch'; readonly id: string; readonly slot: SlotName; readonly version: string | undefined }
+  /** Tell the payload that its directory is another one. */
+  | { readonly kind: 'signal'; readonly unit: string; readonly signal: string }
   /** Observe `woke` at this monotonic time (ms); replaces the one before; undefined: none. */
   | { readonly kind: 'wake'; readonly at: number | undefined }
   | { readonly kind: 'tell'; readonly word: AnchorWord }
@@ -53,7 +85,20 @@ export type Order =
       /** How it failed, and the incident that was opened for it. */
       readonly class?: FailureClass | undefined;
       readonly incident?: string | undefined;
+      /** Id of the change of version that it belongs to. */
+      readonly upgrade?: string | undefined;
     };
+
+/** A version by its name; what the declaration names now; or what the durable record has as the one before. */
+export type WantedVersion = { readonly named: string } | 'declared' | 'previous';
+
+/** What the durable record says of versions. */
+export interface LiveVersion {
+  readonly version: string | undefined;
+  readonly previous: string | undefined;
+  /** The declaration's own, for which this one stands until the declaration names another one. */
+  readonly declared: string | undefined;
+}
 
 export interface RunOrder {
   readonly incident: string;
@@ -92,4 +137,10 @@ export type NoteKind =
   | 'quarantined'
   | 'released'
   | 'fenced'
+  | 'upgrading'
+  | 'weighed'
+  | 'upgraded'
+  | 'rolled-back'
+  | 'upgrade-refused'
+  | 'upgrade-aborted'
   | 'note';

@@ -9,6 +9,7 @@ import type { Reaches } from './limit-reach.ts';
 import type { Reason } from './observation.ts';
 import type { RunOrder } from './order.ts';
 import type { SandboxLife } from './sandbox-life.ts';
+import type { FailedPlan, Upgrade, UpgradeOutcome } from './upgrade.ts';
 
 /**
  * Where a plugin stands as a whole.
@@ -32,7 +33,17 @@ export interface PluginState {
   readonly sandboxes: ReadonlyMap<string, SandboxEntry>;
   /** The generation of the next sandbox; grows for ever, because a unit name can stay occupied. */
   readonly nextGeneration: number;
+  /** The live one; an upgrade starts its sandboxes in the other one. */
   readonly slot: SlotName;
+  /** A change of version that is under way, and what became of the last one that was. */
+  readonly upgrade: Upgrade | undefined;
+  readonly lastUpgrade: UpgradeOutcome | undefined;
+  /** Number of the next change of version. */
+  readonly nextUpgrade: number;
+  /** What was live before the plan in force: what a rollback goes back to. */
+  readonly previous: PluginPlan | undefined;
+  /** Plans that failed, oldest first; they are not tried again by themselves. */
+  readonly failedPlans: readonly FailedPlan[];
   /** Rounds of deaths in a row without sustained health in between; sets the back-off. */
   readonly deathsInRow: number;
   /**
@@ -187,6 +198,11 @@ export function initialState(plugin: string): PluginState {
     sandboxes: new Map(),
     nextGeneration: 1,
     slot: 'a',
+    upgrade: undefined,
+    lastUpgrade: undefined,
+    nextUpgrade: 1,
+    previous: undefined,
+    failedPlans: [],
     deathsInRow: 0,
     roundBegan: 0,
     chains: [],
@@ -208,6 +224,23 @@ export function initialState(plugin: string): PluginState {
     toldStatus: '',
     toldReady: false,
   };
+}
+
+/** The plan of a slot's sandboxes; undefined for a slot of which none is in force. */
+export function planOf({ slot, plan, upgrade, previous }: PluginState, of: SlotName): PluginPlan | undefined {
+  if (of === slot) return plan;
+  if (upgrade === undefined || upgrade.way === 'in-place') return undefined;
+  return upgrade.slot === slot ? previous : upgrade.plan;
+}
+
+/** Those of both slots, the live one first. */
+export function plansInForce(state: PluginState): readonly PluginPlan[] {
+  const plans = [planOf(state, state.slot), planOf(state, otherSlot(state.slot))];
+  return plans.filter((plan) => plan !== undefined);
+}
+
+export function otherSlot(slot: SlotName): SlotName {
+  return slot === 'a' ? 'b' : 'a';
 }
 
 /** Sandboxes that run or will, whatever for. */

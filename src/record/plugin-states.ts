@@ -1,19 +1,24 @@
 import { totalmem } from 'node:os';
 import type { RememberedState } from '../decide/restore.ts';
+import type { Upgrade } from '../decide/upgrade.ts';
 import { completeDeclaration } from '../declare/complete.ts';
 import type { Origin } from '../declare/declaration.ts';
 import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
 import { planNetwork } from '../plan/network.ts';
+import type { PluginPlan } from '../plan/plan.ts';
 import { planLimits } from '../plan/plan-limits.ts';
 
 /** The form on disk: JSON has no maps and no undefined. */
-interface StoredState extends Omit<RememberedState, 'plan'> {
+interface StoredState extends Omit<RememberedState, 'plan' | 'previous' | 'upgrade'> {
   readonly format: 1;
   readonly plugin: string;
-  readonly plan?: Omit<NonNullable<RememberedState['plan']>, 'origins'> & {
-    readonly origins: readonly (readonly [string, Origin])[];
-  };
+  readonly plan?: StoredPlan;
+  readonly previous?: StoredPlan;
+  readonly upgrade?: StoredUpgrade;
 }
+
+type StoredPlan = Omit<PluginPlan, 'origins'> & { readonly origins: readonly (readonly [string, Origin])[] };
+type StoredUpgrade = Omit<Upgrade, 'plan'> & { readonly plan?: StoredPlan };
 
 /** What is remembered of each plugin over a restart of the supervisor; gone after a reboot. */
 export class PluginStates {
@@ -26,12 +31,14 @@ export class PluginStates {
   }
 
   save(plugin: string, state: RememberedState): void {
-    const { plan, ...rest } = state;
+    const { plan, previous, upgrade, ...rest } = state;
     const stored: StoredState = {
       format: 1,
       plugin,
       ...rest,
-      ...(plan === undefined ? {} : { plan: { ...plan, origins: [...plan.origins] } }),
+      ...(plan === undefined ? {} : { plan: store(plan) }),
+      ...(previous === undefined ? {} : { previous: store(previous) }),
+      ...(upgrade === undefined ? {} : { upgrade: storeUpgrade(upgrade) }),
     };
     const text = `${JSON.stringify(stored)}\n`;
     if (this.#written.get(plugin) === text) return;
@@ -79,27 +86,45 @@ function parse(text: string | undefined): StoredState | undefined {
   }
 }
 
-/** Keys and limits that an earlier version did not know get their defaults; the digest stays what the sandboxes have. */
+function store(plan: PluginPlan): StoredPlan {
+  return { ...plan, origins: [...plan.origins] };
+}
+
+function storeUpgrade({ plan, ...rest }: Upgrade): StoredUpgrade {
+  return { ...rest, ...(plan === undefined ? {} : { plan: store(plan) }) };
+}
+
 function revive(stored: StoredState): RememberedState {
-  const { plan, format: _format, plugin: _plugin, ...rest } = stored;
-  const declaration = plan === undefined ? undefined : completeDeclaration(plan.declaration);
+  const { plan, previous, upgrade, format: _format, plugin: _plugin, ...rest } = stored;
   return {
     ...rest,
     invocation: rest.invocation,
     healing: rest.healing,
     reason: rest.reason,
     refused: rest.refused,
-    plan:
-      plan === undefined || declaration === undefined
-        ? undefined
-        : {
-            ...plan,
-            declaration,
-            limits: { ...planLimits(declaration.limits, totalmem()), ...plan.limits },
-            image: plan.image,
-            credentials: plan.credentials ?? [],
-            network: planNetwork(declaration.network),
-            origins: new Map(plan.origins),
-          },
+    lastUpgrade: rest.lastUpgrade,
+    plan: plan === undefined ? undefined : revivePlan(plan),
+    previous: previous === undefined ? undefined : revivePlan(previous),
+    upgrade: upgrade === undefined ? undefined : reviveUpgrade(upgrade),
+  };
+}
+
+function reviveUpgrade(stored: StoredUpgrade): Upgrade {
+  const { why, from, to, declared, plan, stageSince, undo, incident, signals } = stored;
+  const given = { why, from, to, declared, stageSince, undo, incident, signals };
+  return { ...stored, ...given, plan: plan === undefined ? undefined : revivePlan(plan) };
+}
+
+/** Keys and limits that an earlier version did not know get their defaults; the digest stays what the sandboxes have. */
+function revivePlan(stored: StoredPlan): PluginPlan {
+  const declaration = completeDeclaration(stored.declaration);
+  return {
+    ...stored,
+    declaration,
+    limits: { ...planLimits(declaration.limits, totalmem()), ...stored.limits },
+    image: stored.image,
+    credentials: stored.credentials ?? [],
+    network: planNetwork(declaration.network),
+    origins: new Map(stored.origins),
   };
 }
