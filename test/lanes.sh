@@ -169,10 +169,11 @@ inside() {
     "$tool" push "$machine" build/inside /opt/bulkhead-test || return
     machine_is_up=yes
   fi
-  # A file that does not come to its end is a failure, and does not take the others with it.
+  # A file that does not come to its end is a failure, and does not take the others with it. What a failed test left
+  # running (--exit) is no reason to wait.
   "$tool" exec "$machine" env -C /opt/bulkhead-test BULKHEAD_TEST_COUNTS=/tmp/counts CI="${CI-}" \
     timeout --kill-after=10 1500 \
-    node_modules/.bin/mocha --reporter build/js/test/support/count-reporter.js --timeout 60000 "$@" "$files" \
+    node_modules/.bin/mocha --reporter build/js/test/support/count-reporter.js --timeout 60000 --exit "$@" "$files" \
     </dev/null || status=$?
   "$tool" exec "$machine" sh -c 'cat /tmp/counts && rm /tmp/counts' </dev/null >>"$BULKHEAD_TEST_COUNTS" || true
   return "$status"

@@ -72,6 +72,9 @@ export interface DaemonParts {
   readonly configuration: LiveConfiguration;
 }
 
+/** How long (ms) the start waits for our name on the bus. Where that is away, plugins are looked after all the same. */
+const MOST_NAME_WAIT_MS = 1000;
+
 /** Wires the parts of the supervisor, takes over what runs, and serves. Releasing it leaves all plugins running. */
 export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   const { clock, paths, manager, fdStore, chronicle, events, configuration } = parts;
@@ -298,6 +301,8 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   });
   owner.own(serveManager(service, view, clock));
   service.start();
+  // Whoever restarted the supervisor asks it next: it is not to be called ready before it can be asked.
+  await service.untilNamed(MOST_NAME_WAIT_MS);
   chronicle.add({
     kind: 'supervisor-started',
     plugin: undefined,

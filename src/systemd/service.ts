@@ -58,6 +58,7 @@ export class Service implements Owned {
   readonly #underWay = new Map<string, number>();
   #total = 0;
   #named = false;
+  readonly #whenNamed = new Set<() => void>();
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -74,6 +75,20 @@ export class Service implements Owned {
   /** The name is ours at present. */
   get named(): boolean {
     return this.#named;
+  }
+
+  /** Resolves when the name is ours, or after so many ms: the bus may be away for long, and is not waited for. */
+  untilNamed(mostMs: number): Promise<void> {
+    if (this.#named) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#whenNamed.delete(done);
+        this.#owner.drop(timer);
+        resolve();
+      };
+      const timer = this.#owner.own(this.#options.clock.after(mostMs, done));
+      this.#whenNamed.add(done);
+    });
   }
 
   /** Calls under way now. */
@@ -128,7 +143,10 @@ export class Service implements Owned {
     try {
       const [result] = await this.#bus.call({ ...call, signature: 'su', body: [name, DO_NOT_QUEUE] });
       this.#named = result === PRIMARY_OWNER || result === ALREADY_OWNER;
-      if (this.#named) return;
+      if (this.#named) {
+        for (const done of [...this.#whenNamed]) done();
+        return;
+      }
       throw new Failure('BH504', `the name '${name}' belongs to another program`);
     } catch (thrown) {
       if (asFailure(thrown).code === 'BH501') return; // the next connection asks again

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import type { SandboxStatus } from '../../src/control/api.ts';
 import type { Manager } from '../../src/control/manager.ts';
 import { connectManager } from '../../src/control/manager-client.ts';
@@ -19,15 +20,30 @@ const CONNECTIONS = 4;
 /** The issue's bound is 50 ms on a machine of its own; this one is shared with whatever else is tested on it. */
 const MOST_P99_MS = 250;
 
+/** Returns when the process runs no more; looks without a pause, since this is part of what is measured. */
+function untilDead(pid: number): void {
+  const end = performance.now() + 1000;
+  while (performance.now() < end) {
+    try {
+      if (/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))) return;
+    } catch {
+      return; // Gone.
+    }
+  }
+  throw new Error(`process ${pid} lives after SIGKILL`);
+}
+
 forEachIsolation('with one standby, kill -9', function (isolation) {
   this.timeout(240_000);
 
   let manager: Manager;
+  let load: HttpLoad | undefined;
 
   before(async () => {
     manager = await connectManager(systemClock, process.env, false);
   });
   after(async () => {
+    await load?.stop();
     await uninstall(NAME);
     manager.release();
   });
@@ -55,7 +71,7 @@ forEachIsolation('with one standby, kill -9', function (isolation) {
       'recovery: { budget: { restarts: 1000, within: 10min }, backoff: { initial: 10ms, max: 10ms, jitter: 0% } }',
     ]);
     await systemctl('start', `plugin@${NAME}`);
-    const load = new HttpLoad({
+    load = new HttpLoad({
       target: { host: '127.0.0.1', port: PORT },
       connections: CONNECTIONS,
       keepAlive: false,
@@ -69,6 +85,8 @@ forEachIsolation('with one standby, kill -9', function (isolation) {
       const killed = performance.now();
       kills.push(killed);
       process.kill(victim.payloadPid ?? 0, 'SIGKILL');
+      // Until it is dead it can still take a connection, on the other processor, which is then in its hands.
+      untilDead(victim.payloadPid ?? 0);
       const answer = await request({ port: PORT, path: '/' });
       gaps.push(answer.at - killed);
       assert.ok(answer.well, 'a connection that is made after the death is answered');

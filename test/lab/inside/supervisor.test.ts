@@ -160,6 +160,13 @@ forEachIsolation('the supervisor', function () {
     });
   }
 
+  it('can be asked as soon as systemd says that it runs again', async () => {
+    for (let n = 0; n < 5; n++) {
+      await systemctl('restart', 'bulkheadd');
+      await must('bulkheadctl', 'status', 'steady');
+    }
+  });
+
   it('is still there, with the same plugins, when the journal is', async () => {
     const { stdout } = await run('journalctl', '-u', 'bulkheadd', '-o', 'cat', '-p', 'err', '-b');
     assert.ok(!stdout.includes('defect'), stdout);
