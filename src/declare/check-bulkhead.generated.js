@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate52;
-const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:configuration:1","type":["object","null"],"additionalProperties":false,"properties":{"incidents":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["string","number","null"],"default":"30d"},"size":{"type":["string","integer","null"],"default":"1G"},"clean-up":{"type":["string","null"],"default":"29 4 * * *"}}},"unkillable":{"type":["object","null"],"additionalProperties":false,"properties":{"most":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":3}}},"node":{"type":["object","null"],"additionalProperties":false,"properties":{"every":{"type":["string","number","null"],"default":"1min"},"looks":{"type":["integer","null"],"minimum":1,"maximum":100,"default":3},"temperature":{"type":["string","number","null"],"default":95},"memory":{"type":["string","null"],"default":"95%"},"load":{"type":["string","number","null"],"default":"infinity"},"gpu-temperature":{"type":["string","number","null"],"default":90}}}}};
+const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:configuration:1","type":["object","null"],"additionalProperties":false,"properties":{"incidents":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["string","number","null"],"default":"30d"},"size":{"type":["string","integer","null"],"default":"1G"},"clean-up":{"type":["string","null"],"default":"29 4 * * *"}}},"unkillable":{"type":["object","null"],"additionalProperties":false,"properties":{"most":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":3}}},"versions":{"type":["object","null"],"additionalProperties":false,"properties":{"unrecorded":{"type":["string","null"],"enum":["allow","refuse",null],"default":"allow"}}},"node":{"type":["object","null"],"additionalProperties":false,"properties":{"every":{"type":["string","number","null"],"default":"1min"},"looks":{"type":["integer","null"],"minimum":1,"maximum":100,"default":3},"temperature":{"type":["string","number","null"],"default":95},"memory":{"type":["string","null"],"default":"95%"},"load":{"type":["string","number","null"],"default":"infinity"},"gpu-temperature":{"type":["string","number","null"],"default":90}}}}};
 
 function validate52(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:bulkhead:configuration:1" */;
@@ -27,7 +27,7 @@ errors++;
 }
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key0 in data){
-if(!(((key0 === "incidents") || (key0 === "unkillable")) || (key0 === "node"))){
+if(!((((key0 === "incidents") || (key0 === "unkillable")) || (key0 === "versions")) || (key0 === "node"))){
 const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err1];
@@ -166,10 +166,10 @@ errors++;
 }
 }
 }
-if(data.node !== undefined){
-let data6 = data.node;
+if(data.versions !== undefined){
+let data6 = data.versions;
 if((!(data6 && typeof data6 == "object" && !Array.isArray(data6))) && (data6 !== null)){
-const err12 = {instancePath:instancePath+"/node",schemaPath:"#/properties/node/type",keyword:"type",params:{type: schema19.properties.node.type},message:"must be object,null"};
+const err12 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: schema19.properties.versions.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -180,8 +180,8 @@ errors++;
 }
 if(data6 && typeof data6 == "object" && !Array.isArray(data6)){
 for(const key3 in data6){
-if(!((((((key3 === "every") || (key3 === "looks")) || (key3 === "temperature")) || (key3 === "memory")) || (key3 === "load")) || (key3 === "gpu-temperature"))){
-const err13 = {instancePath:instancePath+"/node",schemaPath:"#/properties/node/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"};
+if(!(key3 === "unrecorded")){
+const err13 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -191,10 +191,10 @@ vErrors.push(err13);
 errors++;
 }
 }
-if(data6.every !== undefined){
-let data7 = data6.every;
-if(((typeof data7 !== "string") && (!((typeof data7 == "number") && (isFinite(data7))))) && (data7 !== null)){
-const err14 = {instancePath:instancePath+"/node/every",schemaPath:"#/properties/node/properties/every/type",keyword:"type",params:{type: schema19.properties.node.properties.every.type},message:"must be string,number,null"};
+if(data6.unrecorded !== undefined){
+let data7 = data6.unrecorded;
+if((typeof data7 !== "string") && (data7 !== null)){
+const err14 = {instancePath:instancePath+"/versions/unrecorded",schemaPath:"#/properties/versions/properties/unrecorded/type",keyword:"type",params:{type: schema19.properties.versions.properties.unrecorded.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -203,11 +203,8 @@ vErrors.push(err14);
 }
 errors++;
 }
-}
-if(data6.looks !== undefined){
-let data8 = data6.looks;
-if((!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))) && (data8 !== null)){
-const err15 = {instancePath:instancePath+"/node/looks",schemaPath:"#/properties/node/properties/looks/type",keyword:"type",params:{type: schema19.properties.node.properties.looks.type},message:"must be integer,null"};
+if(!(((data7 === "allow") || (data7 === "refuse")) || (data7 === null))){
+const err15 = {instancePath:instancePath+"/versions/unrecorded",schemaPath:"#/properties/versions/properties/unrecorded/enum",keyword:"enum",params:{allowedValues: schema19.properties.versions.properties.unrecorded.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -216,9 +213,13 @@ vErrors.push(err15);
 }
 errors++;
 }
-if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 > 100 || isNaN(data8)){
-const err16 = {instancePath:instancePath+"/node/looks",schemaPath:"#/properties/node/properties/looks/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
+}
+}
+}
+if(data.node !== undefined){
+let data8 = data.node;
+if((!(data8 && typeof data8 == "object" && !Array.isArray(data8))) && (data8 !== null)){
+const err16 = {instancePath:instancePath+"/node",schemaPath:"#/properties/node/type",keyword:"type",params:{type: schema19.properties.node.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -227,8 +228,10 @@ vErrors.push(err16);
 }
 errors++;
 }
-if(data8 < 1 || isNaN(data8)){
-const err17 = {instancePath:instancePath+"/node/looks",schemaPath:"#/properties/node/properties/looks/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data8 && typeof data8 == "object" && !Array.isArray(data8)){
+for(const key4 in data8){
+if(!((((((key4 === "every") || (key4 === "looks")) || (key4 === "temperature")) || (key4 === "memory")) || (key4 === "load")) || (key4 === "gpu-temperature"))){
+const err17 = {instancePath:instancePath+"/node",schemaPath:"#/properties/node/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -238,11 +241,10 @@ vErrors.push(err17);
 errors++;
 }
 }
-}
-if(data6.temperature !== undefined){
-let data9 = data6.temperature;
+if(data8.every !== undefined){
+let data9 = data8.every;
 if(((typeof data9 !== "string") && (!((typeof data9 == "number") && (isFinite(data9))))) && (data9 !== null)){
-const err18 = {instancePath:instancePath+"/node/temperature",schemaPath:"#/properties/node/properties/temperature/type",keyword:"type",params:{type: schema19.properties.node.properties.temperature.type},message:"must be string,number,null"};
+const err18 = {instancePath:instancePath+"/node/every",schemaPath:"#/properties/node/properties/every/type",keyword:"type",params:{type: schema19.properties.node.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -252,10 +254,10 @@ vErrors.push(err18);
 errors++;
 }
 }
-if(data6.memory !== undefined){
-let data10 = data6.memory;
-if((typeof data10 !== "string") && (data10 !== null)){
-const err19 = {instancePath:instancePath+"/node/memory",schemaPath:"#/properties/node/properties/memory/type",keyword:"type",params:{type: schema19.properties.node.properties.memory.type},message:"must be string,null"};
+if(data8.looks !== undefined){
+let data10 = data8.looks;
+if((!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))) && (data10 !== null)){
+const err19 = {instancePath:instancePath+"/node/looks",schemaPath:"#/properties/node/properties/looks/type",keyword:"type",params:{type: schema19.properties.node.properties.looks.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -264,11 +266,9 @@ vErrors.push(err19);
 }
 errors++;
 }
-}
-if(data6.load !== undefined){
-let data11 = data6.load;
-if(((typeof data11 !== "string") && (!((typeof data11 == "number") && (isFinite(data11))))) && (data11 !== null)){
-const err20 = {instancePath:instancePath+"/node/load",schemaPath:"#/properties/node/properties/load/type",keyword:"type",params:{type: schema19.properties.node.properties.load.type},message:"must be string,number,null"};
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 > 100 || isNaN(data10)){
+const err20 = {instancePath:instancePath+"/node/looks",schemaPath:"#/properties/node/properties/looks/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -277,16 +277,66 @@ vErrors.push(err20);
 }
 errors++;
 }
-}
-if(data6["gpu-temperature"] !== undefined){
-let data12 = data6["gpu-temperature"];
-if(((typeof data12 !== "string") && (!((typeof data12 == "number") && (isFinite(data12))))) && (data12 !== null)){
-const err21 = {instancePath:instancePath+"/node/gpu-temperature",schemaPath:"#/properties/node/properties/gpu-temperature/type",keyword:"type",params:{type: schema19.properties.node.properties["gpu-temperature"].type},message:"must be string,number,null"};
+if(data10 < 1 || isNaN(data10)){
+const err21 = {instancePath:instancePath+"/node/looks",schemaPath:"#/properties/node/properties/looks/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err21];
 }
 else {
 vErrors.push(err21);
+}
+errors++;
+}
+}
+}
+if(data8.temperature !== undefined){
+let data11 = data8.temperature;
+if(((typeof data11 !== "string") && (!((typeof data11 == "number") && (isFinite(data11))))) && (data11 !== null)){
+const err22 = {instancePath:instancePath+"/node/temperature",schemaPath:"#/properties/node/properties/temperature/type",keyword:"type",params:{type: schema19.properties.node.properties.temperature.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+if(data8.memory !== undefined){
+let data12 = data8.memory;
+if((typeof data12 !== "string") && (data12 !== null)){
+const err23 = {instancePath:instancePath+"/node/memory",schemaPath:"#/properties/node/properties/memory/type",keyword:"type",params:{type: schema19.properties.node.properties.memory.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+}
+if(data8.load !== undefined){
+let data13 = data8.load;
+if(((typeof data13 !== "string") && (!((typeof data13 == "number") && (isFinite(data13))))) && (data13 !== null)){
+const err24 = {instancePath:instancePath+"/node/load",schemaPath:"#/properties/node/properties/load/type",keyword:"type",params:{type: schema19.properties.node.properties.load.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+if(data8["gpu-temperature"] !== undefined){
+let data14 = data8["gpu-temperature"];
+if(((typeof data14 !== "string") && (!((typeof data14 == "number") && (isFinite(data14))))) && (data14 !== null)){
+const err25 = {instancePath:instancePath+"/node/gpu-temperature",schemaPath:"#/properties/node/properties/gpu-temperature/type",keyword:"type",params:{type: schema19.properties.node.properties["gpu-temperature"].type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
 }
 errors++;
 }
@@ -357,6 +407,28 @@ export const keys = [
   "title": "How many sandboxes may be replaced that do not end",
   "description": "Each keeps its memory until the kernel lets go. When there are so many on the node, the next one is not replaced: it is the node that is ill, and more of the same would take it down.",
   "default": 3
+ },
+ {
+  "key": "versions",
+  "types": [
+   "object"
+  ],
+  "expected": "a map",
+  "title": "Versions of plugins"
+ },
+ {
+  "key": "versions.unrecorded",
+  "types": [
+   "string"
+  ],
+  "expected": "'allow' or 'refuse'",
+  "words": [
+   "allow",
+   "refuse"
+  ],
+  "title": "Versions without a record",
+  "description": "What 'bulkheadctl install' has put below /opt/plugin has a digest, which is checked before it is used. allow: a version that was copied there by hand may be used, too; refuse: it may not.",
+  "default": "allow"
  },
  {
   "key": "node",

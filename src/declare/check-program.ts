@@ -15,3 +15,10 @@ export function checkProgram(finder: Finder, key: string, program: string, versi
     finder.add('BH110', key, `${shown} is in the version's directory, but there is no 'version'`, "add 'version'");
   }
 }
+
+/** The same for one that runs on the host, outside of the version's directory. */
+export function checkHostProgram(finder: Finder, key: string, program: string): void {
+  const isPlain = program.startsWith('/') && !/\p{Cc}/u.test(program) && !program.split('/').includes('..');
+  if (!isPlain)
+    finder.add('BH104', key, `the program ${quoteValue(program)} runs on the host, so it must be a full path`);
+}

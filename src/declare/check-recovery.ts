@@ -1,8 +1,8 @@
 import { FAILURE_CLASS_NAMES } from '../base/failure-class.ts';
+import { checkHostProgram } from './check-program.ts';
 import type { Declaration } from './declaration.ts';
 import type { Finder } from './finder.ts';
-import type { RaiseStep, RunStep } from './recovery.ts';
-import { quoteValue } from './tree.ts';
+import type { RaiseStep } from './recovery.ts';
 
 /** Classes after which there is no sandbox any more, so that something has to be done about it. */
 const GONE: readonly string[] = [
@@ -37,7 +37,7 @@ function checkChain(finder: Finder, name: keyof Declaration['recovery']['chains'
       finder.add('BH110', key, `'${key}.quarantine' is the end, so it has no 'times'`);
     if (step.risky && !finder.isWritten('recovery.risky') && !finder.isBroken('recovery.risky'))
       finder.add('BH110', key, `'${key}' is risky, but 'recovery.risky' does not say when it may be taken`);
-    if (step.kind === 'run') checkCommand(finder, key, step);
+    if (step.kind === 'run') checkHostProgram(finder, key, step.words[0] ?? '');
     if (step.kind === 'raise') checkRaise(finder, key, step, declaration.limits);
   });
   const last = chain.at(-1)?.kind;
@@ -45,13 +45,6 @@ function checkChain(finder: Finder, name: keyof Declaration['recovery']['chains'
     const message = `'recovery.${name}' ends with '${last}', which does nothing about a sandbox that is gone`;
     finder.add('BH110', `recovery.${name}[${chain.length - 1}]`, message, "add 'replace' or 'quarantine'");
   }
-}
-
-/** It runs outside of the sandbox, and outside of the version's directory. */
-function checkCommand(finder: Finder, key: string, { words: [program = ''] }: RunStep): void {
-  const isPlain = program.startsWith('/') && !/\p{Cc}/u.test(program) && !program.split('/').includes('..');
-  if (!isPlain)
-    finder.add('BH104', key, `the program ${quoteValue(program)} runs on the host, so it must be a full path`);
 }
 
 /** As high as the limit itself can be declared. */

@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate52;
-const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1},"standby":{"type":["integer","null"],"minimum":0,"maximum":16,"default":0}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"},"heartbeat":{"type":["string","number","null"],"default":"1s"},"request-timeout":{"type":["string","number","null"],"default":"30s"},"spin":{"type":["string","number","null"],"default":"30s"},"stopped":{"type":["string","number","null"],"default":"60s"},"startup":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0}}},"readiness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3},"passes":{"type":["integer","null"],"minimum":1,"maximum":100,"default":1}}},"liveness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"notify":{"type":["boolean","null"]},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}},"start-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"not-ready":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"exit":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"crash":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom-host":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"forbidden-syscall":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"forbidden-exec":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"hang":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"deadlock":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"spin":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"leak":{"$ref":"#/$defs/chain","default":["recycle"]},"fork-bomb":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"unresponsive":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"probe-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"dependency":{"$ref":"#/$defs/chain","default":[{"replace":{"delay":"1s"}},"quarantine"]},"unkillable":{"$ref":"#/$defs/chain","default":["replace"]},"hardware":{"$ref":"#/$defs/chain","default":["notify"]},"default":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"risky":{"type":["object","null"],"additionalProperties":false,"properties":{"days":{"type":["string","null"],"default":"mon-sun"},"from":{"type":["string","null"]},"to":{"type":["string","null"]}}}}},"schedule":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"recycle":{"type":"string"}}},"default":[]}},"$defs":{"chain":{"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}},"settings":{"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}}}};
+const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1},"standby":{"type":["integer","null"],"minimum":0,"maximum":16,"default":0}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"},"heartbeat":{"type":["string","number","null"],"default":"1s"},"request-timeout":{"type":["string","number","null"],"default":"30s"},"spin":{"type":["string","number","null"],"default":"30s"},"stopped":{"type":["string","number","null"],"default":"60s"},"startup":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0}}},"readiness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3},"passes":{"type":["integer","null"],"minimum":1,"maximum":100,"default":1}}},"liveness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"notify":{"type":["boolean","null"]},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}},"start-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"not-ready":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"exit":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"crash":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom-host":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"forbidden-syscall":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"forbidden-exec":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"hang":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"deadlock":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"spin":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"leak":{"$ref":"#/$defs/chain","default":["recycle"]},"fork-bomb":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"unresponsive":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"probe-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"dependency":{"$ref":"#/$defs/chain","default":[{"replace":{"delay":"1s"}},"quarantine"]},"unkillable":{"$ref":"#/$defs/chain","default":["replace"]},"hardware":{"$ref":"#/$defs/chain","default":["notify"]},"default":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"risky":{"type":["object","null"],"additionalProperties":false,"properties":{"days":{"type":["string","null"],"default":"mon-sun"},"from":{"type":["string","null"]},"to":{"type":["string","null"]}}}}},"upgrade":{"type":["object","null"],"additionalProperties":false,"properties":{"way":{"type":["string","null"],"enum":["beside","in-place",null],"default":"beside"},"signal":{"type":["string","null"],"enum":["SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGHUP"},"canary":{"type":["array","null"],"maxItems":16,"items":{"type":["string","number"]},"default":["5%","25%"]},"bake":{"type":["string","number","null"],"default":"10s"},"drain":{"type":["string","number","null"],"default":"30s"},"surge":{"type":["string","integer","null"],"default":"100%"},"judge":{"type":["object","null"],"additionalProperties":false,"properties":{"samples":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":50},"few":{"type":["string","null"],"enum":["promote","rollback","wait",null],"default":"promote"},"wait-most":{"type":["string","number","null"],"default":"10min"},"errors":{"type":["string","null"],"default":"1%"},"latency":{"type":["string","null"],"default":"50%"},"memory":{"type":["string","null"],"default":"20%"},"deaths":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0},"metrics":{"type":["object","null"],"additionalProperties":false,"properties":{"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"path":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$","default":"/metrics"},"requests":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"errors":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"latency":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"}}}}},"check":{"type":["array","null"],"maxItems":64,"items":{"type":["string","number"]},"default":[]},"check-timeout":{"type":["string","number","null"],"default":"1min"}}},"versions":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}},"schedule":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"recycle":{"type":"string"}}},"default":[]}},"$defs":{"chain":{"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}},"settings":{"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern3 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern4 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
@@ -12,6 +12,7 @@ const pattern7 = new RegExp("^(?:none|host)$", "u");
 const pattern8 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", "u");
 const pattern9 = new RegExp("^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$", "u");
 const pattern10 = new RegExp("^/[!-~]{0,255}$", "u");
+const pattern15 = new RegExp("^[A-Za-z_:][A-Za-z0-9_:]{0,127}$", "u");
 const schema20 = {"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}};
 const pattern13 = new RegExp("^(?:restart|replace|recycle|freeze|quarantine|notify)$", "u");
 const schema21 = {"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}};
@@ -3648,10 +3649,10 @@ errors++;
 }
 }
 }
-if(data.schedule !== undefined){
-let data142 = data.schedule;
-if((!(Array.isArray(data142))) && (data142 !== null)){
-const err230 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: schema19.properties.schedule.type},message:"must be array,null"};
+if(data.upgrade !== undefined){
+let data142 = data.upgrade;
+if((!(data142 && typeof data142 == "object" && !Array.isArray(data142))) && (data142 !== null)){
+const err230 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/type",keyword:"type",params:{type: schema19.properties.upgrade.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err230];
 }
@@ -3660,9 +3661,10 @@ vErrors.push(err230);
 }
 errors++;
 }
-if(Array.isArray(data142)){
-if(data142.length > 16){
-const err231 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if(data142 && typeof data142 == "object" && !Array.isArray(data142)){
+for(const key25 in data142){
+if(!(func1.call(schema19.properties.upgrade.properties, key25))){
+const err231 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key25},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err231];
 }
@@ -3671,12 +3673,11 @@ vErrors.push(err231);
 }
 errors++;
 }
-const len12 = data142.length;
-for(let i12=0; i12<len12; i12++){
-let data143 = data142[i12];
-if(data143 && typeof data143 == "object" && !Array.isArray(data143)){
-if(Object.keys(data143).length > 1){
-const err232 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/maxProperties",keyword:"maxProperties",params:{limit: 1},message:"must NOT have more than 1 properties"};
+}
+if(data142.way !== undefined){
+let data143 = data142.way;
+if((typeof data143 !== "string") && (data143 !== null)){
+const err232 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.way.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err232];
 }
@@ -3685,8 +3686,8 @@ vErrors.push(err232);
 }
 errors++;
 }
-if(Object.keys(data143).length < 1){
-const err233 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/minProperties",keyword:"minProperties",params:{limit: 1},message:"must NOT have fewer than 1 properties"};
+if(!(((data143 === "beside") || (data143 === "in-place")) || (data143 === null))){
+const err233 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.way.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err233];
 }
@@ -3695,9 +3696,11 @@ vErrors.push(err233);
 }
 errors++;
 }
-for(const key25 in data143){
-if(!(key25 === "recycle")){
-const err234 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key25},message:"must NOT have additional properties"};
+}
+if(data142.signal !== undefined){
+let data144 = data142.signal;
+if((typeof data144 !== "string") && (data144 !== null)){
+const err234 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err234];
 }
@@ -3706,10 +3709,8 @@ vErrors.push(err234);
 }
 errors++;
 }
-}
-if(data143.recycle !== undefined){
-if(typeof data143.recycle !== "string"){
-const err235 = {instancePath:instancePath+"/schedule/" + i12+"/recycle",schemaPath:"#/properties/schedule/items/properties/recycle/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(!(((((data144 === "SIGHUP") || (data144 === "SIGUSR1")) || (data144 === "SIGUSR2")) || (data144 === "SIGWINCH")) || (data144 === null))){
+const err235 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err235];
 }
@@ -3719,14 +3720,613 @@ vErrors.push(err235);
 errors++;
 }
 }
-}
-else {
-const err236 = {instancePath:instancePath+"/schedule/" + i12,schemaPath:"#/properties/schedule/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data142.canary !== undefined){
+let data145 = data142.canary;
+if((!(Array.isArray(data145))) && (data145 !== null)){
+const err236 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err236];
 }
 else {
 vErrors.push(err236);
+}
+errors++;
+}
+if(Array.isArray(data145)){
+if(data145.length > 16){
+const err237 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if(vErrors === null){
+vErrors = [err237];
+}
+else {
+vErrors.push(err237);
+}
+errors++;
+}
+const len12 = data145.length;
+for(let i12=0; i12<len12; i12++){
+let data146 = data145[i12];
+if((typeof data146 !== "string") && (!((typeof data146 == "number") && (isFinite(data146))))){
+const err238 = {instancePath:instancePath+"/upgrade/canary/" + i12,schemaPath:"#/properties/upgrade/properties/canary/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.items.type},message:"must be string,number"};
+if(vErrors === null){
+vErrors = [err238];
+}
+else {
+vErrors.push(err238);
+}
+errors++;
+}
+}
+}
+}
+if(data142.bake !== undefined){
+let data147 = data142.bake;
+if(((typeof data147 !== "string") && (!((typeof data147 == "number") && (isFinite(data147))))) && (data147 !== null)){
+const err239 = {instancePath:instancePath+"/upgrade/bake",schemaPath:"#/properties/upgrade/properties/bake/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.bake.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err239];
+}
+else {
+vErrors.push(err239);
+}
+errors++;
+}
+}
+if(data142.drain !== undefined){
+let data148 = data142.drain;
+if(((typeof data148 !== "string") && (!((typeof data148 == "number") && (isFinite(data148))))) && (data148 !== null)){
+const err240 = {instancePath:instancePath+"/upgrade/drain",schemaPath:"#/properties/upgrade/properties/drain/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.drain.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err240];
+}
+else {
+vErrors.push(err240);
+}
+errors++;
+}
+}
+if(data142.surge !== undefined){
+let data149 = data142.surge;
+if(((typeof data149 !== "string") && (!(((typeof data149 == "number") && (!(data149 % 1) && !isNaN(data149))) && (isFinite(data149))))) && (data149 !== null)){
+const err241 = {instancePath:instancePath+"/upgrade/surge",schemaPath:"#/properties/upgrade/properties/surge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.surge.type},message:"must be string,integer,null"};
+if(vErrors === null){
+vErrors = [err241];
+}
+else {
+vErrors.push(err241);
+}
+errors++;
+}
+}
+if(data142.judge !== undefined){
+let data150 = data142.judge;
+if((!(data150 && typeof data150 == "object" && !Array.isArray(data150))) && (data150 !== null)){
+const err242 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err242];
+}
+else {
+vErrors.push(err242);
+}
+errors++;
+}
+if(data150 && typeof data150 == "object" && !Array.isArray(data150)){
+for(const key26 in data150){
+if(!((((((((key26 === "samples") || (key26 === "few")) || (key26 === "wait-most")) || (key26 === "errors")) || (key26 === "latency")) || (key26 === "memory")) || (key26 === "deaths")) || (key26 === "metrics"))){
+const err243 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key26},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err243];
+}
+else {
+vErrors.push(err243);
+}
+errors++;
+}
+}
+if(data150.samples !== undefined){
+let data151 = data150.samples;
+if((!(((typeof data151 == "number") && (!(data151 % 1) && !isNaN(data151))) && (isFinite(data151)))) && (data151 !== null)){
+const err244 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.samples.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err244];
+}
+else {
+vErrors.push(err244);
+}
+errors++;
+}
+if((typeof data151 == "number") && (isFinite(data151))){
+if(data151 > 1000000 || isNaN(data151)){
+const err245 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+if(vErrors === null){
+vErrors = [err245];
+}
+else {
+vErrors.push(err245);
+}
+errors++;
+}
+if(data151 < 1 || isNaN(data151)){
+const err246 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err246];
+}
+else {
+vErrors.push(err246);
+}
+errors++;
+}
+}
+}
+if(data150.few !== undefined){
+let data152 = data150.few;
+if((typeof data152 !== "string") && (data152 !== null)){
+const err247 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.few.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err247];
+}
+else {
+vErrors.push(err247);
+}
+errors++;
+}
+if(!((((data152 === "promote") || (data152 === "rollback")) || (data152 === "wait")) || (data152 === null))){
+const err248 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.judge.properties.few.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err248];
+}
+else {
+vErrors.push(err248);
+}
+errors++;
+}
+}
+if(data150["wait-most"] !== undefined){
+let data153 = data150["wait-most"];
+if(((typeof data153 !== "string") && (!((typeof data153 == "number") && (isFinite(data153))))) && (data153 !== null)){
+const err249 = {instancePath:instancePath+"/upgrade/judge/wait-most",schemaPath:"#/properties/upgrade/properties/judge/properties/wait-most/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties["wait-most"].type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err249];
+}
+else {
+vErrors.push(err249);
+}
+errors++;
+}
+}
+if(data150.errors !== undefined){
+let data154 = data150.errors;
+if((typeof data154 !== "string") && (data154 !== null)){
+const err250 = {instancePath:instancePath+"/upgrade/judge/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.errors.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err250];
+}
+else {
+vErrors.push(err250);
+}
+errors++;
+}
+}
+if(data150.latency !== undefined){
+let data155 = data150.latency;
+if((typeof data155 !== "string") && (data155 !== null)){
+const err251 = {instancePath:instancePath+"/upgrade/judge/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.latency.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err251];
+}
+else {
+vErrors.push(err251);
+}
+errors++;
+}
+}
+if(data150.memory !== undefined){
+let data156 = data150.memory;
+if((typeof data156 !== "string") && (data156 !== null)){
+const err252 = {instancePath:instancePath+"/upgrade/judge/memory",schemaPath:"#/properties/upgrade/properties/judge/properties/memory/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.memory.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err252];
+}
+else {
+vErrors.push(err252);
+}
+errors++;
+}
+}
+if(data150.deaths !== undefined){
+let data157 = data150.deaths;
+if((!(((typeof data157 == "number") && (!(data157 % 1) && !isNaN(data157))) && (isFinite(data157)))) && (data157 !== null)){
+const err253 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.deaths.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err253];
+}
+else {
+vErrors.push(err253);
+}
+errors++;
+}
+if((typeof data157 == "number") && (isFinite(data157))){
+if(data157 > 1000 || isNaN(data157)){
+const err254 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err254];
+}
+else {
+vErrors.push(err254);
+}
+errors++;
+}
+if(data157 < 0 || isNaN(data157)){
+const err255 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err255];
+}
+else {
+vErrors.push(err255);
+}
+errors++;
+}
+}
+}
+if(data150.metrics !== undefined){
+let data158 = data150.metrics;
+if((!(data158 && typeof data158 == "object" && !Array.isArray(data158))) && (data158 !== null)){
+const err256 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err256];
+}
+else {
+vErrors.push(err256);
+}
+errors++;
+}
+if(data158 && typeof data158 == "object" && !Array.isArray(data158)){
+for(const key27 in data158){
+if(!(((((key27 === "port") || (key27 === "path")) || (key27 === "requests")) || (key27 === "errors")) || (key27 === "latency"))){
+const err257 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key27},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err257];
+}
+else {
+vErrors.push(err257);
+}
+errors++;
+}
+}
+if(data158.port !== undefined){
+let data159 = data158.port;
+if((!(((typeof data159 == "number") && (!(data159 % 1) && !isNaN(data159))) && (isFinite(data159)))) && (data159 !== null)){
+const err258 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.port.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err258];
+}
+else {
+vErrors.push(err258);
+}
+errors++;
+}
+if((typeof data159 == "number") && (isFinite(data159))){
+if(data159 > 65535 || isNaN(data159)){
+const err259 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if(vErrors === null){
+vErrors = [err259];
+}
+else {
+vErrors.push(err259);
+}
+errors++;
+}
+if(data159 < 1 || isNaN(data159)){
+const err260 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err260];
+}
+else {
+vErrors.push(err260);
+}
+errors++;
+}
+}
+}
+if(data158.path !== undefined){
+let data160 = data158.path;
+if((typeof data160 !== "string") && (data160 !== null)){
+const err261 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.path.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err261];
+}
+else {
+vErrors.push(err261);
+}
+errors++;
+}
+if(typeof data160 === "string"){
+if(!pattern10.test(data160)){
+const err262 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+if(vErrors === null){
+vErrors = [err262];
+}
+else {
+vErrors.push(err262);
+}
+errors++;
+}
+}
+}
+if(data158.requests !== undefined){
+let data161 = data158.requests;
+if((typeof data161 !== "string") && (data161 !== null)){
+const err263 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.requests.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err263];
+}
+else {
+vErrors.push(err263);
+}
+errors++;
+}
+if(typeof data161 === "string"){
+if(!pattern15.test(data161)){
+const err264 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+if(vErrors === null){
+vErrors = [err264];
+}
+else {
+vErrors.push(err264);
+}
+errors++;
+}
+}
+}
+if(data158.errors !== undefined){
+let data162 = data158.errors;
+if((typeof data162 !== "string") && (data162 !== null)){
+const err265 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.errors.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err265];
+}
+else {
+vErrors.push(err265);
+}
+errors++;
+}
+if(typeof data162 === "string"){
+if(!pattern15.test(data162)){
+const err266 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+if(vErrors === null){
+vErrors = [err266];
+}
+else {
+vErrors.push(err266);
+}
+errors++;
+}
+}
+}
+if(data158.latency !== undefined){
+let data163 = data158.latency;
+if((typeof data163 !== "string") && (data163 !== null)){
+const err267 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.latency.type},message:"must be string,null"};
+if(vErrors === null){
+vErrors = [err267];
+}
+else {
+vErrors.push(err267);
+}
+errors++;
+}
+if(typeof data163 === "string"){
+if(!pattern15.test(data163)){
+const err268 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+if(vErrors === null){
+vErrors = [err268];
+}
+else {
+vErrors.push(err268);
+}
+errors++;
+}
+}
+}
+}
+}
+}
+}
+if(data142.check !== undefined){
+let data164 = data142.check;
+if((!(Array.isArray(data164))) && (data164 !== null)){
+const err269 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.type},message:"must be array,null"};
+if(vErrors === null){
+vErrors = [err269];
+}
+else {
+vErrors.push(err269);
+}
+errors++;
+}
+if(Array.isArray(data164)){
+if(data164.length > 64){
+const err270 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+if(vErrors === null){
+vErrors = [err270];
+}
+else {
+vErrors.push(err270);
+}
+errors++;
+}
+const len13 = data164.length;
+for(let i13=0; i13<len13; i13++){
+let data165 = data164[i13];
+if((typeof data165 !== "string") && (!((typeof data165 == "number") && (isFinite(data165))))){
+const err271 = {instancePath:instancePath+"/upgrade/check/" + i13,schemaPath:"#/properties/upgrade/properties/check/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.items.type},message:"must be string,number"};
+if(vErrors === null){
+vErrors = [err271];
+}
+else {
+vErrors.push(err271);
+}
+errors++;
+}
+}
+}
+}
+if(data142["check-timeout"] !== undefined){
+let data166 = data142["check-timeout"];
+if(((typeof data166 !== "string") && (!((typeof data166 == "number") && (isFinite(data166))))) && (data166 !== null)){
+const err272 = {instancePath:instancePath+"/upgrade/check-timeout",schemaPath:"#/properties/upgrade/properties/check-timeout/type",keyword:"type",params:{type: schema19.properties.upgrade.properties["check-timeout"].type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err272];
+}
+else {
+vErrors.push(err272);
+}
+errors++;
+}
+}
+}
+}
+if(data.versions !== undefined){
+let data167 = data.versions;
+if((!(data167 && typeof data167 == "object" && !Array.isArray(data167))) && (data167 !== null)){
+const err273 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: schema19.properties.versions.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err273];
+}
+else {
+vErrors.push(err273);
+}
+errors++;
+}
+if(data167 && typeof data167 == "object" && !Array.isArray(data167)){
+for(const key28 in data167){
+if(!(key28 === "keep")){
+const err274 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key28},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err274];
+}
+else {
+vErrors.push(err274);
+}
+errors++;
+}
+}
+if(data167.keep !== undefined){
+let data168 = data167.keep;
+if((!(((typeof data168 == "number") && (!(data168 % 1) && !isNaN(data168))) && (isFinite(data168)))) && (data168 !== null)){
+const err275 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/type",keyword:"type",params:{type: schema19.properties.versions.properties.keep.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err275];
+}
+else {
+vErrors.push(err275);
+}
+errors++;
+}
+if((typeof data168 == "number") && (isFinite(data168))){
+if(data168 > 1000 || isNaN(data168)){
+const err276 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err276];
+}
+else {
+vErrors.push(err276);
+}
+errors++;
+}
+if(data168 < 1 || isNaN(data168)){
+const err277 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err277];
+}
+else {
+vErrors.push(err277);
+}
+errors++;
+}
+}
+}
+}
+}
+if(data.schedule !== undefined){
+let data169 = data.schedule;
+if((!(Array.isArray(data169))) && (data169 !== null)){
+const err278 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: schema19.properties.schedule.type},message:"must be array,null"};
+if(vErrors === null){
+vErrors = [err278];
+}
+else {
+vErrors.push(err278);
+}
+errors++;
+}
+if(Array.isArray(data169)){
+if(data169.length > 16){
+const err279 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if(vErrors === null){
+vErrors = [err279];
+}
+else {
+vErrors.push(err279);
+}
+errors++;
+}
+const len14 = data169.length;
+for(let i14=0; i14<len14; i14++){
+let data170 = data169[i14];
+if(data170 && typeof data170 == "object" && !Array.isArray(data170)){
+if(Object.keys(data170).length > 1){
+const err280 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/maxProperties",keyword:"maxProperties",params:{limit: 1},message:"must NOT have more than 1 properties"};
+if(vErrors === null){
+vErrors = [err280];
+}
+else {
+vErrors.push(err280);
+}
+errors++;
+}
+if(Object.keys(data170).length < 1){
+const err281 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/minProperties",keyword:"minProperties",params:{limit: 1},message:"must NOT have fewer than 1 properties"};
+if(vErrors === null){
+vErrors = [err281];
+}
+else {
+vErrors.push(err281);
+}
+errors++;
+}
+for(const key29 in data170){
+if(!(key29 === "recycle")){
+const err282 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key29},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err282];
+}
+else {
+vErrors.push(err282);
+}
+errors++;
+}
+}
+if(data170.recycle !== undefined){
+if(typeof data170.recycle !== "string"){
+const err283 = {instancePath:instancePath+"/schedule/" + i14+"/recycle",schemaPath:"#/properties/schedule/items/properties/recycle/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err283];
+}
+else {
+vErrors.push(err283);
+}
+errors++;
+}
+}
+}
+else {
+const err284 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err284];
+}
+else {
+vErrors.push(err284);
 }
 errors++;
 }
@@ -5742,6 +6342,318 @@ export const keys = [
   "title": "Risky",
   "description": "Whether it is taken within recovery.risky only.",
   "default": false
+ },
+ {
+  "key": "upgrade",
+  "types": [
+   "object"
+  ],
+  "expected": "a map",
+  "title": "Upgrade",
+  "description": "How a plugin comes from one version, or one declaration, to another one: by 'bulkheadctl upgrade', and by 'systemctl reload' where a change takes new sandboxes. The old side serves until the new one has proved itself."
+ },
+ {
+  "key": "upgrade.way",
+  "types": [
+   "string"
+  ],
+  "expected": "'beside' or 'in-place'",
+  "words": [
+   "beside",
+   "in-place"
+  ],
+  "title": "Way of an upgrade",
+  "description": "beside: new sandboxes are started beside the old ones and get more and more of the new connections; the old ones end what they have. in-place: sandboxes go on, their directory changes to that of the new version in one instant, and their program is told by a signal; for programs that load what they need anew. What else changes in a declaration is always applied beside.",
+  "default": "beside"
+ },
+ {
+  "key": "upgrade.signal",
+  "types": [
+   "string"
+  ],
+  "expected": "the name of a signal",
+  "words": [
+   "SIGHUP",
+   "SIGUSR1",
+   "SIGUSR2",
+   "SIGWINCH"
+  ],
+  "title": "Signal after an in-place upgrade",
+  "description": "Tells the program that its directory has changed. One that does not handle it is ended by it.",
+  "default": "SIGHUP"
+ },
+ {
+  "key": "upgrade.canary",
+  "types": [
+   "array"
+  ],
+  "expected": "a list of ascending percentages such as [5%, 25%]",
+  "title": "Steps of the canary",
+  "description": "Shares of the new connections that the new side gets, one step after the other; 100% is always the last one, whether it is named or not. An empty list: all at once. Sockets of the file system know nothing between 0% and 100%.",
+  "default": [
+   "5%",
+   "25%"
+  ],
+  "examples": [
+   [
+    "1%",
+    "10%",
+    "50%"
+   ],
+   []
+  ]
+ },
+ {
+  "key": "upgrade.canary[]",
+  "types": [
+   "string",
+   "number"
+  ],
+  "expected": "a whole percentage from 1% to 100%, such as 5%"
+ },
+ {
+  "key": "upgrade.bake",
+  "types": [
+   "string",
+   "number"
+  ],
+  "expected": "a duration from 1s to 1d, such as 10s",
+  "title": "Time of a step",
+  "description": "Each step of the canary is watched for so long before the next, and the last one, with all connections, before the old side is given up.",
+  "default": "10s"
+ },
+ {
+  "key": "upgrade.drain",
+  "types": [
+   "string",
+   "number"
+  ],
+  "expected": "a duration from 0 to 1d, such as 30s",
+  "title": "Time to end what is under way",
+  "description": "The old side gets no new connections any more, is asked to end, and may go on with those it has for so long; then it is killed. Where connections live for hours, it is to be as long.",
+  "default": "30s"
+ },
+ {
+  "key": "upgrade.surge",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 64, or a percentage from 1% to 100%",
+  "title": "Sandboxes beside the pool",
+  "description": "So many there may be beside 'pool.size' while an upgrade is under way: a number, or a share of the size, of which one is the least. Each has all that a sandbox needs of memory; with less than 100% the new side grows as the old one shrinks.",
+  "default": "100%",
+  "examples": [
+   2,
+   "50%"
+  ]
+ },
+ {
+  "key": "upgrade.judge",
+  "types": [
+   "object"
+  ],
+  "expected": "a map",
+  "title": "How the new side is judged",
+  "description": "Compared with the old one in the same time, by what is seen of both without any help: deaths, what they do not answer, their activity pages, their memory; and by their own figures, where 'metrics' says where they are. Whatever is worse than is borne here rolls the upgrade back."
+ },
+ {
+  "key": "upgrade.judge.samples",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 1000000",
+  "title": "Requests that a judgement needs",
+  "description": "Of the new side. With fewer, shares and times say nothing.",
+  "default": 50
+ },
+ {
+  "key": "upgrade.judge.few",
+  "types": [
+   "string"
+  ],
+  "expected": "'promote', 'rollback' or 'wait'",
+  "words": [
+   "promote",
+   "rollback",
+   "wait"
+  ],
+  "title": "When there were fewer",
+  "description": "At the end of a step. promote: nothing spoke against it; rollback: nothing spoke for it; wait: the step goes on until there are enough, but for 'wait-most' at most, and is rolled back then.",
+  "default": "promote"
+ },
+ {
+  "key": "upgrade.judge.wait-most",
+  "types": [
+   "string",
+   "number"
+  ],
+  "expected": "a duration from 1s to 1d, such as 10min",
+  "title": "How long it waits for requests",
+  "default": "10min"
+ },
+ {
+  "key": "upgrade.judge.errors",
+  "types": [
+   "string"
+  ],
+  "expected": "a percentage from 0% to 100%, such as 1%, or infinity",
+  "title": "Bad answers",
+  "description": "The share of them may be so many points above that of the old side. infinity: not judged.",
+  "default": "1%"
+ },
+ {
+  "key": "upgrade.judge.latency",
+  "types": [
+   "string"
+  ],
+  "expected": "a percentage from 1% to 10000%, such as 50%, or infinity",
+  "title": "Time of a request",
+  "description": "May be so much longer than with the old side. infinity: not judged.",
+  "default": "50%"
+ },
+ {
+  "key": "upgrade.judge.memory",
+  "types": [
+   "string"
+  ],
+  "expected": "a percentage from 1% to 10000%, such as 20%, or infinity",
+  "title": "Growth of memory",
+  "description": "In a minute, beyond the growth of the old side, as a share of 'limits.memory', or of the size where there is no limit. infinity: not judged.",
+  "default": "20%"
+ },
+ {
+  "key": "upgrade.judge.deaths",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 0 to 1000",
+  "title": "Deaths",
+  "description": "Of sandboxes of the new side that are borne, starts that failed among them.",
+  "default": 0
+ },
+ {
+  "key": "upgrade.judge.metrics",
+  "types": [
+   "object"
+  ],
+  "expected": "a map with port, and errors with requests, or latency",
+  "title": "Figures of the program's own",
+  "description": "Asked for by GET inside of each sandbox, as a probe is, in the text format of Prometheus. Counters of one name are added up, whatever their labels.",
+  "examples": [
+   {
+    "port": 9090,
+    "errors": "http_errors_total",
+    "requests": "http_requests_total"
+   }
+  ]
+ },
+ {
+  "key": "upgrade.judge.metrics.port",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 65535",
+  "title": "Port of the figures",
+  "description": "That the program binds itself inside.",
+  "examples": [
+   9090
+  ]
+ },
+ {
+  "key": "upgrade.judge.metrics.path",
+  "types": [
+   "string"
+  ],
+  "expected": "a path that begins with a slash, such as /metrics, of at most 256 printable ASCII characters",
+  "title": "Path of the figures",
+  "default": "/metrics"
+ },
+ {
+  "key": "upgrade.judge.metrics.requests",
+  "types": [
+   "string"
+  ],
+  "expected": "the name of a metric, such as http_requests_total",
+  "title": "Counter of requests",
+  "examples": [
+   "http_requests_total"
+  ]
+ },
+ {
+  "key": "upgrade.judge.metrics.errors",
+  "types": [
+   "string"
+  ],
+  "expected": "the name of a metric, such as http_errors_total",
+  "title": "Counter of bad answers",
+  "examples": [
+   "http_errors_total"
+  ]
+ },
+ {
+  "key": "upgrade.judge.metrics.latency",
+  "types": [
+   "string"
+  ],
+  "expected": "the name of a metric, such as http_request_duration_seconds",
+  "title": "Histogram of the time of a request",
+  "description": "In seconds: NAME_bucket, NAME_sum and NAME_count.",
+  "examples": [
+   "http_request_duration_seconds"
+  ]
+ },
+ {
+  "key": "upgrade.check",
+  "types": [
+   "array"
+  ],
+  "expected": "a list: the program with its full path, and its arguments",
+  "title": "Check before an upgrade",
+  "description": "A command on the host, as root, that has to end with status 0 before anything is started. BULKHEAD_PLUGIN, BULKHEAD_VERSION and BULKHEAD_FROM in its environment are the plugin, the version that is to come and the one that serves.",
+  "default": [],
+  "examples": [
+   [
+    "/usr/local/bin/pre-check"
+   ]
+  ]
+ },
+ {
+  "key": "upgrade.check[]",
+  "types": [
+   "string",
+   "number"
+  ],
+  "expected": "text of at most 4096 characters"
+ },
+ {
+  "key": "upgrade.check-timeout",
+  "types": [
+   "string",
+   "number"
+  ],
+  "expected": "a duration from 1s to 1h, such as 1min",
+  "title": "Time of the check",
+  "description": "It is killed after it, and the upgrade refused.",
+  "default": "1min"
+ },
+ {
+  "key": "versions",
+  "types": [
+   "object"
+  ],
+  "expected": "a map",
+  "title": "Installed versions"
+ },
+ {
+  "key": "versions.keep",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 1000",
+  "title": "How many versions are kept",
+  "description": "When another one is installed, the oldest beyond this number are removed; never the one that serves, the one before it, or one that is about to. 3: the way back is there, and the one after it.",
+  "default": 3
  },
  {
   "key": "schedule",

@@ -25,6 +25,8 @@ export interface Configuration {
   };
   /** How many sandboxes of the node may be replaced that do not end. */
   readonly unkillable: { readonly most: number };
+  /** Whether versions may be used that nobody has recorded the digest of. */
+  readonly versions: { readonly unrecorded: 'allow' | 'refuse' };
   readonly node: NodeThresholds;
 }
 
@@ -65,6 +67,7 @@ function convert(tree: MapNode): Configuration {
       cleanUp: text('incidents.clean-up'),
     },
     unkillable: { most: Number(text('unkillable.most')) },
+    versions: { unrecorded: text('versions.unrecorded') === 'refuse' ? 'refuse' : 'allow' },
     node: {
       everyMs: must('node.every', readNodeEvery(text('node.every'))),
       looks: Number(text('node.looks')),

@@ -4,6 +4,7 @@ import type { Problem } from '../base/problem.ts';
 import { checkHealth } from './check-health.ts';
 import { checkProgram } from './check-program.ts';
 import { checkRecovery } from './check-recovery.ts';
+import { checkUpgrade } from './check-upgrade.ts';
 import type { Declaration, Isolation, Listen, Origins } from './declaration.ts';
 import { endpointText } from './endpoint.ts';
 import { Finder } from './finder.ts';
@@ -28,6 +29,7 @@ export function findContradictions(declaration: Declaration, origins: Origins, b
   finder.checkDevices(declaration.devices);
   checkHealth(finder, declaration);
   checkRecovery(finder, declaration);
+  checkUpgrade(finder, declaration);
   return finder.found;
 }
 

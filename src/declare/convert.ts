@@ -1,5 +1,6 @@
 import { convertHealth } from './convert-health.ts';
 import { convertRecovery, convertSchedule } from './convert-recovery.ts';
+import { convertUpgrade } from './convert-upgrade.ts';
 import type {
   Declaration,
   DeclaredCredential,
@@ -82,6 +83,8 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
     health: convertHealth(source, listen),
     stop: { signal: text('stop.signal'), timeoutMs: read('stop.timeout', readStopTimeout) },
     recovery: convertRecovery(source),
+    upgrade: convertUpgrade(source),
+    versions: { keep: number('versions.keep') },
     schedule: convertSchedule(source),
   };
   return { declaration, origins: source.origins };

@@ -1,6 +1,7 @@
 import type { Endpoint } from './endpoint.ts';
 import type { Probes } from './probe.ts';
 import type { Chains, RiskyWindow, Scheduled } from './recovery.ts';
+import type { UpgradeSettings } from './upgrade.ts';
 
 /** A declaration after templates, drop-ins and defaults: every field has its value. Sizes in bytes, times in ms. */
 export interface Declaration {
@@ -86,6 +87,9 @@ export interface Declaration {
     /** When steps that are `risky` are allowed; absent where no step is. */
     readonly risky?: RiskyWindow;
   };
+  readonly upgrade: UpgradeSettings;
+  /** Installed versions that are kept; those in use are kept in any case. */
+  readonly versions: { readonly keep: number };
   readonly schedule: readonly Scheduled[];
 }
 

@@ -2,6 +2,7 @@ import { check } from './check.generated.js';
 import { keys as bulkheadKeys, check as checkBulkhead } from './check-bulkhead.generated.js';
 import { CONFIGURATION_READERS } from './configuration-values.ts';
 import { Keys, PLUGIN_KEYS } from './keys.ts';
+import { UPGRADE_READERS } from './upgrade-values.ts';
 import { READERS, type Reader } from './values.ts';
 
 /** One finding of a compiled schema, as ajv gives it. */
@@ -35,7 +36,7 @@ function grammar(validator: unknown, keys: Keys, readers: Grammar['readers']): G
 export const CONFIGURATION_KEYS = new Keys(bulkheadKeys);
 
 /** Declarations, drop-ins and templates. */
-export const PLUGIN_GRAMMAR = grammar(check, PLUGIN_KEYS, READERS);
+export const PLUGIN_GRAMMAR = grammar(check, PLUGIN_KEYS, new Map([...READERS, ...UPGRADE_READERS]));
 
 /** bulkhead.yaml. */
 export const CONFIGURATION_GRAMMAR = grammar(checkBulkhead, CONFIGURATION_KEYS, CONFIGURATION_READERS);

@@ -24,8 +24,8 @@ export const UNIT_SECTION = 'X-Plugin';
  * - `limits.io=/PATH read=50M write=10M` adds limits for a disk; the words after the path are the keys of YAML;
  * - `credentials=` takes `NAME:PATH` words, or `NAME:PATH:encrypted`, and adds;
  * - `devices=` takes `PATH` or `PATH:ACCESS` words, `view.tmpfs=` `PATH` or `PATH:SIZE` words, and both add;
- * - `recovery.CLASS=` takes the steps of the chain as words, and `health.PROBE.command=` words as `exec=` does; steps
- *   with settings are for YAML;
+ * - `recovery.CLASS=` takes the steps of the chain as words; `health.PROBE.command=`, `upgrade.check=` and
+ *   `upgrade.canary=` words as `exec=` does; steps with settings are for YAML;
  * - `schedule=recycle 17 3 * * *`, an action and its time, adds;
  * - an empty value takes back what was said before, in YAML files and templates, too; the default holds again;
  * - everything else is the text after '=', without quotes. Specifiers (%i) and variables are not expanded.
@@ -118,7 +118,7 @@ class SectionReader {
       return;
     }
     const items = words.map(({ text, offset }) => scalar(text, placeAt(offset), ['string']));
-    const before = /^(?:exec$|recovery\.|health\.)/.test(key) ? [] : this.#itemsOf(key);
+    const before = /^(?:exec$|recovery\.|health\.|upgrade\.)/.test(key) ? [] : this.#itemsOf(key);
     this.#put(key, keyPlace, { kind: 'list', place: placeAt(0), items: [...before, ...items] });
   }
 

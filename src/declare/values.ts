@@ -42,7 +42,7 @@ function sizeHint(text: string): { hint?: string } {
   return digits === undefined ? {} : { hint: `write '${digits}${unit?.toUpperCase()}', which means powers of 1024` };
 }
 
-function percentOf(text: string): number | undefined {
+export function percentOf(text: string): number | undefined {
   const digits = /^(\d{1,7}(?:\.\d{1,2})?)%$/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
@@ -93,7 +93,7 @@ export function readJitter(text: string): Reading<number> {
   return share === undefined ? WRONG : { ...WRONG, hint: `write '${share}%'` };
 }
 
-function duration(least: number, most: number): (text: string) => Reading<number> {
+export function duration(least: number, most: number): (text: string) => Reading<number> {
   return (text) => {
     const ms = parseDuration(text);
     if (ms === undefined) return WRONG;

@@ -14,6 +14,7 @@ export interface PlanWishes {
   readonly withinMs?: number;
   readonly resetMs?: number;
   readonly health?: Partial<Declaration['health']>;
+  readonly upgrade?: Partial<Declaration['upgrade']>;
   readonly chains?: Partial<Declaration['recovery']['chains']>;
 }
 
@@ -60,6 +61,8 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
       budget: { restarts: wishes.restarts ?? 5, withinMs: wishes.withinMs ?? 60_000 },
       chains: { ...defaults.recovery.chains, ...wishes.chains },
     },
+    upgrade: { ...defaults.upgrade, ...wishes.upgrade },
+    versions: defaults.versions,
     schedule: [],
   };
   return {

@@ -17,6 +17,8 @@ describe('completeDeclaration', () => {
     assert.deepEqual(complete.health, { ...whole.health, ready: 'notify', startTimeoutMs: 5 });
     assert.deepEqual(complete.recovery, { ...whole.recovery, budget: { restarts: 1, withinMs: 2 } });
     assert.deepEqual(complete.schedule, []);
+    assert.deepEqual(complete.upgrade, whole.upgrade);
+    assert.deepEqual(complete.versions, { keep: 3 });
   });
 
   it('gives chains to classes that were not known', () => {
@@ -33,7 +35,8 @@ describe('completeDeclaration', () => {
       ...whole.health,
       liveness: { kind: 'tcp', everyMs: 1, timeoutMs: 2, misses: 3, passes: 1 },
     };
-    const declaration: Declaration = { ...whole, health };
+    const judge = { ...whole.upgrade.judge, metrics: { port: 1, path: '/', latency: 'x' } };
+    const declaration: Declaration = { ...whole, health, upgrade: { ...whole.upgrade, canary: [], judge } };
     const stored = JSON.stringify(declaration);
     assert.deepEqual(JSON.parse(JSON.stringify(completeDeclaration(JSON.parse(stored)))), JSON.parse(stored));
   });

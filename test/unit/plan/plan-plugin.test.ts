@@ -58,6 +58,8 @@ describe('digest', () => {
       'recovery: { budget: { restarts: 9 }, oom: [quarantine], risky: { from: 1:00, to: 2:00 } }\n',
       'schedule: [{ recycle: 1 1 * * * }]\n',
       'health: { heartbeat: 5s, request-timeout: 5s, spin: 5s, stopped: 5s }\n',
+      'upgrade: { canary: [1%], bake: 5s, drain: 5s, surge: 1, check: [/usr/bin/true], judge: { deaths: 9 } }\n',
+      'versions: { keep: 9 }\n',
       '# a comment\n',
     ];
     for (const more of same) assert.equal(plan(BASE + more).digest, digest, more);
