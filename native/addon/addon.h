@@ -20,6 +20,8 @@ napi_value listen_unix(napi_env env, napi_callback_info info);
 napi_value socket_address(napi_env env, napi_callback_info info);
 napi_value is_listening(napi_env env, napi_callback_info info);
 napi_value wake_listener(napi_env env, napi_callback_info info);
+napi_value attach_weight(napi_env env, napi_callback_info info);
+napi_value queue_length(napi_env env, napi_callback_info info);
 napi_value open_process(napi_env env, napi_callback_info info);
 napi_value queue_signal(napi_env env, napi_callback_info info);
 

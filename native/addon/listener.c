@@ -3,7 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -161,4 +164,54 @@ napi_value wake_listener(napi_env env, napi_callback_info info) {
     if (!arguments(env, info, 1, values) || !to_int(env, values[0], "fd", &fd)) return NULL;
     wake_waiters(fd);
     return from_int(env, 0);
+}
+
+/*
+ * What chooses between the two listeners of a group, in the order in which they began to listen: the first one, or with
+ * `percent` of a hundred the second one. All or nothing is left to no number.
+ */
+static int attach(int fd, int percent) {
+    const uint32_t below = (uint32_t)(((uint64_t)percent << 32) / 100);
+    struct sock_filter always = BPF_STMT(BPF_RET | BPF_K, percent == 100 ? 1 : 0);
+    struct sock_filter share[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, below, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 1),
+    };
+    bool all = percent == 0 || percent == 100;
+    struct sock_fprog program = {.len = all ? 1 : sizeof(share) / sizeof(share[0]), .filter = all ? &always : share};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0 ? -errno : 0;
+}
+
+/* attachWeight(fd, percent): 0. Any listener of the group will do, and a group of one is one. */
+napi_value attach_weight(napi_env env, napi_callback_info info) {
+    napi_value values[2];
+    int fd, percent;
+    if (!arguments(env, info, 2, values) || !to_int(env, values[0], "fd", &fd) || !to_int(env, values[1], "percent", &percent))
+        return NULL;
+    return from_int(env, percent < 0 || percent > 100 ? -EINVAL : attach(fd, percent));
+}
+
+/*
+ * Connections that wait to be accepted. For TCP the kernel has their number where an open connection has that of its
+ * unacknowledged segments; of a Unix socket it tells only whether there are any.
+ */
+static int queued(int fd) {
+    struct tcp_info tcp;
+    socklen_t length = sizeof(tcp);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) == 0)
+        return tcp.tcpi_state == TCP_LISTEN ? (int)tcp.tcpi_unacked : -EINVAL;
+    if (errno != EOPNOTSUPP && errno != ENOPROTOOPT) return -errno;
+    struct pollfd listener = {.fd = fd, .events = POLLIN};
+    int ready = poll(&listener, 1, 0);
+    return ready < 0 ? -errno : (listener.revents & POLLIN) != 0 ? 1 : 0;
+}
+
+/* queueLength(fd): number; of a Unix socket 1 for any number. -EINVAL for a TCP socket that does not listen. */
+napi_value queue_length(napi_env env, napi_callback_info info) {
+    napi_value values[1];
+    int fd;
+    if (!arguments(env, info, 1, values) || !to_int(env, values[0], "fd", &fd)) return NULL;
+    return from_int(env, queued(fd));
 }

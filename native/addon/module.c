@@ -16,6 +16,8 @@ NAPI_MODULE_INIT() {
         {"socketAddress", socket_address},
         {"isListening", is_listening},
         {"wakeWaiters", wake_listener},
+        {"attachWeight", attach_weight},
+        {"queueLength", queue_length},
         {"openProcess", open_process},
         {"queueSignal", queue_signal},
     };

@@ -5,7 +5,16 @@ import type { PluginState } from '../decide/plugin-state.ts';
 import { isRiskyAllowed } from '../declare/risky.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import { pluginSliceName } from '../plan/identity.ts';
-import type { Gate, HostPaths, PlannedListener, PluginPlan, StartOrder } from '../plan/plan.ts';
+import type {
+  BySlot,
+  Gate,
+  HostPaths,
+  PlannedListener,
+  PluginPlan,
+  SlotName,
+  StartOrder,
+  Weights,
+} from '../plan/plan.ts';
 import type { SandboxParts } from '../sandbox/sandbox-parts.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
@@ -17,7 +26,10 @@ import type { SystemdUnits } from './systemd-units.ts';
 
 /** The plugin's sockets; made in traffic/, which comes after this folder. */
 export interface PluginSockets {
-  ensure(plugin: string, planned: readonly PlannedListener[]): Promise<void>;
+  /** @param sides what each slot listens on that is served, or is about to be */
+  ensure(plugin: string, sides: BySlot<readonly PlannedListener[]>, weights: Weights): Promise<void>;
+  /** Shares new connections out; to be asked for as often as one likes. Throws BH220. */
+  weigh(plugin: string, weights: Weights): void;
   closeAll(plugin: string): void;
 }
 
@@ -82,14 +94,16 @@ export class DaemonHands implements Hands {
     return requirePlan(plugin, this.#parts.paths, this.#parts.systemdVersion);
   }
 
-  async prepare([live, other]: readonly PluginPlan[]): Promise<void> {
-    if (live === undefined) return;
-    if (other !== undefined) throw notYet('a second side');
-    this.#parts.sandboxes.announce(live);
-    return this.#inTurn(live.plugin, async () => {
-      this.#parts.hostParts.inForce(live);
-      await this.#parts.sockets.ensure(live.plugin, live.listeners);
-      await this.applyLimits(live);
+  prepare(plugin: string, plans: BySlot<PluginPlan>, weights: Weights): Promise<void> {
+    const { sandboxes, hostParts, sockets } = this.#parts;
+    const all = [plans.a, plans.b].filter((plan) => plan !== undefined);
+    for (const plan of all) sandboxes.announce(plan);
+    return this.#inTurn(plugin, async () => {
+      hostParts.inForce(plugin, all);
+      const sides = { ...(plans.a && { a: plans.a.listeners }), ...(plans.b && { b: plans.b.listeners }) };
+      await sockets.ensure(plugin, sides, weights);
+      const live = plans[weights.live];
+      if (live !== undefined) await this.applyLimits(live);
     });
   }
 
@@ -135,8 +149,8 @@ export class DaemonHands implements Hands {
     throw notYet('verifying a version');
   }
 
-  async weigh(): Promise<void> {
-    throw notYet('weights of two sides');
+  weigh(plugin: string, live: SlotName, weight: number): Promise<void> {
+    return this.#inTurn(plugin, async () => this.#parts.sockets.weigh(plugin, { live, other: weight }));
   }
 
   async recordUpgrade(): Promise<void> {

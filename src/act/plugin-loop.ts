@@ -5,9 +5,9 @@ import { decide } from '../decide/decide.ts';
 import { isOpening, type Moment } from '../decide/draft.ts';
 import type { Observation, Reason } from '../decide/observation.ts';
 import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
-import { type PluginState, planOf, plansInForce } from '../decide/plugin-state.ts';
+import { type PluginState, planOf, plansInForce, weightsOf } from '../decide/plugin-state.ts';
 import type { Incident } from '../diagnose/incident.ts';
-import type { Gate, PluginPlan, SlotName, StartOrder } from '../plan/plan.ts';
+import type { BySlot, Gate, PluginPlan, SlotName, StartOrder, Weights } from '../plan/plan.ts';
 import type { RanCommand } from './run-command.ts';
 
 /** What orders are carried out with. */
@@ -23,8 +23,11 @@ export interface Hands {
   unkillableRoom(): number;
   /** Reads declaration and host. Throws a Failure that names the first problem. */
   load(plugin: string): Promise<PluginPlan>;
-  /** Makes the sockets and the slice for all plans in force, the live one first. Throws BH206, BH207, BH504. */
-  prepare(plans: readonly PluginPlan[]): Promise<void>;
+  /**
+   * Makes the sockets of all plans in force, from which the slots get connections as they are weighed, and the slice.
+   * Throws BH206, BH207, BH220, BH504.
+   */
+  prepare(plugin: string, plans: BySlot<PluginPlan>, weights: Weights): Promise<void>;
   /** Gives up sockets and slice. */
   retire(plugin: string): void;
   startSandbox(plan: PluginPlan, order: StartOrder): Promise<void>;
@@ -178,7 +181,7 @@ export class PluginLoop implements Owned {
           (failure) => this.observe({ kind: 'undeclarable', reason: reasonOf(failure) }),
         );
       case 'listen':
-        return this.#listen(order.upgrade, plansInForce(state));
+        return this.#listen(order.upgrade, state);
       case 'unlisten':
         return hands.retire(plugin);
       case 'start':
@@ -235,10 +238,13 @@ export class PluginLoop implements Owned {
     }
   }
 
-  #listen(upgrade: string | undefined, plans: readonly PluginPlan[]): void {
-    if (plans.length === 0) return;
+  #listen(upgrade: string | undefined, state: PluginState): void {
+    const plans = plansInForce(state);
+    if (plans.a === undefined && plans.b === undefined) return;
     this.#later(
-      this.#hands.prepare(plans).then(() => this.observe({ kind: 'listening', upgrade })),
+      this.#hands
+        .prepare(state.plugin, plans, weightsOf(state))
+        .then(() => this.observe({ kind: 'listening', upgrade })),
       (failure) => this.observe({ kind: 'not-listening', upgrade, reason: reasonOf(failure) }),
     );
   }

@@ -48,6 +48,10 @@ export const FAILURES = {
     summary: 'the record of a version is damaged',
     advice: 'nobody can say whether the version is what was installed; remove it and install it again',
   },
+  BH220: {
+    summary: 'connections cannot be shared out as asked',
+    advice: 'see the address named; "systemctl restart plugin@NAME" makes its sockets anew',
+  },
 
   BH301: { summary: 'the sandbox did not start', advice: 'see "bulkheadctl logs NAME" and the journal of the unit' },
   BH302: { summary: 'the sandbox could not be set up as declared', advice: 'nothing was run; correct the step named' },

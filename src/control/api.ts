@@ -95,6 +95,16 @@ export interface ListenerStatus {
   /** Port of the program that connections are forwarded to; null for a socket that it is handed. */
   readonly to: number | null;
   readonly kept: boolean;
+  /** The listeners at the address, one for each slot that has one; none while the plugin is off. */
+  readonly slots: readonly SlotListenerStatus[];
+}
+
+export interface SlotListenerStatus {
+  readonly slot: 'a' | 'b';
+  /** Percent of the address's new connections that it gets. */
+  readonly weight: number;
+  /** Connections that wait to be accepted; of a Unix socket 1 stands for any number. Null: it does not listen any more. */
+  readonly queued: number | null;
 }
 
 /** Where a sandbox stands, without a look at it. */

@@ -10,11 +10,12 @@ import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
 import type { Observation } from '../decide/observation.ts';
-import { remember } from '../decide/restore.ts';
+import { plansInForce } from '../decide/plugin-state.ts';
+import { type RememberedState, remember } from '../decide/restore.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { groupId } from '../kernel/identities.ts';
 import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
-import type { HostPaths } from '../plan/plan.ts';
+import type { HostPaths, PluginPlan } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
 import type { EventRing } from '../record/event-ring.ts';
 import { IncidentKeeper } from '../record/incident-keeper.ts';
@@ -205,11 +206,15 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   unitEvents.listen((event) => route(event, supervisor, sandboxes, guard));
   const damaged = (file: string, why: string): void => chronicle.ignored(`'${file}': ${why}; removed`);
   const remembered = states.all(damaged);
-  const wantedKeys = [...remembered.values()].flatMap(({ plan }) => plan?.listeners.map(({ key }) => key) ?? []);
+  const plansOf = (state: RememberedState): PluginPlan[] =>
+    Object.values(plansInForce(state)).filter((plan) => plan !== undefined);
+  const wantedKeys = [...remembered.values()]
+    .flatMap(plansOf)
+    .flatMap(({ listeners: all }) => all.map(({ key }) => key));
   for (const key of listeners.closeInheritedBut(new Set(wantedKeys)))
     chronicle.ignored(`listener '${key}' is of no plugin; closed`);
   const sandboxRecords = records.all(damaged);
-  for (const { plan, phase } of remembered.values()) if (plan !== undefined && phase !== 'off') hostParts.inForce(plan);
+  for (const [plugin, state] of remembered) if (state.phase !== 'off') hostParts.inForce(plugin, plansOf(state));
   const reports = byPrefix(parts.inherited, REPORT_PREFIX);
   closeStrayReports(reports, sandboxRecords, store);
   await supervisor.takeOver({

@@ -124,7 +124,8 @@ export class SupervisorView implements Supervisor {
         address: addressOf(listener),
         name: listener.listen.name,
         to: listener.listen.to ?? null,
-        kept: listeners.has(listener.key),
+        kept: listeners.descriptor(listener.key) !== undefined,
+        slots: listeners.standing(listener.key),
       })),
       network: {
         mode: plan?.network.mode ?? 'none',

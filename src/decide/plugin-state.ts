@@ -4,7 +4,7 @@ import type { Exit } from '../diagnose/exit.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import type { OutOfMemory } from '../diagnose/out-of-memory.ts';
 import type { Verdict } from '../diagnose/verdict.ts';
-import type { Gate, PluginPlan, SlotName } from '../plan/plan.ts';
+import type { BySlot, Gate, PluginPlan, SlotName, Weights } from '../plan/plan.ts';
 import type { Reaches } from './limit-reach.ts';
 import type { Reason } from './observation.ts';
 import type { RunOrder } from './order.ts';
@@ -226,17 +226,26 @@ export function initialState(plugin: string): PluginState {
   };
 }
 
+/** What says which plans are in force. */
+type Plans = Pick<PluginState, 'slot' | 'plan' | 'upgrade' | 'previous'>;
+
 /** The plan of a slot's sandboxes; undefined for a slot of which none is in force. */
-export function planOf({ slot, plan, upgrade, previous }: PluginState, of: SlotName): PluginPlan | undefined {
+export function planOf({ slot, plan, upgrade, previous }: Plans, of: SlotName): PluginPlan | undefined {
   if (of === slot) return plan;
   if (upgrade === undefined || upgrade.way === 'in-place') return undefined;
   return upgrade.slot === slot ? previous : upgrade.plan;
 }
 
-/** Those of both slots, the live one first. */
-export function plansInForce(state: PluginState): readonly PluginPlan[] {
-  const plans = [planOf(state, state.slot), planOf(state, otherSlot(state.slot))];
-  return plans.filter((plan) => plan !== undefined);
+/** Those of both slots. */
+export function plansInForce(state: Plans): BySlot<PluginPlan> {
+  const [a, b] = [planOf(state, 'a'), planOf(state, 'b')];
+  return { ...(a && { a }), ...(b && { b }) };
+}
+
+/** How new connections are to be shared out. */
+export function weightsOf({ slot, upgrade }: PluginState): Weights {
+  const isBeside = upgrade !== undefined && upgrade.slot !== slot;
+  return { live: slot, other: isBeside ? upgrade.weight : 0 };
 }
 
 export function otherSlot(slot: SlotName): SlotName {

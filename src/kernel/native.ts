@@ -55,6 +55,8 @@ interface Addon {
   socketAddress(fd: number): SocketAddress | number;
   isListening(fd: number): boolean | number;
   wakeWaiters(fd: number): number;
+  attachWeight(fd: number, percent: number): number;
+  queueLength(fd: number): number;
   openProcess(pid: number): number;
   queueSignal(fd: number, signal: number, value: number): number;
 }
@@ -179,6 +181,20 @@ export function isListening(fd: number): boolean {
  */
 export function wakeWaiters(fd: number): void {
   checked(addon().wakeWaiters(fd), `shutdown on descriptor ${fd}`);
+}
+
+/**
+ * Sends so many percent of the new connections to the second one that listens on the address of this TCP socket, in the
+ * order in which they began to, and the others to the first one; 0 and 100 hold exactly. It holds for the group that
+ * share the address (SO_REUSEPORT, socket(7)), and for one that joins it later.
+ */
+export function attachWeight(fd: number, percent: number): void {
+  checked(addon().attachWeight(fd, percent), `setsockopt SO_ATTACH_REUSEPORT_CBPF on descriptor ${fd}`);
+}
+
+/** How many connections wait to be accepted; of a Unix socket 1 stands for any number. EINVAL: it does not listen. */
+export function queueLength(fd: number): number {
+  return checked<number>(addon().queueLength(fd), `getsockopt TCP_INFO on descriptor ${fd}`);
 }
 
 /** A descriptor that stands for this process and for no later one of the same number (pidfd_open(2)). ESRCH: it is gone. */

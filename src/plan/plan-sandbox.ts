@@ -7,6 +7,7 @@ import { isGated } from './gate.ts';
 import { planHostMounts, planState } from './host-mounts.ts';
 import { machineName, sandboxUnitName } from './identity.ts';
 import { initCommand } from './init-command.ts';
+import { slotKey } from './listener-key.ts';
 import { hostsMount } from './network.ts';
 import { nspawnCommand } from './nspawn-command.ts';
 import type { HostPaths, PluginPlan, SandboxIdentity, SandboxPlan } from './plan.ts';
@@ -69,7 +70,7 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
       plan.listeners,
       learning ? ['--seccomp=learn'] : gated ? [`--gate=${gate}`] : [],
     ),
-    listeners: plan.listeners,
+    listeners: plan.listeners.map(({ key, listen }) => ({ key: slotKey(key, slot), listen })),
     seccomp: learning ? learningFilterName(declaration) : plan.seccomp,
     digest: plan.digest,
   };

@@ -85,8 +85,19 @@ export interface PluginPlan {
   readonly limitsDigest: string;
 }
 
+/** How new connections are shared out between the slots. */
+export interface Weights {
+  /** The slot of what serves. */
+  readonly live: SlotName;
+  /** Percent that the other slot gets, 0 to 100. */
+  readonly other: number;
+}
+
+/** What each of the two slots has, those that have it. */
+export type BySlot<Value> = Readonly<Partial<Record<SlotName, Value>>>;
+
 export interface PlannedListener {
-  /** Stable identity within the host, also the name in systemd's fd store; no ':' in it. */
+  /** Of a plugin, its address; of a sandbox, the listener of its slot there. Unique on the host; no ':' in it. */
   readonly key: string;
   readonly listen: Listen;
 }

@@ -32,9 +32,10 @@ export class SandboxParts {
     this.#mounts = new HostMounts(units);
   }
 
-  /** The plan is in force from now on, so that its mounts stay while no sandbox runs. */
-  inForce(plan: PluginPlan): void {
-    this.#mounts.need(planOf(plan.plugin), places(planHostMounts(plan, this.#paths)));
+  /** The plans are in force from now on, so that their mounts stay while no sandbox runs. */
+  inForce(plugin: string, plans: readonly PluginPlan[]): void {
+    const mounts = plans.flatMap((plan) => planHostMounts(plan, this.#paths));
+    this.#mounts.need(planOf(plugin), places(mounts));
   }
 
   /** The plugin has no plan any more. */

@@ -1,13 +1,12 @@
-import { chownSync, closeSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
-import { dirname } from 'node:path';
+import { closeSync } from 'node:fs';
 import { Failure } from '../base/failure.ts';
 import type { Listen } from '../declare/declaration.ts';
-import { makeDirectory, removeFile } from '../kernel/files.ts';
-import { groupId, userId } from '../kernel/identities.ts';
-import { duplicate, isListening, listenTcp, listenUnix, SystemCallFailure, wakeWaiters } from '../kernel/native.ts';
-import { isListenerKeyOf } from '../plan/listener-key.ts';
-import type { PlannedListener } from '../plan/plan.ts';
+import { removeFile } from '../kernel/files.ts';
+import { attachWeight, duplicate, isListening, queueLength, wakeWaiters } from '../kernel/native.ts';
+import { isListenerKeyOf, parseSlotKey, slotKey } from '../plan/listener-key.ts';
+import type { BySlot, PlannedListener, SlotName, Weights } from '../plan/plan.ts';
+import { makeSocket } from './sockets.ts';
+import { percentOf, unite } from './weights.ts';
 
 /** Keeps copies of descriptors over a restart of the supervisor; systemd's fd store is one. */
 export interface DescriptorStore {
@@ -15,46 +14,58 @@ export interface DescriptorStore {
   remove(name: string): void;
 }
 
+/** An address with its listeners. */
 interface Kept {
-  readonly fd: number;
   readonly listen: Listen;
+  readonly fds: BySlot<number>;
+  /** Percent of new connections that slot b's gets. */
+  percentOfB: number;
+}
+
+/** A listener of a slot, as it stands. */
+export interface SlotListener {
+  readonly slot: SlotName;
+  /** Percent of the new connections of its address that it gets. */
+  readonly weight: number;
+  /** Connections that wait to be accepted; of a Unix socket 1 stands for any number. Null: it does not listen any more. */
+  readonly queued: number | null;
 }
 
 /** How a listener's place in the store is told from other descriptors there. */
 export const LISTENER_PREFIX = 'listen.';
 
 /**
- * All listening sockets of all plugins. The supervisor makes them, never accepts from them, and closes one only when
- * its plugin is stopped; sandboxes get copies. A copy in the fd store keeps each open while the supervisor is away.
+ * All listening sockets of all plugins: two for each TCP address, one for each slot, between which the kernel chooses by
+ * weight. The supervisor makes them, never accepts from them, and closes one only when its plugin is stopped; sandboxes
+ * get copies. A copy in the fd store keeps each open while the supervisor is away.
  */
 export class Listeners {
   readonly #store: DescriptorStore;
   readonly #kept = new Map<string, Kept>();
   readonly #inherited: Map<string, number>;
+  /** What each plugin's slots listen on. */
+  readonly #sides = new Map<string, BySlot<readonly PlannedListener[]>>();
 
-  /** @param inherited descriptors that came back from the store, by listener key. */
+  /** @param inherited descriptors that came back from the store, by name. */
   constructor(store: DescriptorStore, inherited: ReadonlyMap<string, number>) {
     this.#store = store;
     this.#inherited = new Map(inherited);
   }
 
   /**
-   * Makes the plugin's sockets that are missing, and closes those that are not planned any more. On an error none is
-   * there that was not there before.
-   * Throws BH206 when an address is taken, BH207 when it cannot be bound.
+   * Makes the plugin's sockets that are missing, closes those that no slot listens on any more, and shares connections
+   * out. On an error none is there that was not there before.
+   * Throws BH206 when an address is taken, BH207 when it cannot be bound, BH220 when connections cannot be shared out.
    */
-  async ensure(plugin: string, planned: readonly PlannedListener[]): Promise<void> {
+  async ensure(plugin: string, sides: BySlot<readonly PlannedListener[]>, weights: Weights): Promise<void> {
+    const planned = unite(sides);
     const made: string[] = [];
     try {
       for (const { key, listen } of planned) {
-        if (this.#kept.has(key)) continue;
-        const inherited = this.#takeInherited(key);
-        const fd = inherited ?? (await this.#make(listen));
-        this.#kept.set(key, { fd, listen });
-        if (inherited === undefined) {
-          made.push(key);
-          this.#store.store(`${LISTENER_PREFIX}${key}`, fd);
-        }
+        const kept = this.#kept.get(key);
+        if (kept !== undefined && (listen.kind === 'unix' || kept.fds.b !== undefined)) continue;
+        if (kept === undefined && !this.#inherited.has(key)) made.push(key);
+        await this.#take(plugin, key, listen);
       }
     } catch (error) {
       this.#close(made);
@@ -62,17 +73,64 @@ export class Listeners {
     }
     const wanted = new Set(planned.map(({ key }) => key));
     this.#close(this.#keysOf(plugin).filter((key) => !wanted.has(key)));
+    this.#sides.set(plugin, sides);
+    this.weigh(plugin, weights);
+  }
+
+  /**
+   * Shares the plugin's new connections out between its slots; where one slot alone listens, it gets all of them. To be
+   * asked for as often as one likes. Throws BH220.
+   */
+  weigh(plugin: string, weights: Weights): void {
+    const sides = this.#sides.get(plugin) ?? {};
+    for (const key of this.#keysOf(plugin)) {
+      const kept = this.#kept.get(key);
+      if (kept !== undefined) this.#steer(key, kept, percentOf(key, sides, weights));
+    }
   }
 
   /** Whoever waits for its connections looks again, in case that one was told to somebody who is dead. */
   wake(key: string): void {
-    const kept = this.#kept.get(key);
-    if (kept !== undefined) wakeWaiters(kept.fd);
+    const fd = this.descriptor(key);
+    if (fd !== undefined) wakeWaiters(fd);
   }
 
   /** Closes all sockets of the plugin and removes their files. */
   closeAll(plugin: string): void {
     this.#close(this.#keysOf(plugin));
+    this.#sides.delete(plugin);
+  }
+
+  /** Closes what came back from the store and is not of these addresses; returns the names of what it closed. */
+  closeInheritedBut(wanted: ReadonlySet<string>): string[] {
+    const strays = [...this.#inherited.keys()].filter((key) => !wanted.has(parseSlotKey(key).key));
+    for (const key of strays) this.#closeInherited(key);
+    return strays;
+  }
+
+  /** A copy of a slot's listener to give away; the taker closes it. Throws BH302 for a key that is not kept. */
+  copy(key: string): number {
+    const fd = this.descriptor(key);
+    if (fd === undefined) throw new Failure('BH302', `no listening socket '${key}'`);
+    return duplicate(fd);
+  }
+
+  /** The descriptor of a slot's listener, to be looked at only; undefined for a key that is not kept. */
+  descriptor(key: string): number | undefined {
+    const address = parseSlotKey(key);
+    return this.#kept.get(address.key)?.fds[address.slot];
+  }
+
+  /** How the listeners of an address stand; none for one that is not kept. */
+  standing(key: string): SlotListener[] {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return [];
+    const { fds, percentOfB } = kept;
+    return SLOTS.flatMap((slot) => {
+      const fd = fds[slot];
+      const weight = slot === 'b' ? percentOfB : 100 - percentOfB;
+      return fd === undefined ? [] : [{ slot, weight, queued: isListening(fd) ? queueLength(fd) : null }];
+    });
   }
 
   #keysOf(plugin: string): string[] {
@@ -84,85 +142,82 @@ export class Listeners {
       const kept = this.#kept.get(key);
       if (kept === undefined) continue;
       this.#kept.delete(key);
-      this.#store.remove(`${LISTENER_PREFIX}${key}`);
-      closeSync(kept.fd);
+      for (const slot of SLOTS) {
+        const fd = kept.fds[slot];
+        if (fd === undefined) continue;
+        this.#store.remove(`${LISTENER_PREFIX}${slotKey(key, slot)}`);
+        closeSync(fd);
+      }
       if (kept.listen.kind === 'unix') removeFile(kept.listen.path);
     }
   }
 
-  /** Closes what came back from the store and is not among these keys; returns the keys of what it closed. */
-  closeInheritedBut(wanted: ReadonlySet<string>): string[] {
-    const strays = [...this.#inherited].filter(([key]) => !wanted.has(key));
-    for (const [key, fd] of strays) {
-      this.#inherited.delete(key);
-      this.#store.remove(`${LISTENER_PREFIX}${key}`);
-      closeSync(fd);
-    }
-    return strays.map(([key]) => key);
+  /**
+   * The address's listeners as they came back from the store, and new ones for those that did not. The first one of a
+   * group is a's, for as long as it is there: what is chosen by order of listening needs both as they were.
+   */
+  async #take(plugin: string, key: string, listen: Listen): Promise<void> {
+    if (listen.kind === 'tcp') this.#requireFree(plugin, key);
+    const first = this.#kept.get(key)?.fds.a ?? this.#takeInherited(key);
+    const b = slotKey(key, 'b');
+    if (first === undefined) this.#closeInherited(b);
+    const a = first ?? (await this.#make(key, listen));
+    const kept = { listen, fds: { a }, percentOfB: 0 };
+    this.#kept.set(key, kept);
+    if (listen.kind === 'unix') return;
+    const second = this.#takeInherited(b);
+    // Who listens from now on gets nothing until that is asked for.
+    if (second === undefined) attach(key, a, 0);
+    this.#kept.set(key, { ...kept, fds: { a, b: second ?? (await this.#make(b, listen)) } });
   }
 
-  /** A copy to give away; the taker closes it. Throws BH302 for a key that is not kept. */
-  copy(key: string): number {
-    const kept = this.#kept.get(key);
-    if (kept === undefined) throw new Failure('BH302', `no listening socket '${key}'`);
-    return duplicate(kept.fd);
+  /** All sockets of ours may share an address: that one plugin alone has it is for us to see to. */
+  #requireFree(plugin: string, key: string): void {
+    const address = key.slice(plugin.length);
+    const holder = [...this.#kept.keys(), ...this.#inherited.keys()]
+      .map((other) => parseSlotKey(other).key)
+      .find((other) => other !== key && other.endsWith(address) && other.length > address.length);
+    if (holder !== undefined) throw new Failure('BH206', `plugin '${holder.slice(0, -address.length)}' listens there`);
   }
 
-  /** The socket's own descriptor, to be looked at only; undefined for a key that is not kept. */
-  descriptor(key: string): number | undefined {
-    return this.#kept.get(key)?.fd;
+  async #make(name: string, listen: Listen): Promise<number> {
+    const fd = await makeSocket(listen);
+    this.#store.store(`${LISTENER_PREFIX}${name}`, fd);
+    return fd;
   }
 
-  has(key: string): boolean {
-    return this.#kept.has(key);
+  #steer(key: string, kept: Kept, percentOfB: number): void {
+    const { a } = kept.fds;
+    if (kept.listen.kind === 'tcp' && a !== undefined) attach(key, a, percentOfB);
+    kept.percentOfB = percentOfB;
   }
 
   #takeInherited(key: string): number | undefined {
     const fd = this.#inherited.get(key);
-    this.#inherited.delete(key);
     if (fd === undefined) return undefined;
-    if (isListening(fd)) return fd;
-    closeSync(fd);
-    return undefined;
-  }
-
-  async #make(listen: Listen): Promise<number> {
-    try {
-      if (listen.kind === 'tcp') {
-        // SO_REUSEPORT from the start, because all members of a group must have it (socket(7)): an upgrade adds one.
-        return listenTcp({ host: listen.host, port: listen.port, backlog: listen.backlog, reusePort: true });
-      }
-      return await this.#makeUnix(listen);
-    } catch (error) {
-      if (!(error instanceof SystemCallFailure)) throw error;
-      const code = error.errnoName === 'EADDRINUSE' ? 'BH206' : 'BH207';
-      throw new Failure(code, error.message, { cause: error });
+    if (!isListening(fd)) {
+      this.#closeInherited(key);
+      return undefined;
     }
+    this.#inherited.delete(key);
+    return fd;
   }
 
-  async #makeUnix(listen: Extract<Listen, { kind: 'unix' }>): Promise<number> {
-    const { path, user, group, backlog, mode } = listen;
-    const [uid, gid] = await Promise.all([userId(user), groupId(group)]);
-    makeDirectory(dirname(path), 0o755);
-    const before = statSync(path, { throwIfNoEntry: false });
-    if (before !== undefined && !before.isSocket()) throw new Failure('BH206', `'${path}' exists and is not a socket`);
-    if (before !== undefined && (await accepts(path))) throw new Failure('BH206', `'${path}': a program listens there`);
-    // A socket file that nobody listens at is left over from a crash.
-    removeFile(path);
-    const fd = listenUnix({ path, backlog, mode });
-    chownSync(path, uid, gid);
-    return fd;
+  #closeInherited(key: string): void {
+    const fd = this.#inherited.get(key);
+    if (fd === undefined) return;
+    this.#inherited.delete(key);
+    this.#store.remove(`${LISTENER_PREFIX}${key}`);
+    closeSync(fd);
   }
 }
 
-/** Whether somebody listens at the path. */
-function accepts(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ path });
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
+const SLOTS: readonly SlotName[] = ['a', 'b'];
+
+function attach(key: string, fd: number, percent: number): void {
+  try {
+    attachWeight(fd, percent);
+  } catch (error) {
+    throw new Failure('BH220', `'${key}': ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
 }

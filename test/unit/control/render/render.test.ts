@@ -150,7 +150,7 @@ describe('the network in a status', () => {
   });
 
   it('tells where a socket is forwarded to', () => {
-    const listeners = [{ address: '127.0.0.1:80', name: 'web', to: 8080, kept: true }];
+    const listeners = [{ address: '127.0.0.1:80', name: 'web', to: 8080, kept: true, slots: [] }];
     const shown = renderStatus(status('hello', { listeners }), { columns: 100, colour: false });
     assert.match(shown, /Listen: 127\.0\.0\.1:80 \(web, to port 8080 inside\)/);
   });

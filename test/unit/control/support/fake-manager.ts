@@ -153,7 +153,15 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
     stateDirectory: null,
     seccomp: 'python',
     network: { mode: 'none', egress: [] },
-    listeners: [{ address: '127.0.0.1:8081', name: 'tcp-8081', to: null, kept: true }],
+    listeners: [
+      {
+        address: '127.0.0.1:8081',
+        name: 'tcp-8081',
+        to: null,
+        kept: true,
+        slots: [{ slot: 'a', weight: 100, queued: 0 }],
+      },
+    ],
     sandboxes: [
       {
         unit: `plugin-${name}-a-g1.service`,
