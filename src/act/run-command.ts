@@ -1,8 +1,7 @@
 import { formatDuration } from '../base/duration.ts';
 import { asFailure } from '../base/failure.ts';
-import type { RunOrder } from '../decide/order.ts';
 import type { Manager } from '../systemd/manager.ts';
-import { runUnit, runUnitName } from '../unit/run-unit.ts';
+import { type HostCommand, runUnit, runUnitName } from '../unit/run-unit.ts';
 
 /** How a command ended: its exit status, or -1 when it did not end by itself, or was never run. */
 export interface RanCommand {
@@ -16,7 +15,7 @@ const PATIENCE_MS = 30_000;
 const SIGNALLED: readonly unknown[] = [2, 3];
 
 /**
- * Commands about incidents, each run once by systemd, which is their parent: a supervisor that is killed meanwhile takes
+ * Commands of declarations, each run once by systemd, which is their parent: a supervisor that is killed meanwhile takes
  * nothing along. The next one finds the unit under its name, and waits on or is told how it ended.
  */
 export class RunCommands {
@@ -27,7 +26,7 @@ export class RunCommands {
   }
 
   /** Runs the command, or finds that it runs or has run, and waits for its end. */
-  async run(order: RunOrder): Promise<RanCommand> {
+  async run(order: HostCommand): Promise<RanCommand> {
     const { timeoutMs } = order;
     const { name, properties } = runUnit(order);
     const options = { jobTimeoutMs: timeoutMs + PATIENCE_MS };
@@ -45,7 +44,7 @@ export class RunCommands {
   }
 
   /** What was told of its end is durable now: the unit is not needed any more. */
-  async forget(order: RunOrder): Promise<void> {
+  async forget(order: HostCommand): Promise<void> {
     const name = runUnitName(order);
     await ifThere(this.#manager.stopUnit(name));
     await ifThere(this.#manager.resetFailed(name));

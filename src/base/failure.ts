@@ -96,6 +96,22 @@ export const FAILURES = {
   BH409: { summary: 'the plugin is not in quarantine', advice: 'see "bulkheadctl status NAME"' },
   BH410: { summary: 'nothing of the plugin runs', advice: 'start it: "bulkheadctl start NAME"' },
   BH411: { summary: 'safe mode is on, no plugin starts', advice: 'turn it off: "bulkheadctl safe-mode off"' },
+  BH425: {
+    summary: 'a change of version is under way',
+    advice: 'wait for it, or undo it: "bulkheadctl rollback NAME"',
+  },
+  BH426: { summary: 'the version is live already', advice: 'nothing is to be done' },
+  BH427: { summary: 'there is no version to go back to', advice: 'upgrade to one: "bulkheadctl upgrade NAME VERSION"' },
+  BH428: {
+    summary: 'the version failed before',
+    advice: 'see "bulkheadctl why NAME"; "bulkheadctl upgrade NAME VERSION --force" tries it again',
+  },
+  BH429: { summary: 'no change of version is known', advice: 'see "bulkheadctl status NAME"' },
+  BH430: { summary: 'the check before the upgrade said no', advice: 'see what upgrade.check names, and its output' },
+  BH431: {
+    summary: 'there is no room in memory for a second side',
+    advice: 'lower upgrade.surge or limits.memory, or free memory',
+  },
 
   BH501: { summary: 'connection lost', advice: 'none: it is made again by itself' },
   BH502: { summary: 'no answer in time', advice: 'see whether systemd or the D-Bus daemon is overloaded' },

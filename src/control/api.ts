@@ -10,6 +10,7 @@ import type { NodeFacts } from '../diagnose/node-facts.ts';
 import type { TroubleKind } from '../diagnose/node-health.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 import type { ResilienceStatus } from './resilience.ts';
+import type { UpgradeOptions, UpgradeReport } from './upgrade-api.ts';
 
 /** What the supervisor tells about itself and its plugins: the JSON of the D-Bus API and of `bulkheadctl --json`. */
 
@@ -32,7 +33,7 @@ export interface PluginSummary {
 
 export type PluginState = 'stopped' | 'starting' | 'running' | 'degraded' | 'failed' | 'stopping' | 'invalid';
 
-export interface PluginStatus extends PluginSummary {
+export interface PluginStatus extends PluginSummary, UpgradeReport {
   readonly declaration: readonly string[];
   readonly description: string;
   readonly anchorUnit: string;
@@ -313,6 +314,14 @@ export interface Supervisor {
    * after the other, the new one first; Failure BH410 when nothing runs.
    */
   order(name: string, verb: 'release' | 'recycle', caller: Caller): void;
+  /**
+   * Begins a change to this version, or for '' to the declaration as it is now; answers with its id. Throws Failure BH201
+   * or BH425 to BH428, which say why it did not begin.
+   */
+  upgrade(name: string, version: string, options: UpgradeOptions, caller: Caller): Promise<string>;
+  /** Undoes the change that is under way, or goes back to the version before. Throws Failure BH427 when there is none. */
+  rollback(name: string, why: string, caller: Caller): string;
+  upgradeReport(name: string): UpgradeReport;
   /** What all sandboxes use, as of their last heartbeats. */
   load(): Promise<LoadReport>;
   /** Events with a number greater than `after` that are still in the ring (the last 1000), at most `limit`. */

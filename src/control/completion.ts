@@ -9,19 +9,23 @@ export function completionScript(shell: Shell, verbs: readonly Verb[]): string {
 }
 
 const NAMES = 'bulkheadctl __complete 2>/dev/null';
+/** Of the plugin that stands before it. */
+const VERSIONS = 'bulkheadctl __complete "$plugin" 2>/dev/null';
 
 function bash(verbs: readonly Verb[]): string {
   const cases = verbs.map((verb) => {
     const options = optionWords(verb).join(' ');
     const words = verb.arguments[0]?.words?.join(' ') ?? '';
-    return `    ${verb.name}) options='${options}' arguments=${argumentKind(verb) ?? "''"} words='${words}' ;;`;
+    const second = verb.arguments[1]?.kind === 'version' ? ' second=version' : '';
+    return `    ${verb.name}) options='${options}' arguments=${argumentKind(verb) ?? "''"} words='${words}'${second} ;;`;
   });
   return `# bash completion for bulkheadctl(1); generated from its table of verbs.
 _bulkheadctl() {
   local current=\${COMP_WORDS[COMP_CWORD]} verbs='${verbs.map((verb) => verb.name).join(' ')}'
-  local verb='' options='' arguments='' words='' word
+  local verb='' options='' arguments='' second='' words='' plugin='' word
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    [[ $word == -* ]] || { verb=$word; break; }
+    if [[ $word == -* ]]; then continue; fi
+    if [[ $verb == '' ]]; then verb=$word; else plugin=$word; break; fi
   done
   COMPREPLY=()
   case $verb in
@@ -32,7 +36,9 @@ ${cases.join('\n')}
     COMPREPLY=($(compgen -W "$options" -- "$current"))
     return
   fi
+  [[ $plugin == '' || $second == '' ]] || arguments=$second
   case $arguments in
+    version) COMPREPLY=($(compgen -W "$(${VERSIONS})" -- "$current")) ;;
     first | verb) COMPREPLY=($(compgen -W "$verbs" -- "$current")) ;;
     word) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
     plugin) COMPREPLY=($(compgen -W "$(${NAMES})" -- "$current")) ;;
@@ -63,6 +69,12 @@ _bulkheadctl_plugins() {
   plugins=(\${(f)"$(${NAMES})"})
   _describe plugin plugins
 }
+_bulkheadctl_versions() {
+  local plugin=$line[1]
+  local -a versions
+  versions=(\${(f)"$(${VERSIONS})"})
+  _describe version versions
+}
 _bulkheadctl_plugins_or_files() {
   _alternative 'plugins:plugin:_bulkheadctl_plugins' 'files:file:_files -g "*.yaml"'
 }
@@ -89,6 +101,7 @@ const ZSH_ACTIONS: Readonly<Record<ArgumentSpec['kind'], string>> = {
   plugin: '_bulkheadctl_plugins',
   'plugin-or-file': '_bulkheadctl_plugins_or_files',
   verb: '_bulkheadctl_verbs',
+  version: '_bulkheadctl_versions',
   word: '',
   text: '',
 };
@@ -137,6 +150,8 @@ function fish(verbs: readonly Verb[]): string {
     if (words !== undefined) lines.push(`${seen} -a '${words.join(' ')}'`);
     if (kind === 'verb') lines.push(`${seen} -a "$verbs"`);
     if (kind === 'plugin' || kind === 'plugin-or-file') lines.push(`${seen} -a "(${NAMES})"`);
+    if (verb.arguments[1]?.kind === 'version')
+      lines.push(`${seen} -a "(set -l plugin (commandline -opc)[3]; ${VERSIONS})"`);
     if (kind === 'plugin-or-file') lines.push(`${seen} -F`);
   }
   return `${lines.join('\n')}\n`;

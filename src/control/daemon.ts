@@ -52,6 +52,7 @@ import { NodeDesk } from './node-desk.ts';
 import { Sampling } from './sampling.ts';
 import { SupervisorView } from './supervisor-view.ts';
 import { Timetable } from './timetable.ts';
+import { UpgradeDesk } from './upgrade-desk.ts';
 import { VERSION } from './version.ts';
 import { MANAGER_NAME } from './wire-names.ts';
 
@@ -295,13 +296,14 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     learner: new Learner({ clock, plugins: supervisor, sandboxes, filters }),
     node,
     desk: new IncidentDesk({ clock, wall: () => Date.now(), plugins: supervisor, incidents }),
-    audit: (plugin, verb, { uid, pid }) =>
+    upgrades: new UpgradeDesk({ clock, plugins: supervisor }),
+    audit: (plugin, verb, { uid, pid }, why) =>
       chronicle.add({
         kind: 'note',
         plugin,
         unit: undefined,
         code: undefined,
-        text: `${verb} asked for by uid ${uid}, pid ${pid}`,
+        text: `${verb} asked for by uid ${uid}, pid ${pid}${why === undefined ? '' : `: ${why}`}`,
       }),
   });
   owner.own(serveManager(service, view, clock));

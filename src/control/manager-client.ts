@@ -20,6 +20,8 @@ import type {
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 import type { ControlVerb, EventWatcher, Manager, OrderVerb } from './manager.ts';
 import { fromRow } from './summary-row.ts';
+import type { UpgradeOptions, UpgradeReport } from './upgrade-api.ts';
+import { toWire } from './upgrade-options.ts';
 import { type ListRow, MANAGER_INTERFACE, MANAGER_NAME, MANAGER_PATH } from './wire-names.ts';
 
 /** How long to try to reach the bus: ample for one that is there, on a host that has no CPU to spare, too. */
@@ -131,6 +133,18 @@ export class ManagerClient implements Manager {
 
   async order(name: string, verb: OrderVerb): Promise<void> {
     await this.#ask(verb === 'release' ? 'ReleasePlugin' : 'RecyclePlugin', 's', [name]);
+  }
+
+  async upgrade(name: string, version: string, options: UpgradeOptions): Promise<string> {
+    return String((await this.#ask('UpgradePlugin', 'ssa{ss}', [name, version, toWire(options)]))[0]);
+  }
+
+  async rollback(name: string, why: string): Promise<string> {
+    return String((await this.#ask('RollbackPlugin', 'ss', [name, why]))[0]);
+  }
+
+  async upgradeReport(name: string): Promise<UpgradeReport> {
+    return this.#json<UpgradeReport>('GetUpgrade', 's', [name]);
   }
 
   async node(): Promise<NodeReport> {

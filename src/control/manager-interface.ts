@@ -3,11 +3,12 @@ import { Failure } from '../base/failure.ts';
 import { owned } from '../base/owner.ts';
 import type { Service } from '../systemd/service.ts';
 import type { Argument, ServiceCall, ServiceMethod, ServiceObject } from '../systemd/service-table.ts';
-import type { Supervisor } from './api.ts';
+import type { Caller, Supervisor } from './api.ts';
 import { EventSignal } from './event-signal.ts';
 import type { ControlVerb, OrderVerb } from './manager.ts';
 import { requireIncidentId, requirePluginName } from './plugin-argument.ts';
 import { toRow } from './summary-row.ts';
+import { fromWire, requireVersion, requireWhy } from './upgrade-options.ts';
 import { MANAGER_INTERFACE, MANAGER_PATH } from './wire-names.ts';
 
 /**
@@ -90,8 +91,7 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
             if (!(seconds >= 1 && seconds <= LONGEST_LEARN_S))
               throw new Failure('BH405', `'seconds' is not from 1 to ${LONGEST_LEARN_S}`);
             await call.authorize(MANAGE, { plugin: name, verb: 'learn' });
-            const { uid, pid } = await call.credentials();
-            return [JSON.stringify(await supervisor.learn(name, seconds, { uid, pid: pid ?? UNKNOWN_PID }))];
+            return [JSON.stringify(await supervisor.learn(name, seconds, await callerOf(call)))];
           },
         },
         ExplainPlugin: aboutPlugin(
@@ -124,6 +124,33 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
           'recycle',
           'Replaces the sandboxes of the plugin one after the other, the new one first; answers when that has begun.',
           supervisor,
+        ),
+        UpgradePlugin: {
+          doc: `Begins a change of the plugin to a version, or for '' to its declaration as it is now, and answers with the id of the change. Options: 'canary', ascending percents such as '5,25'; 'bake', a duration; 'force', 'yes' to try again what failed before; 'why', a text for the audit trail. Needs ${MANAGE}; rules of polkit see the details 'plugin', 'verb' and 'version'.`,
+          in: [NAME, { name: 'version', type: 's' }, { name: 'options', type: 'a{ss}' }],
+          out: [{ name: 'id', type: 's' }],
+          run: async (call) => {
+            const name = requirePluginName(call.arguments[0]);
+            const version = requireVersion(call.arguments[1]);
+            const options = fromWire(call.arguments[2]);
+            await call.authorize(MANAGE, { plugin: name, verb: 'upgrade', version });
+            return [await supervisor.upgrade(name, version, options, await callerOf(call))];
+          },
+        },
+        RollbackPlugin: {
+          doc: `Undoes the change of version that is under way, or goes back to the version before at once; answers with the id of the change. The reason, or '', is for the audit trail. Needs ${MANAGE}; rules of polkit see the details 'plugin' and 'verb'.`,
+          in: [NAME, { name: 'reason', type: 's' }],
+          out: [{ name: 'id', type: 's' }],
+          run: async (call) => {
+            const name = requirePluginName(call.arguments[0]);
+            const why = call.arguments[1] === '' ? '' : requireWhy(String(call.arguments[1]), 'BH405');
+            await call.authorize(MANAGE, { plugin: name, verb: 'rollback' });
+            return [supervisor.rollback(name, why, await callerOf(call))];
+          },
+        },
+        GetUpgrade: aboutPlugin(
+          'The change of version that is under way with the signals of both sides, the last one, the version before, and those that failed, as JSON. Nothing is read for it.',
+          async (name) => supervisor.upgradeReport(name),
         ),
         GetNode: {
           doc: `The health of the node as it was last seen, beside the thresholds, as JSON. Needs ${READ}.`,
@@ -215,8 +242,7 @@ function control(verb: ControlVerb, doc: string, supervisor: Supervisor): Servic
     run: async (call: ServiceCall) => {
       const name = requirePluginName(call.arguments[0]);
       await call.authorize(MANAGE, { plugin: name, verb });
-      const { uid, pid } = await call.credentials();
-      await supervisor.control(name, verb, { uid, pid: pid ?? UNKNOWN_PID });
+      await supervisor.control(name, verb, await callerOf(call));
       return [];
     },
   };
@@ -231,11 +257,15 @@ function order(verb: OrderVerb, doc: string, supervisor: Supervisor): ServiceMet
     run: async (call: ServiceCall) => {
       const name = requirePluginName(call.arguments[0]);
       await call.authorize(MANAGE, { plugin: name, verb });
-      const { uid, pid } = await call.credentials();
-      supervisor.order(name, verb, { uid, pid: pid ?? UNKNOWN_PID });
+      supervisor.order(name, verb, await callerOf(call));
       return [];
     },
   };
+}
+
+async function callerOf(call: ServiceCall): Promise<Caller> {
+  const { uid, pid } = await call.credentials();
+  return { uid, pid: pid ?? UNKNOWN_PID };
 }
 
 /** The bus daemon does not always know the pid; 0 is nobody's. */

@@ -10,6 +10,7 @@ import type {
   PluginSummary,
 } from './api.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
+import type { UpgradeOptions, UpgradeReport } from './upgrade-api.ts';
 
 export type ControlVerb = 'start' | 'stop' | 'restart';
 
@@ -29,6 +30,11 @@ export interface Manager extends Owned {
   incident(id: string): Promise<IncidentReport>;
   /** Done at once; throws Failure BH409 or BH410 when it does not apply. */
   order(name: string, verb: OrderVerb): Promise<void>;
+  /** Answers with the id of the change of version when that has begun; '' as version: as declared now. */
+  upgrade(name: string, version: string, options: UpgradeOptions): Promise<string>;
+  /** Undoes the change that is under way, or goes back to the version before; answers as `upgrade` does. */
+  rollback(name: string, why: string): Promise<string>;
+  upgradeReport(name: string): Promise<UpgradeReport>;
   load(): Promise<LoadReport>;
   node(): Promise<NodeReport>;
   /** Events with a number greater than `after`, oldest first, at most `limit`. */

@@ -44,6 +44,8 @@ import type { NodeDesk } from './node-desk.ts';
 import { planReport } from './plan-report.ts';
 import { resilience } from './resilience.ts';
 import { sandboxStanding, sandboxStatus } from './sandbox-status.ts';
+import type { UpgradeOptions, UpgradeReport } from './upgrade-api.ts';
+import type { UpgradeDesk } from './upgrade-desk.ts';
 
 export interface ViewParts {
   readonly clock: Clock;
@@ -62,8 +64,9 @@ export interface ViewParts {
   readonly learner: Learner;
   readonly desk: IncidentDesk;
   readonly node: NodeDesk;
-  /** For the audit trail: who asked for what. */
-  readonly audit: (plugin: string, verb: string, caller: Caller) => void;
+  readonly upgrades: UpgradeDesk;
+  /** For the audit trail: who asked for what, and what for in their words. */
+  readonly audit: (plugin: string, verb: string, caller: Caller, why?: string) => void;
 }
 
 /** How long a job of systemd is waited for: longer than the unit's own limits (1 h at most, and an hour for the stop). */
@@ -148,6 +151,7 @@ export class SupervisorView implements Supervisor {
           ? null
           : resilience(state.recoveries, plan.declaration.health, sandboxes),
       nextStartMs: waits ? Math.round(state.notBefore - now) : null,
+      ...this.#parts.upgrades.report(name),
     };
   }
 
@@ -199,6 +203,24 @@ export class SupervisorView implements Supervisor {
     this.#parts.desk[verb](name, `uid ${caller.uid}`);
   }
 
+  async upgrade(name: string, version: string, options: UpgradeOptions, caller: Caller): Promise<string> {
+    this.#requireKnown(name);
+    this.#requireNotSafe(name);
+    this.#parts.audit(name, version === '' ? 'upgrade' : `upgrade to '${version}'`, caller, options.why);
+    return this.#parts.upgrades.upgrade(name, version, options, caller);
+  }
+
+  rollback(name: string, why: string, caller: Caller): string {
+    this.#requireKnown(name);
+    this.#parts.audit(name, 'rollback', caller, why === '' ? undefined : why);
+    return this.#parts.upgrades.rollback(name, why, caller);
+  }
+
+  upgradeReport(name: string): UpgradeReport {
+    this.#requireKnown(name);
+    return this.#parts.upgrades.report(name);
+  }
+
   async load(): Promise<LoadReport> {
     const { plugins, clock, vitals, desk } = this.#parts;
     const now = clock.now();
@@ -225,8 +247,7 @@ export class SupervisorView implements Supervisor {
   async control(name: string, verb: 'start' | 'stop' | 'restart', caller: Caller): Promise<void> {
     const { manager, audit } = this.#parts;
     this.#requireKnown(name);
-    const reason = verb === 'stop' ? undefined : readSafeMode();
-    if (reason !== undefined) throw new Failure('BH411', `'${name}': ${reason}`);
+    if (verb !== 'stop') this.#requireNotSafe(name);
     audit(name, verb, caller);
     const unit = anchorUnitName(name);
     const options = { jobTimeoutMs: JOB_MS };
@@ -257,6 +278,11 @@ export class SupervisorView implements Supervisor {
       quotaBytes: quota === 'infinity' ? null : quota,
       quotaHolds: holdsQuota(directory, quota) ?? null,
     };
+  }
+
+  #requireNotSafe(name: string): void {
+    const reason = readSafeMode();
+    if (reason !== undefined) throw new Failure('BH411', `'${name}': ${reason}`);
   }
 
   #requireKnown(name: string): void {

@@ -16,6 +16,7 @@ import { PLAN } from './verbs/plan.ts';
 import { SAFE_MODE } from './verbs/safe-mode.ts';
 import { STATUS } from './verbs/status.ts';
 import { TOP } from './verbs/top.ts';
+import { ROLLBACK, UPGRADE } from './verbs/upgrade.ts';
 import { VERSION_VERB } from './verbs/version.ts';
 import { WHY } from './verbs/why.ts';
 
@@ -29,6 +30,8 @@ export const VERBS: readonly Verb[] = [
   START,
   STOP,
   RESTART,
+  UPGRADE,
+  ROLLBACK,
   RECYCLE,
   RELEASE,
   CHECK,

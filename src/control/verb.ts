@@ -10,7 +10,7 @@ import type { Terminal } from './terminal.ts';
 export interface ArgumentSpec {
   /** As the help shows it: `NAME`. */
   readonly label: string;
-  readonly kind: 'plugin' | 'plugin-or-file' | 'verb' | 'word' | 'text';
+  readonly kind: 'plugin' | 'plugin-or-file' | 'version' | 'verb' | 'word' | 'text';
   /** Of a `word`: those that there are. */
   readonly words?: readonly string[];
   readonly required: boolean;
@@ -60,6 +60,8 @@ export interface World {
   manager(): Promise<Manager>;
   /** Names of the plugins that have a declaration, read from the disk. */
   declaredNames(): Promise<readonly string[]>;
+  /** Names of the plugin's installed versions, read from the disk. */
+  installedVersions(plugin: string): Promise<readonly string[]>;
   /** Checks plugins by name and files by path (anything with a slash or ending in .yaml); no argument means all. */
   check(targets: readonly string[]): Promise<CheckReport>;
   /** A plan from the declaration alone; nothing is compared. Failure BH404 when there is no declaration. */

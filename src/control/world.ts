@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Clock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { declaredPlugins } from '../kernel/declaration-files.ts';
+import { installedVersions } from '../kernel/installed-versions.ts';
 import { gatherDoctorFacts } from './doctor-facts.ts';
 import type { Manager } from './manager.ts';
 import { connectManager } from './manager-client.ts';
@@ -34,6 +35,7 @@ export class RealWorld implements World {
   }
 
   declaredNames = async () => declaredPlugins();
+  installedVersions = async (plugin: string) => installedVersions(plugin).map(({ version }) => version);
   check = checkOffline;
   planOffline = planOffline;
   passwordAgent = openPasswordAgent;

@@ -20,6 +20,8 @@ export interface Happening<Kind extends string> {
   /** The incident that was opened for it, and the class of the failure. */
   readonly incident?: string | undefined;
   readonly class?: FailureClass | undefined;
+  /** Id of the change of version that it belongs to. */
+  readonly upgrade?: string | undefined;
   readonly failure?: FailureWords | undefined;
 }
 
@@ -43,6 +45,11 @@ const PRIORITIES: Readonly<Record<string, Priority>> = {
   recovered: 'notice',
   quarantined: 'error',
   fenced: 'error',
+  upgrading: 'notice',
+  upgraded: 'notice',
+  'rolled-back': 'warning',
+  'upgrade-refused': 'warning',
+  'upgrade-aborted': 'warning',
 };
 
 /** Writes what happens into the journal, which is the history, and into the ring that clients read. */
@@ -82,6 +89,7 @@ export class Chronicle<Kind extends string> {
       BULKHEAD_SYSCALL_TID: forbidden?.tid,
       BULKHEAD_INCIDENT: incident,
       BULKHEAD_CLASS: happening.class,
+      BULKHEAD_UPGRADE: happening.upgrade,
       BULKHEAD_KIND: failure?.kind,
       BULKHEAD_VERSION: failure?.version,
       BULKHEAD_TRACE_ID: failure?.traceId,

@@ -73,6 +73,39 @@ A higher limit in the declaration holds as soon as the plugin's unit is reloaded
     body: `The incident is over. What happened, and what was done:
     bulkheadctl incidents show @BULKHEAD_INCIDENT@`,
   },
+  upgrading: {
+    id: '7a887c28aa93499d979c8ac28ee7dbec',
+    subject: 'Plugin @BULKHEAD_PLUGIN@ changes to another version',
+    body: `The change is @BULKHEAD_UPGRADE@. It is shown while it goes on by:
+    bulkheadctl upgrade @BULKHEAD_PLUGIN@
+It is undone by:
+    bulkheadctl rollback @BULKHEAD_PLUGIN@`,
+  },
+  upgraded: {
+    id: '69612ab1b09d44788b1445b67fc51e58',
+    subject: 'Plugin @BULKHEAD_PLUGIN@ has changed to another version',
+    body: `The change @BULKHEAD_UPGRADE@ is over, the new version is live. What served before comes back by:
+    bulkheadctl rollback @BULKHEAD_PLUGIN@`,
+  },
+  'rolled-back': {
+    id: '75b5b55e531b471d842c2c939c45acec',
+    subject: 'A change of plugin @BULKHEAD_PLUGIN@ to another version was undone',
+    body: `The change was @BULKHEAD_UPGRADE@. What served before it serves on. What the new version is not tried again for:
+    bulkheadctl why @BULKHEAD_PLUGIN@
+When the cause is corrected, it is tried again by:
+    bulkheadctl upgrade @BULKHEAD_PLUGIN@ VERSION --force`,
+  },
+  'upgrade-refused': {
+    id: '833052a40ed64eb388f96298484e4e92',
+    subject: 'A change of plugin @BULKHEAD_PLUGIN@ to another version was refused',
+    body: `Nothing was started for @BULKHEAD_UPGRADE@. The reason is in the text of the entry, and in:
+    bulkheadctl status @BULKHEAD_PLUGIN@`,
+  },
+  'upgrade-aborted': {
+    id: 'f3cc0455710140f19e2d375991d97423',
+    subject: 'A change of plugin @BULKHEAD_PLUGIN@ to another version was given up',
+    body: `The plugin was stopped, or failed, before @BULKHEAD_UPGRADE@ was over. What was live before is what starts next.`,
+  },
 };
 
 /** MESSAGE_ID= of an entry; undefined for one that explains itself. */

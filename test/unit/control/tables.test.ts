@@ -59,10 +59,20 @@ describe('table of verbs', () => {
     const probe = `compopt() { :; }; bulkheadctl() { echo hello; echo other; }
 ${completionScript('bash', VERBS)}
 try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bulkheadctl; echo "\${COMPREPLY[*]}"; }
-try bulkheadctl sta; try bulkheadctl status h; try bulkheadctl logs --f; try bulkheadctl help doc; try bulkheadctl --j`;
+try bulkheadctl sta; try bulkheadctl status h; try bulkheadctl logs --f; try bulkheadctl help doc; try bulkheadctl --j
+bulkheadctl() { [[ $2 == hello ]] && echo v1 || echo hello; }
+try bulkheadctl upgrade h; try bulkheadctl upgrade --force hello v`;
     const { stdout, stderr, status: exit } = spawnSync('bash', ['-c', probe], { encoding: 'utf8' });
     assert.equal(exit, 0, stderr);
-    assert.deepEqual(stdout.split('\n').slice(0, 5), ['status start', 'hello', '--follow', 'doctor', '']);
+    assert.deepEqual(stdout.split('\n').slice(0, 7), [
+      'status start',
+      'hello',
+      '--follow',
+      'doctor',
+      '',
+      'hello',
+      'v1',
+    ]);
   });
 });
 

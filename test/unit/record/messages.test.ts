@@ -24,7 +24,7 @@ describe('the catalog of messages', () => {
   it('names only fields that entries have, since every at sign begins one', () => {
     const fields = [...text.matchAll(/@([^@]*)@/g)].map(([, field]) => field ?? '');
     assert.deepEqual(
-      fields.filter((field) => !/^BULKHEAD_(PLUGIN|UNIT|VERSION|KIND|INCIDENT|LIMIT)$/.test(field)),
+      fields.filter((field) => !/^BULKHEAD_(PLUGIN|UNIT|VERSION|KIND|INCIDENT|LIMIT|UPGRADE)$/.test(field)),
       [],
     );
     assert.equal(text.split('@').length % 2, 1);

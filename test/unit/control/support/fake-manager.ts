@@ -12,6 +12,7 @@ import type {
 } from '../../../../src/control/api.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from '../../../../src/control/incident-api.ts';
 import type { ControlVerb, EventWatcher, Manager, OrderVerb } from '../../../../src/control/manager.ts';
+import type { UpgradeOptions, UpgradeReport } from '../../../../src/control/upgrade-api.ts';
 
 /** A supervisor in memory, seen through the client's interface. */
 export class FakeManager implements Manager {
@@ -24,6 +25,8 @@ export class FakeManager implements Manager {
   loads: LoadReport[] = [];
   bundle: IncidentReport | undefined;
   nodeSeen: NodeReport | undefined;
+  /** Told one after the other, the last one again and again; an error is thrown. */
+  upgrades: (UpgradeReport | Failure)[] = [];
   readonly controlled: string[] = [];
   watchers = new Set<EventWatcher>();
   /** What happens while a job runs. */
@@ -91,6 +94,25 @@ export class FakeManager implements Manager {
     this.controlled.push(`${verb} ${name}`);
   }
 
+  async upgrade(name: string, version: string, options: UpgradeOptions): Promise<string> {
+    await this.status(name);
+    this.controlled.push(`upgrade ${name} ${version} ${JSON.stringify(options)}`);
+    return `${name}-u1`;
+  }
+
+  async rollback(name: string, why: string): Promise<string> {
+    await this.status(name);
+    this.controlled.push(`rollback ${name} ${why}`);
+    return `${name}-u1`;
+  }
+
+  async upgradeReport(name: string): Promise<UpgradeReport> {
+    await this.status(name);
+    const next = this.upgrades.length > 1 ? this.upgrades.shift() : this.upgrades[0];
+    if (next instanceof Failure) throw next;
+    return next ?? NO_UPGRADE;
+  }
+
   async events(after: number, limit: number) {
     return this.ring.filter(({ number }) => number > after).slice(0, limit);
   }
@@ -119,6 +141,13 @@ export class FakeManager implements Manager {
     this.released = true;
   }
 }
+
+export const NO_UPGRADE: UpgradeReport = {
+  upgrade: null,
+  lastUpgrade: null,
+  previousVersion: null,
+  failedVersions: [],
+};
 
 export function event(number: number, fields: Partial<EventRecord> = {}): EventRecord {
   return {
@@ -201,6 +230,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
     open: [],
     resilience: null,
     nextStartMs: null,
+    ...NO_UPGRADE,
     ...fields,
   };
 }

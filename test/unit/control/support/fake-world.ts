@@ -86,6 +86,10 @@ export class FakeWorld implements World {
     return ['hello', 'retrieval'];
   }
 
+  async installedVersions(plugin: string) {
+    return plugin === 'hello' ? ['v1', 'v2'] : [];
+  }
+
   async check() {
     return this.checkResult;
   }
