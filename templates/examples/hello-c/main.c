@@ -6,7 +6,8 @@
  *   - It serves on inherited sockets: descriptor 3 and up, LISTEN_FDS of them. It binds nothing itself.
  *   - It never waits in accept(). All sandboxes of the plugin take connections from the same socket, so
  *     the one that was announced may be gone already.
- *   - On SIGTERM it stops accepting, answers what is in hand, and exits with status 0.
+ *   - On SIGTERM it drains (docs/draining.md): it takes who is in the queue already and nobody after them, tells each
+ *     client with its next answer that it is the last one, and exits with status 0 when all have left.
  *   - It tells what it is doing by its activity page, so that it is known of a hang what hangs.
  */
 #define _GNU_SOURCE
@@ -31,8 +32,7 @@ enum {
   MAX_CLIENTS = 512,
   MAX_REQUEST = 16 * 1024, /* head and body */
   MAX_ANSWER = 1024,
-  TICK_MS = 1000,
-  LAST_CALL_MS = 1000, /* a silent connection is kept open so long after SIGTERM: a request may be on its way */
+  TICK_S = 1,
 };
 
 struct client {
@@ -170,25 +170,32 @@ static void receive(struct client *client) {
   advance(client);
 }
 
-/* Takes a single connection at a time, which leaves the next to whoever is idle. */
-static void take(int listener) {
+/* Takes a single connection at a time, which leaves the next to whoever is idle. False: there is none, or no place. */
+static bool take(int listener) {
   struct client *client = clients;
   while (client < clients + MAX_CLIENTS && client->fd >= 0)
     client++;
   if (client == clients + MAX_CLIENTS)
-    return;
+    return false;
   int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0)
-    return; /* another sandbox was faster, or the client left */
+    return false; /* another sandbox was faster, or the client left */
   client->fd = fd;
   client->closing = false;
   client->in_length = client->out_length = client->out_sent = 0;
+  return true;
 }
 
-static long long now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+/* Who waits in the queue has been told that the connection is made, so it is taken. Connections without a request stay
+ * until their client asks or leaves: a request may be on its way into any that we would close. It is bulkhead that ends
+ * what lasts too long. */
+static void stop_accepting(int listeners) {
+  stopping = true;
+  for (int fd = FIRST_FD; fd < FIRST_FD + listeners; fd++) {
+    while (take(fd))
+      ;
+    close(fd);
+  }
 }
 
 int main(void) {
@@ -215,12 +222,11 @@ int main(void) {
 
   static struct pollfd polled[MAX_LISTENERS + MAX_CLIENTS];
   static struct client *who[MAX_LISTENERS + MAX_CLIENTS];
-  long long deadline = 0;
   for (;;) {
     nfds_t count = 0, open = 0;
     for (int i = 0; i < MAX_CLIENTS; i++)
       open += clients[i].fd >= 0;
-    if (stopping && (open == 0 || now_ms() >= deadline))
+    if (stopping && open == 0)
       return 0;
     for (int i = 0; !stopping && open < MAX_CLIENTS && i < listeners; i++) {
       who[count] = NULL;
@@ -234,17 +240,10 @@ int main(void) {
       who[count] = &clients[i];
       polled[count++] = (struct pollfd){.fd = clients[i].fd, .events = events};
     }
-    struct timespec left = {0};
-    long long ms = stopping ? deadline - now_ms() : TICK_MS;
-    if (ms > 0)
-      left = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     activity_tick(activity);
-    int ready = ppoll(polled, count, &left, &waiting);
+    int ready = ppoll(polled, count, &(struct timespec){.tv_sec = TICK_S}, &waiting);
     if (asked_to_stop && !stopping) {
-      stopping = true;
-      deadline = now_ms() + LAST_CALL_MS;
-      for (int i = 0; i < listeners; i++)
-        close(FIRST_FD + i);
+      stop_accepting(listeners);
       continue;
     }
     for (nfds_t i = 0; ready > 0 && i < count; i++) {

@@ -4,7 +4,8 @@ What makes it a good plugin, and is worth copying:
   * It serves on inherited sockets: descriptor 3 and up, LISTEN_FDS of them. It binds nothing itself.
   * It never waits in accept(). All sandboxes of the plugin take connections from the same socket, so
     the one that was announced may be gone already.
-  * On SIGTERM it stops accepting, answers what is in hand, and exits with status 0.
+  * On SIGTERM it drains (docs/draining.md): it takes who is in the queue already and nobody after them, tells each
+    client with its next answer that it is the last one, and exits with status 0 when all have left.
   * It tells what it is doing by its activity page, so that it is known of a hang what hangs.
 """
 
@@ -19,7 +20,6 @@ FIRST_FD = 3
 MAX_HEAD = 16 * 1024
 MAX_BODY = 1024 * 1024
 TICK = 1.0  # seconds
-LAST_CALL = 1.0  # seconds a silent connection is kept open after SIGTERM: a request may be on its way
 
 
 def answer(method, path, body):
@@ -124,28 +124,30 @@ class Plugin:
         self.loop.call_later(TICK, self.tick)
 
     def accept(self, listener):
-        """Takes a single connection at a time, which leaves the next to whoever is idle."""
+        """Takes a single connection at a time, which leaves the next to whoever is idle. False: there is none."""
         try:
             client, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another sandbox was faster, or the client left
+            return False  # another sandbox was faster, or the client left
         task = self.loop.create_task(self.loop.connect_accepted_socket(lambda: Connection(self), client))
         self.accepting.add(task)
         task.add_done_callback(self.accepting.discard)
+        return True
 
     def stop(self):
+        """Who waits in the queue has been told that the connection is made, so it is taken. Connections without a
+        request stay until their client asks or leaves: a request may be on its way into any that we would close.
+        It is bulkhead that ends what lasts too long.
+        """
         if self.stopping:
             return
         self.stopping = True
         for listener in self.listeners:
             self.loop.remove_reader(listener)
+            while self.accept(listener):
+                pass
             listener.close()
-        self.loop.call_later(LAST_CALL, self.close_silent)
         self.check_finished()
-
-    def close_silent(self):
-        for connection in list(self.connections):
-            connection.transport.close()
 
     def check_finished(self):
         if self.stopping and not self.connections and not self.accepting and not self.finished.done():

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listenTcp, socketAddress } from '../../../src/kernel/native.ts';
+import { ExactLoad } from '../../support/exact-load.ts';
 
 const EXAMPLES = resolve('templates/examples');
 const CONNECTIONS = 64;
@@ -184,14 +185,50 @@ describe('the shipped examples, on a shared listening socket', function () {
         agent.destroy();
       });
 
-      it('stops although a silent connection is open', async () => {
+      it('takes who waits in the queue already when it is asked to stop', async () => {
+        const [only] = pool.processes;
+        only?.kill('SIGSTOP');
+        const waiting = Array.from({ length: 20 }, () => ask(pool.port, undefined));
+        await sleep(200);
+        only?.kill('SIGTERM');
+        only?.kill('SIGCONT');
+        for (const { status } of await Promise.all(waiting)) assert.equal(status, 200);
+        assert.deepEqual(await pool.stop(), [0]);
+      });
+
+      it('leaves connections that rest to their clients, and ends with the last of them', async () => {
         const silent = connect(pool.port, '127.0.0.1');
         await once(silent, 'connect');
-        await ask(pool.port, undefined);
-        const before = Date.now();
-        assert.deepEqual(await pool.stop(), [0]);
-        assert.ok(Date.now() - before < 5000);
+        const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+        await ask(pool.port, agent);
+        const stopped = pool.stop();
+        await sleep(1500);
+        assert.equal((await ask(pool.port, agent)).connection, 'close');
+        assert.equal(pool.processes[0]?.exitCode, null);
         silent.destroy();
+        assert.deepEqual(await stopped, [0]);
+        agent.destroy();
+      });
+
+      it('loses no request of clients that pause for seconds, when others take over from it', async () => {
+        const to = `127.0.0.1:${pool.port}`;
+        const load = new ExactLoad({ to, connections: 100, keepAlive: true, thinkMs: [100, 2000] });
+        try {
+          for (let swap = 0; swap < 2; swap++) {
+            const before = pool.processes.at(-1);
+            start();
+            await sleep(800);
+            before?.kill('SIGTERM');
+            await load.more(100);
+            await sleep(1500);
+          }
+          const account = await load.stop();
+          // One that was ended while it rested would have been lost, had its client asked in that moment.
+          assert.deepEqual({ lost: account.lost, idleEnds: account.idleEnds }, { lost: 0, idleEnds: 0 });
+          assert.deepEqual(await pool.stop(), [0, 0, 0]);
+        } finally {
+          load.release();
+        }
       });
 
       it('takes bodies, several requests in one packet, and one in several', async () => {
