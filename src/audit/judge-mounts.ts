@@ -112,7 +112,7 @@ function sizeOf(options: readonly string[]): number | undefined {
 function belowBind(plan: SandboxPlan, { target }: MountFacts, { hostMounts }: SandboxFacts): boolean {
   const binds = [
     { source: plan.rootDirectory, target: '' },
-    ...plan.mounts.filter((mount) => mount.kind === 'bind-ro'),
+    ...plan.mounts.filter((mount) => mount.kind === 'bind-ro' || mount.kind === 'slot'),
   ];
   return binds.some((bind) => {
     if (!target.startsWith(`${bind.target}/`)) return false;

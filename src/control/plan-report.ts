@@ -173,6 +173,8 @@ function mountText(mount: PlannedMount): string {
   switch (mount.kind) {
     case 'bind-ro':
       return `${mount.source}, read-only`;
+    case 'slot':
+      return `${mount.source}, read-only, and what is mounted in it later`;
     case 'bind':
     case 'bind-file':
       return `${mount.source}, writable`;

@@ -6,6 +6,7 @@ import { parseInterfaces, parseListening, parseMounts } from '../audit/proc-text
 import { FORWARDER_UID } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
 import { askedProbes, PROBER_NAME } from '../plan/probes.ts';
+import { liveInTunnel } from '../plan/slot.ts';
 import { CGROUP_ROOT, processesIn, readProc, unitOfProcess } from './cgroup.ts';
 import { diskOf } from './disk.ts';
 import { hostPath } from './file-facts.ts';
@@ -174,7 +175,10 @@ function samePlaces(plan: SandboxPlan, pid: number): Map<string, boolean> {
     binds.map(({ kind, source, target }) => {
       try {
         const there = kind === 'device' ? hostPath(source) : source;
-        return [target, fileIdentity(`/proc/${pid}/root${target}`) === fileIdentity(there)];
+        const inside = `/proc/${pid}/root${target}`;
+        // A tunnel that does not follow the host any more is as wrong as another one.
+        const live = kind !== 'slot' || fileIdentity(liveInTunnel(inside)) === fileIdentity(liveInTunnel(there));
+        return [target, live && fileIdentity(inside) === fileIdentity(there)];
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ESRCH') return [target, false];

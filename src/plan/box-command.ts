@@ -26,6 +26,8 @@ export function mountWords(mount: PlannedMount): readonly string[] {
   switch (mount.kind) {
     case 'bind-ro':
       return ['--bind-ro', mount.source, mount.target];
+    case 'slot':
+      return ['--slot', mount.source, mount.target];
     case 'bind':
       return ['--bind', mount.source, mount.target];
     case 'bind-file':

@@ -87,6 +87,8 @@ export function mountOption(mount: PlannedMount): string {
   const target = escapePath(mount.target);
   switch (mount.kind) {
     case 'bind-ro':
+    // nspawn's mounts follow the host's; init leaves this one so (native/init/view.c).
+    case 'slot':
     // What may be done with a device is a matter of the unit's policy: a read-only mount only protects the node.
     case 'device':
       return `--bind-ro=${escapePath(mount.source)}:${target}`;

@@ -184,7 +184,7 @@ export interface PlannedEndpoint {
 }
 
 /** One mount that the sandbox sees, apart from what every sandbox has. */
-export type PlannedMount = ReadOnlyBind | WritableBind | FileBind | TmpfsMount | DeviceBind;
+export type PlannedMount = ReadOnlyBind | SlotMount | WritableBind | FileBind | TmpfsMount | DeviceBind;
 
 interface MountCommon {
   /** Absolute path inside; the same one never twice. */
@@ -196,6 +196,12 @@ interface MountCommon {
 /** A file or directory of the host, read-only. */
 export interface ReadOnlyBind extends MountCommon {
   readonly kind: 'bind-ro';
+  readonly source: string;
+}
+
+/** A directory of the host, read-only, which also shows what the host mounts in it later: the tunnel of a slot. */
+export interface SlotMount extends MountCommon {
+  readonly kind: 'slot';
   readonly source: string;
 }
 

@@ -129,6 +129,7 @@ describe('mountWords', () => {
     assert.deepEqual(
       [
         mountWords({ ...common, kind: 'bind-ro', source: '/s' }),
+        mountWords({ ...common, kind: 'slot', source: '/s' }),
         mountWords({ ...common, kind: 'bind', source: '/s' }),
         mountWords({ ...common, kind: 'bind-file', source: '/s' }),
         mountWords({ ...common, kind: 'tmpfs', size: 65536, mode: 0o700 }),
@@ -136,6 +137,7 @@ describe('mountWords', () => {
       ],
       [
         ['--bind-ro', '/s', '/t'],
+        ['--slot', '/s', '/t'],
         ['--bind', '/s', '/t'],
         ['--bind-file', '/s', '/t'],
         ['--tmpfs', '/t', '65536', '0700'],
@@ -151,12 +153,14 @@ describe('mountOption', () => {
     assert.deepEqual(
       [
         mountOption({ ...common, kind: 'bind-ro', source: '/s' }),
+        mountOption({ ...common, kind: 'slot', source: '/s' }),
         mountOption({ ...common, kind: 'bind', source: '/s' }),
         mountOption({ ...common, kind: 'bind-file', source: '/s:1' }),
         mountOption({ ...common, kind: 'tmpfs', size: 65536, mode: 0o700 }),
         mountOption({ ...common, kind: 'device', source: '/dev/s', access: 'rw' }),
       ],
       [
+        '--bind-ro=/s:/t',
         '--bind-ro=/s:/t',
         '--bind=/s:/t:idmap',
         '--bind=/s\\:1:/t:norbind',
