@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -64,7 +66,8 @@ napi_value listen_tcp(napi_env env, napi_callback_info info) {
     return from_int(env, tcp(host, port, backlog, reuse_port, v6only));
 }
 
-static int unix_stream(const char *path, int backlog, mode_t mode) {
+/* `name`: what the file is called before anybody can connect to it, which must be free; '' for the path itself. */
+static int unix_stream(const char *path, int backlog, mode_t mode, const char *name) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);
     if (path[0] != '/' || length >= sizeof(address.sun_path)) return -EINVAL;
@@ -78,26 +81,35 @@ static int unix_stream(const char *path, int backlog, mode_t mode) {
      */
     if (fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) return give_up(fd, -errno);
     int error = chmod(path, mode) < 0 ? -errno : 0;
-    if (error == 0 && listen(fd, backlog) < 0) error = -errno;
+    if (error == 0 && name[0] != '\0' && renameat2(AT_FDCWD, path, AT_FDCWD, name, RENAME_NOREPLACE) < 0) error = -errno;
     if (error < 0) {
         (void)unlink(path);
+        return give_up(fd, error);
+    }
+    if (listen(fd, backlog) < 0) {
+        error = -errno;
+        (void)unlink(name[0] != '\0' ? name : path);
         return give_up(fd, error);
     }
     return fd;
 }
 
-/* listenUnix({path, backlog, mode}): descriptor of a stream socket. A file in the way is EADDRINUSE. */
+/*
+ * listenUnix({path, backlog, mode, name}): descriptor of a stream socket. A file in the way is EADDRINUSE, and EEXIST at
+ * the name that it gets, if that is not ''.
+ */
 napi_value listen_unix(napi_env env, napi_callback_info info) {
-    napi_value values[1], path_value, backlog_value, mode_value;
-    char path[TEXT_SIZE];
+    napi_value values[1], path_value, backlog_value, mode_value, name_value;
+    char path[TEXT_SIZE], name[TEXT_SIZE];
     int backlog, mode;
     if (!arguments(env, info, 1, values) || !property(env, values[0], "path", &path_value) ||
         !property(env, values[0], "backlog", &backlog_value) || !property(env, values[0], "mode", &mode_value) ||
-        !to_text(env, path_value, "path", path) || !to_int(env, backlog_value, "backlog", &backlog) ||
-        !to_int(env, mode_value, "mode", &mode))
+        !property(env, values[0], "name", &name_value) || !to_text(env, path_value, "path", path) ||
+        !to_int(env, backlog_value, "backlog", &backlog) || !to_int(env, mode_value, "mode", &mode) ||
+        !to_text(env, name_value, "name", name))
         return NULL;
     if (mode < 0 || mode > 0777 || backlog < 0) return from_int(env, -EINVAL);
-    return from_int(env, unix_stream(path, backlog, (mode_t)mode));
+    return from_int(env, unix_stream(path, backlog, (mode_t)mode, name));
 }
 
 static napi_value inet_object(napi_env env, int family, const void *host, uint16_t port) {

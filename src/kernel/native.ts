@@ -40,6 +40,11 @@ export interface UnixOptions {
   readonly backlog: number;
   /** Permission bits; at no time is the file open wider. */
   readonly mode: number;
+  /**
+   * What the file is called before anybody can connect to it; the socket's own address stays `path`. A file of that name
+   * is EEXIST. Default: `path`.
+   */
+  readonly name?: string;
 }
 
 /** What the C side offers: a value, or a negative errno. */
@@ -51,7 +56,7 @@ interface Addon {
   setCloexec(fd: number, on: boolean): number;
   duplicate(fd: number): number;
   listenTcp(options: Required<TcpOptions>): number;
-  listenUnix(options: UnixOptions): number;
+  listenUnix(options: Required<UnixOptions>): number;
   socketAddress(fd: number): SocketAddress | number;
   isListening(fd: number): boolean | number;
   wakeWaiters(fd: number): number;
@@ -162,7 +167,7 @@ export function listenTcp(options: TcpOptions): number {
 /** A listening stream socket at a path; close-on-exec. It blocks, as systemd's own sockets do
  * (systemd.socket(5), NonBlocking=): a plugin that wants it otherwise says so. Errors of bind(2) and listen(2). */
 export function listenUnix(options: UnixOptions): number {
-  return checked<number>(addon().listenUnix(options), `listen on '${options.path}'`);
+  return checked<number>(addon().listenUnix({ name: '', ...options }), `listen on '${options.path}'`);
 }
 
 /** The socket's own address (getsockname(2)). */

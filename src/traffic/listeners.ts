@@ -1,11 +1,12 @@
 import { closeSync } from 'node:fs';
 import { Failure } from '../base/failure.ts';
 import type { Listen } from '../declare/declaration.ts';
-import { removeFile } from '../kernel/files.ts';
-import { attachWeight, duplicate, isListening, queueLength, wakeWaiters } from '../kernel/native.ts';
+import { duplicate, isListening, queueLength, SystemCallFailure, wakeWaiters } from '../kernel/native.ts';
 import { isListenerKeyOf, parseSlotKey, slotKey } from '../plan/listener-key.ts';
 import type { BySlot, PlannedListener, SlotName, Weights } from '../plan/plan.ts';
-import { makeSocket } from './sockets.ts';
+import type { Pair } from './pair.ts';
+import { tcpPair } from './tcp-pair.ts';
+import { unixPair } from './unix-pair.ts';
 import { percentOf, unite } from './weights.ts';
 
 /** Keeps copies of descriptors over a restart of the supervisor; systemd's fd store is one. */
@@ -17,7 +18,7 @@ export interface DescriptorStore {
 /** An address with its listeners. */
 interface Kept {
   readonly listen: Listen;
-  readonly fds: BySlot<number>;
+  readonly fds: Partial<Record<SlotName, number>>;
   /** Percent of new connections that slot b's gets. */
   percentOfB: number;
 }
@@ -35,8 +36,8 @@ export interface SlotListener {
 export const LISTENER_PREFIX = 'listen.';
 
 /**
- * All listening sockets of all plugins: two for each TCP address, one for each slot, between which the kernel chooses by
- * weight. The supervisor makes them, never accepts from them, and closes one only when its plugin is stopped; sandboxes
+ * All listening sockets of all plugins: two for each address, one for each slot, between which new connections are shared
+ * out. The supervisor makes them, never accepts from them, and closes one only when its plugin is stopped; sandboxes
  * get copies. A copy in the fd store keeps each open while the supervisor is away.
  */
 export class Listeners {
@@ -59,16 +60,11 @@ export class Listeners {
    */
   async ensure(plugin: string, sides: BySlot<readonly PlannedListener[]>, weights: Weights): Promise<void> {
     const planned = unite(sides);
-    const made: string[] = [];
+    const fresh = planned.map(({ key }) => key).filter((key) => !this.#kept.has(key) && !this.#inherited.has(key));
     try {
-      for (const { key, listen } of planned) {
-        const kept = this.#kept.get(key);
-        if (kept !== undefined && (listen.kind === 'unix' || kept.fds.b !== undefined)) continue;
-        if (kept === undefined && !this.#inherited.has(key)) made.push(key);
-        await this.#take(plugin, key, listen);
-      }
+      for (const { key, listen } of planned) await this.#complete(plugin, key, listen);
     } catch (error) {
-      this.#close(made);
+      this.#close(fresh);
       throw error;
     }
     const wanted = new Set(planned.map(({ key }) => key));
@@ -85,7 +81,7 @@ export class Listeners {
     const sides = this.#sides.get(plugin) ?? {};
     for (const key of this.#keysOf(plugin)) {
       const kept = this.#kept.get(key);
-      if (kept !== undefined) this.#steer(key, kept, percentOf(key, sides, weights));
+      if (kept !== undefined) this.#steer(key, kept, percentOf(key, kept.listen.kind, sides, weights));
     }
   }
 
@@ -148,27 +144,27 @@ export class Listeners {
         this.#store.remove(`${LISTENER_PREFIX}${slotKey(key, slot)}`);
         closeSync(fd);
       }
-      if (kept.listen.kind === 'unix') removeFile(kept.listen.path);
+      pairOf(kept.listen).remove();
     }
   }
 
-  /**
-   * The address's listeners as they came back from the store, and new ones for those that did not. The first one of a
-   * group is a's, for as long as it is there: what is chosen by order of listening needs both as they were.
-   */
-  async #take(plugin: string, key: string, listen: Listen): Promise<void> {
-    if (listen.kind === 'tcp') this.#requireFree(plugin, key);
-    const first = this.#kept.get(key)?.fds.a ?? this.#takeInherited(key);
-    const b = slotKey(key, 'b');
-    if (first === undefined) this.#closeInherited(b);
-    const a = first ?? (await this.#make(key, listen));
-    const kept = { listen, fds: { a }, percentOfB: 0 };
+  /** The address's listeners as they came back from the store, and new ones for those that did not. */
+  async #complete(plugin: string, key: string, listen: Listen): Promise<void> {
+    const known = this.#kept.get(key);
+    if (known?.fds.a !== undefined && known.fds.b !== undefined) return;
+    if (known === undefined && listen.kind === 'tcp') this.#requireFree(plugin, key);
+    const kept = known ?? { listen, fds: this.#takePair(key), percentOfB: 0 };
     this.#kept.set(key, kept);
-    if (listen.kind === 'unix') return;
-    const second = this.#takeInherited(b);
-    // Who listens from now on gets nothing until that is asked for.
-    if (second === undefined) attach(key, a, 0);
-    this.#kept.set(key, { ...kept, fds: { a, b: second ?? (await this.#make(b, listen)) } });
+    try {
+      await pairOf(listen).complete(kept.fds, (slot, fd) => {
+        kept.fds[slot] = fd;
+        this.#store.store(`${LISTENER_PREFIX}${slotKey(key, slot)}`, fd);
+      });
+    } catch (error) {
+      if (!(error instanceof SystemCallFailure)) throw error;
+      const code = error.errnoName === 'EADDRINUSE' ? 'BH206' : 'BH207';
+      throw new Failure(code, error.message, { cause: error });
+    }
   }
 
   /** All sockets of ours may share an address: that one plugin alone has it is for us to see to. */
@@ -176,20 +172,28 @@ export class Listeners {
     const address = key.slice(plugin.length);
     const holder = [...this.#kept.keys(), ...this.#inherited.keys()]
       .map((other) => parseSlotKey(other).key)
-      .find((other) => other !== key && other.endsWith(address) && other.length > address.length);
+      .find((other) => other !== key && other.endsWith(address));
     if (holder !== undefined) throw new Failure('BH206', `plugin '${holder.slice(0, -address.length)}' listens there`);
   }
 
-  async #make(name: string, listen: Listen): Promise<number> {
-    const fd = await makeSocket(listen);
-    this.#store.store(`${LISTENER_PREFIX}${name}`, fd);
-    return fd;
+  #steer(key: string, kept: Kept, percentOfB: number): void {
+    try {
+      pairOf(kept.listen).steer(kept.fds, percentOfB);
+    } catch (error) {
+      if (error instanceof Failure && error.code === 'BH220') throw error;
+      throw new Failure('BH220', `'${key}': ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
+    }
+    kept.percentOfB = percentOfB;
   }
 
-  #steer(key: string, kept: Kept, percentOfB: number): void {
-    const { a } = kept.fds;
-    if (kept.listen.kind === 'tcp' && a !== undefined) attach(key, a, percentOfB);
-    kept.percentOfB = percentOfB;
+  /** What is chosen by order of listening is taken back in that order only: b's alone would be the first one. */
+  #takePair(key: string): Partial<Record<SlotName, number>> {
+    const a = this.#takeInherited(key);
+    if (a === undefined) this.#closeInherited(slotKey(key, 'b'));
+    const b = this.#takeInherited(slotKey(key, 'b'));
+    return { ...(a === undefined ? {} : { a }), ...(b === undefined ? {} : { b }) };
   }
 
   #takeInherited(key: string): number | undefined {
@@ -214,10 +218,6 @@ export class Listeners {
 
 const SLOTS: readonly SlotName[] = ['a', 'b'];
 
-function attach(key: string, fd: number, percent: number): void {
-  try {
-    attachWeight(fd, percent);
-  } catch (error) {
-    throw new Failure('BH220', `'${key}': ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
+function pairOf(listen: Listen): Pair {
+  return listen.kind === 'tcp' ? tcpPair(listen) : unixPair(listen);
 }

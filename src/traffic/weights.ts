@@ -1,3 +1,4 @@
+import type { Listen } from '../declare/declaration.ts';
 import type { BySlot, PlannedListener, Weights } from '../plan/plan.ts';
 
 /** All addresses that a slot listens on, each once. */
@@ -8,10 +9,17 @@ export function unite(sides: BySlot<readonly PlannedListener[]>): PlannedListene
 
 /**
  * Percent of an address's new connections for slot b. Where one slot alone listens, it gets all of them, whatever the
- * weights: a connection that nobody accepts would wait for ever.
+ * weights: a connection that nobody accepts would wait for ever. A Unix socket's path leads to one of the two, so there
+ * the other slot gets all or nothing.
  */
-export function percentOf(key: string, sides: BySlot<readonly PlannedListener[]>, { live, other }: Weights): number {
+export function percentOf(
+  key: string,
+  kind: Listen['kind'],
+  sides: BySlot<readonly PlannedListener[]>,
+  { live, other }: Weights,
+): number {
   const [a, b] = [sides.a, sides.b].map((side) => side?.some((each) => each.key === key) ?? false);
   if (a !== b) return b ? 100 : 0;
-  return live === 'a' ? other : 100 - other;
+  const share = kind === 'unix' && other < 100 ? 0 : other;
+  return live === 'a' ? share : 100 - share;
 }

@@ -3,31 +3,12 @@ import { closeSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { Failure } from '../../../src/base/failure.ts';
 import type { Listen } from '../../../src/declare/declaration.ts';
-import { duplicate, isListening, listenTcp, socketAddress } from '../../../src/kernel/native.ts';
+import { isListening, listenTcp, socketAddress } from '../../../src/kernel/native.ts';
 import { listenerKey, slotKey } from '../../../src/plan/listener-key.ts';
 import type { PlannedListener } from '../../../src/plan/plan.ts';
-import { type DescriptorStore, LISTENER_PREFIX, Listeners } from '../../../src/traffic/listeners.ts';
+import { LISTENER_PREFIX, Listeners } from '../../../src/traffic/listeners.ts';
 import { prepare } from '../../native/native-programs.ts';
-
-/** systemd's fd store: copies that outlive whoever gave them. */
-class Store implements DescriptorStore {
-  readonly fds = new Map<string, number>();
-
-  store(name: string, fd: number): void {
-    this.fds.set(name, duplicate(fd));
-  }
-
-  remove(name: string): void {
-    const fd = this.fds.get(name);
-    if (fd !== undefined) closeSync(fd);
-    this.fds.delete(name);
-  }
-
-  /** What the next supervisor gets. */
-  inherited(): Map<string, number> {
-    return new Map([...this.fds].map(([name, fd]) => [name.slice(LISTENER_PREFIX.length), duplicate(fd)]));
-  }
-}
+import { KeptDescriptors } from '../../support/kept-descriptors.ts';
 
 /** A port that nobody listens at. */
 function freePort(): number {
@@ -52,7 +33,7 @@ function connected(port: number, host: string): Promise<Socket> {
 describe('listeners', function () {
   this.timeout(20_000);
   before(prepare);
-  let store: Store;
+  let store: KeptDescriptors;
   const sockets: Socket[] = [];
   const all: Listeners[] = [];
 
@@ -63,12 +44,12 @@ describe('listeners', function () {
   }
 
   beforeEach(() => {
-    store = new Store();
+    store = new KeptDescriptors();
   });
   afterEach(() => {
     for (const socket of sockets.splice(0)) socket.destroy();
     for (const listeners of all.splice(0)) listeners.closeAll('p');
-    for (const name of [...store.fds.keys()]) store.remove(name);
+    store.clear();
   });
 
   /** Connects so often; how many wait in the queues of a and of b after that, beside those that did before. */
