@@ -6,6 +6,7 @@ import type { FlightEvidence } from '../record/evidence-gatherer.ts';
 import type { BundleFile } from '../record/incident-bundle.ts';
 import type { IncidentStep, IncidentSummary } from '../record/stored-incident.ts';
 import type { PluginState } from './api.ts';
+import type { UpgradeReport } from './upgrade-api.ts';
 
 export type { IncidentSummary };
 
@@ -37,7 +38,7 @@ export interface IncidentReport extends IncidentStory {
 }
 
 /** Why a plugin is as it is. */
-export interface WhyReport {
+export interface WhyReport extends Pick<UpgradeReport, 'upgrade' | 'lastUpgrade'> {
   readonly name: string;
   readonly state: PluginState;
   readonly line: string;

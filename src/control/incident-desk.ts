@@ -53,7 +53,7 @@ export class IncidentDesk {
     return { ...story(stored), directory: bundle.directory, files, ...readEvidence(bundle) };
   }
 
-  async why(summary: PluginSummary): Promise<WhyReport> {
+  async why(summary: PluginSummary, changes: Pick<WhyReport, 'upgrade' | 'lastUpgrade'>): Promise<WhyReport> {
     const { plugins, incidents, wall } = this.#parts;
     const { name, state, line, reason } = summary;
     const all = await incidents.list(name, MOST_LATELY);
@@ -71,6 +71,7 @@ export class IncidentDesk {
       quarantined: own?.quarantined ?? false,
       last: last === undefined ? null : story(last),
       lately: countByClass(lately),
+      ...changes,
     };
   }
 

@@ -186,7 +186,8 @@ export class SupervisorView implements Supervisor {
 
   async why(name: string): Promise<WhyReport> {
     this.#requireKnown(name);
-    return this.#parts.desk.why(await this.#summary(name, await this.#host()));
+    const { upgrade, lastUpgrade } = this.#parts.upgrades.report(name);
+    return this.#parts.desk.why(await this.#summary(name, await this.#host()), { upgrade, lastUpgrade });
   }
 
   incidents(name: string, limit: number): Promise<readonly IncidentSummary[]> {

@@ -1,5 +1,6 @@
 import type { PluginState } from './plugin-state.ts';
 import { inLife, inTraffic, learningOne, readyOnes, standbys } from './plugin-state.ts';
+import { upgradeLine } from './upgrade-line.ts';
 
 /** The states a person sees; see `PluginSummary.state` of the control API. */
 export type VisibleState = 'stopped' | 'starting' | 'running' | 'degraded' | 'failed' | 'stopping' | 'invalid';
@@ -38,7 +39,13 @@ export function statusLine(state: PluginState): string {
   const others = beside(state)
     .map((text) => `, ${text}`)
     .join('');
-  return `${counts}, slot ${state.slot}${version}${others}${word}${reason}${note}`;
+  return `${counts}, slot ${state.slot}${version}${others}${word}${reason}${change(state)}${note}`;
+}
+
+/** What is under way, as of the last look at both sides: told once a second at most. */
+function change({ upgrade }: PluginState): string {
+  if (upgrade === undefined) return '';
+  return `; ${upgradeLine(upgrade, upgrade.signals?.at ?? upgrade.stageSince ?? upgrade.stepSince)}`;
 }
 
 /** Sandboxes that are there and do not count as ready. */

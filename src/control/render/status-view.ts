@@ -10,6 +10,8 @@ import { formatMoment, formatSpan } from './time.ts';
 import { shorten } from './width.ts';
 
 const LABEL_WIDTH = 12;
+/** Versions that failed; all of them are in the JSON. */
+const MOST_FAILED = 3;
 
 /** A plugin in the manner of `systemctl status`. */
 export function renderStatus(status: PluginStatus, options: TableOptions): string {
@@ -35,7 +37,8 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
     ['State', [`${status.state}, ${status.line}`]],
     ['Reason', reason === null ? [] : [`${reason.code} ${reason.text}`]],
     ['Declaration', status.declaration],
-    ['Version', [status.version ?? '-']],
+    ['Version', versionLines(status)],
+    ['Change', changeLines(status)],
     ['Unit', [`${status.anchorUnit}, slot ${status.slot}`]],
     ['Slice', [status.sliceUnit]],
     [
@@ -62,6 +65,35 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
   return all.filter(([, values]) => values.length > 0);
 }
 
+function versionLines({ version, previousVersion, failedVersions }: PluginStatus): string[] {
+  const before = previousVersion === null ? '' : `, before it ${previousVersion}`;
+  const failed = failedVersions.map(
+    ({ version: name, reason, at }) =>
+      `${name ?? 'a declaration'} FAILED, ${moment(at)}: ${reason.code} ${reason.text}`,
+  );
+  return [`${version ?? '-'}${before}`, ...failed.slice(-MOST_FAILED)];
+}
+
+/** The change of version that is under way with both sides, or what became of the last one. */
+function changeLines({ upgrade, lastUpgrade }: PluginStatus): string[] {
+  if (upgrade !== null) {
+    const { id, by, why, line } = upgrade;
+    const sides = [upgrade.old, upgrade.new].map(
+      ({ slot, version, weight, ready, wanted }) =>
+        `slot ${slot}: ${version ?? '-'}, ${weight} % of new connections, ${ready}/${wanted} ready`,
+    );
+    return [line, `${id}, asked for by ${by}${why === null ? '' : `: ${why}`}`, ...sides];
+  }
+  if (lastUpgrade === null) return [];
+  const { id, from, to, outcome, at, reason } = lastUpgrade;
+  const because = reason === null ? '' : `: ${reason.code} ${reason.text}`;
+  return [`${from ?? '-'} -> ${to ?? '-'} ${outcome}, ${moment(at)}, ${id}${because}`];
+}
+
+function moment(at: number): string {
+  return formatMoment(at).slice(0, -'.000'.length);
+}
+
 function recoveredText({ over, alone, meanMs }: PluginStatus['recoveries']): string {
   const mean = meanMs === null ? '' : `, in ${formatSpan(meanMs)} on average`;
   return `${alone} of ${over} failures by itself${mean}`;
@@ -75,8 +107,7 @@ function stateCell({ state, standby, gate, score }: SandboxStatus): Cell {
 }
 
 function failureText({ class: name, kind, at, incident }: LastFailure, open: readonly string[]): string {
-  const when = formatMoment(at).slice(0, -'.000'.length);
-  return `${kind === null ? name : `${name} (${kind})`}, ${when}, ${incident}${open.includes(incident) ? ', NOT OVER' : ''}`;
+  return `${kind === null ? name : `${name} (${kind})`}, ${moment(at)}, ${incident}${open.includes(incident) ? ', NOT OVER' : ''}`;
 }
 
 function illness({ machine, illness: found }: SandboxStatus): string[] {

@@ -5,6 +5,7 @@ import { IncidentLines } from './incident-lines.ts';
 import { PLUGIN_LOOK } from './state.ts';
 import type { TableOptions } from './table.ts';
 import { formatSpan } from './time.ts';
+import { changeLines, isAboutChange, underWayLines } from './why-change.ts';
 import { shorten, wrap } from './width.ts';
 
 /** A screen of the oldest terminals has 25 lines, one of which is the prompt. */
@@ -23,7 +24,8 @@ export function renderWhy(report: WhyReport, options: TableOptions): string {
 function allLines(report: WhyReport, options: TableOptions, evidence: number): string[] {
   const title = (text: string): string => paint(text, 'strong', options.colour);
   const { last, lately } = report;
-  const lines = [...standing(report, options)];
+  const lines = [...standing(report, options), ...underWayLines(report, options)];
+  if (isAboutChange(report)) return [...lines, ...changeLines(report, options, evidence)];
   if (last === null) return [...lines, 'Nothing has failed, as far as is remembered.'];
   const about = new IncidentLines(last, options);
   const commands = [`bulkheadctl incidents show ${last.incident.id}`];

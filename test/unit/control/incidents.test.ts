@@ -87,6 +87,8 @@ const WHY: WhyReport = {
   quarantined: false,
   last: REPORT,
   lately: [{ class: 'crash', count: 3 }],
+  upgrade: null,
+  lastUpgrade: null,
 };
 
 async function ask(line: string, state: PluginState = 'running') {
