@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
-import type { AnchorWord, Order, RunOrder } from '../decide/order.ts';
+import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { isRiskyAllowed } from '../declare/risky.ts';
 import type { Incident } from '../diagnose/incident.ts';
@@ -19,7 +19,7 @@ import type { SandboxParts } from '../sandbox/sandbox-parts.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
-import { requirePlan } from './load-plan.ts';
+import { requirePlan, requireVersion } from './load-plan.ts';
 import type { Hands, PlannedVersion } from './plugin-loop.ts';
 import type { RanCommand, RunCommands } from './run-command.ts';
 import type { SystemdUnits } from './systemd-units.ts';
@@ -141,8 +141,8 @@ export class DaemonHands implements Hands {
     return this.#parts.sandboxes.kill(unit);
   }
 
-  async planVersion(): Promise<PlannedVersion> {
-    throw notYet('planning another version');
+  planVersion(plugin: string, version: WantedVersion): Promise<PlannedVersion> {
+    return requireVersion(plugin, version, this.#parts.paths, this.#parts.systemdVersion);
   }
 
   async verify(): Promise<void> {

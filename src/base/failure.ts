@@ -25,6 +25,10 @@ export const FAILURES = {
   BH111: { summary: 'the same key is given twice', advice: 'keep one of them' },
   BH112: { summary: 'the declaration is too large', advice: 'stay below the size named' },
   BH113: { summary: 'the declaration cannot be read', advice: 'check the file and its permissions' },
+  BH120: {
+    summary: 'a version says what is not for it to say',
+    advice: "move the key from the version's plugin.yaml to the declaration or a template",
+  },
 
   BH201: {
     summary: 'the version is not installed',

@@ -1,6 +1,6 @@
 import type { FailureCode } from './failure.ts';
 
-/** A place in a text that a person wrote. Lines and columns count from 1. */
+/** A place in a text that a person wrote. Lines and columns count from 1; 0 where `file` is no file, but says what it was. */
 export interface Place {
   readonly file: string;
   readonly line: number;
@@ -19,7 +19,10 @@ export interface Problem {
 
 /** `file:line:column: BH102 message (hint)`: the form that editors and people can follow. */
 export function formatProblem(problem: Problem): string {
-  const { file, line, column } = problem.place;
   const hint = problem.hint === undefined ? '' : ` (${problem.hint})`;
-  return `${file}:${line}:${column}: ${problem.code} ${problem.message}${hint}`;
+  return `${placeText(problem.place)}: ${problem.code} ${problem.message}${hint}`;
+}
+
+export function placeText({ file, line, column }: Place): string {
+  return line === 0 ? file : `${file}:${line}:${column}`;
 }

@@ -2,7 +2,7 @@ import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
 import { FAILURE_CLASS_NAMES } from '../base/failure-class.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
-import { BUILT_IN } from '../declare/place.ts';
+import { originText } from '../declare/place.ts';
 import { PROBE_NAMES, PROBE_SOCKET_NAME, probeText } from '../declare/probe.ts';
 import { chainText, riskyText } from '../declare/recovery.ts';
 import { asksBeforeAccept } from '../plan/gate.ts';
@@ -78,8 +78,7 @@ function row(key: string, value: string, origin: string): Row {
 }
 
 function originOf(key: string, origins: Origins): string {
-  const origin = origins.get(key) ?? origins.get(parentOf(key));
-  return origin?.kind === 'file' ? `${origin.file}:${origin.line}:${origin.column}` : BUILT_IN.file;
+  return originText(origins.get(key) ?? origins.get(parentOf(key)));
 }
 
 /** `pool.size` may have been given by `pool`, `listen[0].tcp` by `listen[0]`. */

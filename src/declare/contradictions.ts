@@ -11,10 +11,15 @@ import { Finder } from './finder.ts';
 
 /**
  * What no single value shows: settings of a whole declaration that cannot hold together. Both places are named.
- * Whatever involves a key in `broken` was reported before and is left out.
+ * Whatever involves a key in `broken` was reported before and is left out. Files in `brought` are those of a version.
  */
-export function findContradictions(declaration: Declaration, origins: Origins, broken: ReadonlySet<string>): Problem[] {
-  const finder = new SettingsFinder(origins, broken);
+export function findContradictions(
+  declaration: Declaration,
+  origins: Origins,
+  broken: ReadonlySet<string>,
+  brought: ReadonlySet<string>,
+): Problem[] {
+  const finder = new SettingsFinder(origins, broken, brought);
   finder.checkExec(declaration);
   finder.checkListen(declaration.listen);
   finder.checkNetwork(declaration);

@@ -158,9 +158,10 @@ export interface UnixListen extends ListenCommon {
   readonly group: string;
 }
 
-/** Where a value came from: the key's place in a text, or the built-in default. */
+/** Where a value came from: the key's place in a text, the built-in default, or, of the version, an upgrade in words. */
 export type Origin =
   | { readonly kind: 'file'; readonly file: string; readonly line: number; readonly column: number }
+  | { readonly kind: 'upgrade'; readonly what: string }
   | { readonly kind: 'built-in' };
 
 /** Dotted key (`limits.memory`, `listen[0].tcp`) -> where its value came from. */

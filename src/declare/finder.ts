@@ -1,18 +1,23 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import type { Origins } from './declaration.ts';
-import { BUILT_IN, otherPlace } from './place.ts';
+import { otherPlace, placeOf } from './place.ts';
 
 /** Collects what is wrong with a whole declaration, each with its place. */
 export class Finder {
   readonly found: Problem[] = [];
   readonly #origins: Origins;
   readonly #broken: ReadonlySet<string>;
+  readonly #brought: ReadonlySet<string>;
 
-  /** Whatever involves a key in `broken` was reported before and is left out. */
-  constructor(origins: Origins, broken: ReadonlySet<string>) {
+  /**
+   * @param broken whatever involves one of these keys was reported before and is left out
+   * @param brought files of a version
+   */
+  constructor(origins: Origins, broken: ReadonlySet<string>, brought: ReadonlySet<string>) {
     this.#origins = origins;
     this.#broken = broken;
+    this.#brought = brought;
   }
 
   /** Two settings that cannot hold together. Told at the first, with the place of the other. */
@@ -29,9 +34,10 @@ export class Finder {
     return this.#origins.get(key)?.kind === 'file';
   }
 
-  /** Written by the declaration itself or a drop-in of it. */
+  /** Written by the declaration itself or a drop-in of it, not by a template or a version. */
   isOwn(key: string): boolean {
-    return this.isWritten(key) && !/(?:^|\/)templates\/[^/]+$/.test(this.#placeOf(key).file);
+    const { file } = this.#placeOf(key);
+    return this.isWritten(key) && !/(?:^|\/)templates\/[^/]+$/.test(file) && !this.#brought.has(file);
   }
 
   /** Whether anything below it was reported, so that something may seem to be missing. */
@@ -47,7 +53,6 @@ export class Finder {
   }
 
   #placeOf(key: string): Place {
-    const origin = this.#origins.get(key);
-    return origin?.kind === 'file' ? { file: origin.file, line: origin.line, column: origin.column } : BUILT_IN;
+    return placeOf(this.#origins.get(key));
   }
 }

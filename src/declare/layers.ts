@@ -9,14 +9,20 @@ import type { ParsedText } from './yaml-tree.ts';
 export class Layers {
   readonly #trees: MapNode[] = [];
   readonly #grammar: Grammar;
+  readonly #narrow: (tree: MapNode, problems: Problem[]) => MapNode;
   isEmpty = true;
   /** Whether a text could not be read at all, so that anything may seem to be missing. */
   unread = false;
   readonly problems: Problem[] = [];
   readonly broken = new Set<string>();
 
-  constructor(grammar: Grammar = PLUGIN_GRAMMAR) {
+  /** @param narrow takes out of a text what the grammar allows and these layers may not say, and adds why */
+  constructor(
+    grammar: Grammar = PLUGIN_GRAMMAR,
+    narrow: (tree: MapNode, problems: Problem[]) => MapNode = (tree) => tree,
+  ) {
     this.#grammar = grammar;
+    this.#narrow = narrow;
   }
 
   add(parsed: ParsedText): void {
@@ -31,7 +37,7 @@ export class Layers {
     this.problems.push(...checked.problems);
     for (const path of checked.broken) this.broken.add(path);
     if (checked.tree === undefined) this.unread = true;
-    else this.#trees.push(checked.tree);
+    else this.#trees.push(this.#narrow(checked.tree, this.problems));
   }
 
   /** All of them merged over a tree, by default over nothing. */

@@ -2,37 +2,50 @@ import { isPluginName } from '../declare/plugin-name.ts';
 import { applyingFiles, listedNames, PLUGIN_DIRECTORIES, TEMPLATE_DIRECTORIES } from '../declare/precedence.ts';
 import { type ReadResult, readDeclaration } from '../declare/read-declaration.ts';
 import type { TemplateTexts } from '../declare/templates.ts';
+import type { VersionInForce } from '../declare/version-layer.ts';
 import { DeclarationMemo } from './declaration-memo.ts';
+import { VERSION_PLACES } from './installed-versions.ts';
 import { list, listFor } from './listings.ts';
+import { LIVE_DIRECTORY } from './live-records.ts';
 import { TextReader } from './text-reader.ts';
 import { declaresPlugin, pluginsOfUnits, UNIT_DIRECTORIES, unitFilesOf } from './unit-files.ts';
+import { VersionFiles } from './version-files.ts';
 
-/** Where declarations, templates and unit files are looked for, each in order of strength. */
+/** Where declarations, templates and unit files are looked for, each in order of strength, and versions and their records. */
 export interface DeclarationRoots {
   readonly plugins: readonly string[];
   readonly templates: readonly string[];
   readonly units: readonly string[];
+  readonly versions: string;
+  readonly live: string;
 }
 
 export const DECLARATION_ROOTS: DeclarationRoots = {
   plugins: PLUGIN_DIRECTORIES,
   templates: TEMPLATE_DIRECTORIES,
   units: UNIT_DIRECTORIES,
+  versions: VERSION_PLACES.versions,
+  live: LIVE_DIRECTORY,
 };
 
 /** What was read before; texts are compared, so it never shows anything stale. */
 const memo = new DeclarationMemo();
 
 export interface LoadedDeclaration extends ReadResult {
-  /** The files that take part, in the order in which they apply; without templates. */
+  /** The files that take part, in the order in which they apply; without templates, and what a version says itself. */
   readonly files: readonly string[];
 }
 
 /**
  * Reads a plugin's declaration from the disk: YAML files with drop-ins, then the [X-Plugin] sections of its unit and the
- * unit's drop-ins. Never throws; what cannot be read is a problem like any other.
+ * unit's drop-ins. Its version is the one that is in force, or the one that is asked for. Never throws; what cannot be
+ * read is a problem like any other.
  */
-export function loadDeclaration(name: string, roots: DeclarationRoots = DECLARATION_ROOTS): LoadedDeclaration {
+export function loadDeclaration(
+  name: string,
+  roots: DeclarationRoots = DECLARATION_ROOTS,
+  asked?: VersionInForce,
+): LoadedDeclaration {
   // A name that cannot be one never becomes part of a path.
   const listings = isPluginName(name) ? roots.plugins.map((directory) => listFor(directory, name)) : [];
   const { paths, maskedBy } = applyingFiles(name, listings);
@@ -50,10 +63,14 @@ export function loadDeclaration(name: string, roots: DeclarationRoots = DECLARAT
       problems: [{ code: 'BH108', place: { file: maskedBy, line: 1, column: 1 }, message }],
     };
   }
-  return withProblems(memo.read(name, texts, templateTexts(roots, reader)), reader, files);
+  const versions = new VersionFiles(name, roots, reader, asked);
+  return withProblems(memo.read(name, texts, templateTexts(roots, reader), versions), reader, files);
 }
 
-/** Checks one file as the whole declaration of `name`, with the host's templates, whatever else declares it. */
+/**
+ * Checks one file as the whole declaration of `name`, with the host's templates, whatever else declares it, and for the
+ * version that it names.
+ */
 export function loadDeclarationFile(
   name: string,
   path: string,
@@ -61,7 +78,8 @@ export function loadDeclarationFile(
 ): LoadedDeclaration {
   const reader = new TextReader();
   const texts = reader.read(path, 'yaml');
-  return withProblems(readDeclaration(name, texts, templateTexts(roots, reader)), reader, [path]);
+  const versions = new VersionFiles(name, roots, reader, 'declared');
+  return withProblems(readDeclaration(name, texts, templateTexts(roots, reader), versions), reader, [path]);
 }
 
 /** Names that have a declaration of any form, valid or not, sorted. A masked name is not declared. */

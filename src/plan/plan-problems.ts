@@ -1,7 +1,7 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import type { Origins } from '../declare/declaration.ts';
-import { BUILT_IN, otherPlace } from '../declare/place.ts';
+import { otherPlace, placeOf } from '../declare/place.ts';
 
 /** Collects problems at the places where the values came from. */
 export class PlanProblems {
@@ -21,8 +21,6 @@ export class PlanProblems {
   }
 
   #placeOf(key: string): Place {
-    const origin = this.#origins.get(key);
-    if (origin?.kind === 'file') return { file: origin.file, line: origin.line, column: origin.column };
-    return BUILT_IN;
+    return placeOf(this.#origins.get(key));
   }
 }

@@ -4,6 +4,7 @@ import { parseBytes } from '../../src/base/bytes.ts';
 import type { Problem } from '../../src/base/problem.ts';
 import type { Declaration, DeclarationText, Origins } from '../../src/declare/declaration.ts';
 import { readDeclaration } from '../../src/declare/read-declaration.ts';
+import type { VersionSource } from '../../src/declare/version-layer.ts';
 import type { DeviceFacts, HostFacts, PluginPlan, SandboxPlan } from '../../src/plan/plan.ts';
 import { planPlugin, requiredPaths, stampedPaths } from '../../src/plan/plan-plugin.ts';
 import { planSandbox } from '../../src/plan/plan-sandbox.ts';
@@ -47,13 +48,23 @@ export function runCase(file: string): Outcome {
   const all = directives(readFileSync(file, 'utf8'));
   const texts = [file, ...values(all, 'with').map((name) => `${CASES}/${name}`)].map(textOf);
   const name = values(all, 'name')[0] ?? basename(file).replace(/\.\w+$/, '');
-  const { declaration, origins, problems } = readDeclaration(name, texts, templateTexts);
+  const { declaration, origins, problems } = readDeclaration(name, texts, templateTexts, versionsIn(all));
   if (declaration === undefined) return { problems, origins, declaration, plan: undefined, sandbox: undefined };
   const host = hostFor(declaration, all);
   const planned = planPlugin(declaration, origins, host);
   const identity = { slot: 'a', generation: 7, uidBase: 1073741824 } as const;
   const sandbox = planned.plan === undefined ? undefined : planSandbox(planned.plan, identity, PATHS);
   return { problems: planned.problems, origins, declaration, plan: planned.plan, sandbox };
+}
+
+/** `## upgraded-to VERSION`, and `## brings VERSION FILE` for what a version says itself. */
+function versionsIn(all: readonly Directive[]): VersionSource {
+  const [version] = values(all, 'upgraded-to');
+  const brings = values(all, 'brings').map((rest) => rest.split(' '));
+  return {
+    inForce: () => (version === undefined ? undefined : { version, what: 'upgrade of 2026-11-26 by uid 0' }),
+    texts: (wanted) => brings.filter(([each]) => each === wanted).map(([, file]) => textOf(`${CASES}/${file}`)),
+  };
 }
 
 function values(all: readonly Directive[], word: string): string[] {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { formatProblem } from '../../src/base/problem.ts';
+import type { Origin } from '../../src/declare/declaration.ts';
 import { hostMountUnit } from '../../src/unit/host-mount.ts';
 import { pluginSlice } from '../../src/unit/plugin-slice.ts';
 import type { BusProperty } from '../../src/unit/properties.ts';
@@ -11,7 +12,7 @@ import { CASES, directives, type Outcome, runCase } from './case-file.ts';
 /** Lines that set the case up; `case-file.ts` reads them. */
 const SET_UP = [
   ...['name', 'with', 'host-missing', 'host-file', 'host-directory', 'host-memory', 'host-systemd'],
-  ...['host-image', 'host-device'],
+  ...['host-image', 'host-device', 'upgraded-to', 'brings'],
 ];
 
 type Check = (outcome: Outcome, rest: string, file: string) => void;
@@ -70,12 +71,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'expect-origin': ({ origins }, rest, file) => {
     const [key = '', ...words] = rest.split(' ');
     const origin = origins.get(key);
-    const actual =
-      origin === undefined
-        ? 'nowhere'
-        : origin.kind === 'built-in'
-          ? 'built-in'
-          : `${origin.file} ${origin.line}:${origin.column}`;
+    const actual = origin === undefined ? 'nowhere' : whereFrom(origin);
     const [kind, ...more] = words;
     const expected =
       kind === 'declaration'
@@ -89,6 +85,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
     );
   },
 };
+
+function whereFrom(origin: Origin): string {
+  if (origin.kind === 'built-in') return 'built-in';
+  return origin.kind === 'upgrade' ? origin.what : `${origin.file} ${origin.line}:${origin.column}`;
+}
 
 function existing<Value>(value: Value | undefined): Value {
   assert.ok(value !== undefined, 'there is no plan');

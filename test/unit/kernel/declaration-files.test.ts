@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { NO_LIVE_RECORD } from '../../../src/base/live-record.ts';
 import {
   type DeclarationRoots,
   declaredPlugins,
@@ -10,6 +11,7 @@ import {
   loadDeclarationFile,
 } from '../../../src/kernel/declaration-files.ts';
 import { kindOf, parseSystemdVersion } from '../../../src/kernel/host-facts.ts';
+import { writeLiveRecord } from '../../../src/kernel/live-records.ts';
 import { unitFilesOf } from '../../../src/kernel/unit-files.ts';
 
 describe('declaration files', () => {
@@ -22,6 +24,8 @@ describe('declaration files', () => {
       plugins: [join(top, 'etc'), join(top, 'run'), join(top, 'usr')],
       templates: [join(top, 'templates')],
       units: [join(top, 'units-etc'), join(top, 'units-usr')],
+      versions: join(top, 'opt'),
+      live: join(top, 'live'),
     };
   });
 
@@ -71,6 +75,91 @@ describe('declaration files', () => {
     assert.deepEqual(codes('hello'), ['BH106']);
     write('templates/mine.yaml', 'exec: [/bin/two]\n');
     assert.equal(exec(), '/bin/six');
+  });
+
+  describe('and versions', () => {
+    const committed = { version: 'v2', previous: 'v1', declared: 'v1', at: Date.UTC(2026, 10, 26), by: 'uid 0' };
+
+    beforeEach(() => {
+      write('etc/hello.yaml', 'version: v1\nexec: [./main]\n');
+      for (const version of ['v1', 'v2', 'v3']) write(`opt/hello/${version}/main`, '');
+    });
+
+    function load(asked?: string) {
+      return loadDeclaration('hello', roots, asked === undefined ? undefined : { version: asked, what: 'asked for' });
+    }
+
+    it('are those of the upgrade, until the declaration names another one', () => {
+      assert.equal(load().declaration?.version, 'v1');
+      writeLiveRecord('hello', { ...NO_LIVE_RECORD, committed }, roots.live);
+      const { declaration, declared, origins } = load();
+      assert.deepEqual([declaration?.version, declared], ['v2', 'v1']);
+      assert.deepEqual(origins.get('version'), { kind: 'upgrade', what: 'upgrade of 2026-11-26 by uid 0' });
+      write('etc/hello.yaml', 'version: v3\nexec: [./main]\n');
+      assert.deepEqual([load().declaration?.version, load().origins.get('version')?.kind], ['v3', 'file']);
+    });
+
+    it('are those that are asked for, whatever is recorded', () => {
+      writeLiveRecord('hello', { ...NO_LIVE_RECORD, committed }, roots.live);
+      assert.deepEqual([load('v3').declaration?.version, load('v3').declared], ['v3', 'v1']);
+      assert.deepEqual(load('v3').origins.get('version'), { kind: 'upgrade', what: 'asked for' });
+      assert.deepEqual([load('v1').declaration?.version, load('v1').origins.get('version')?.kind], ['v1', 'file']);
+      assert.equal(load().declaration?.version, 'v2');
+    });
+
+    it('say what is theirs to say, each for itself', () => {
+      write('opt/hello/v1/plugin.yaml', 'environment: { OF: one }\n');
+      write('opt/hello/v2/plugin.yaml', 'environment: { OF: two }\n');
+      assert.deepEqual(load().declaration?.environment, { OF: 'one' });
+      assert.deepEqual(load('v2').declaration?.environment, { OF: 'two' });
+      assert.deepEqual(load('v3').declaration?.environment, {});
+      write('opt/hello/v1/plugin.yaml', 'environment: { OF: three }\n');
+      assert.deepEqual(load().declaration?.environment, { OF: 'three' });
+      const file = write('opt/hello/v1/plugin.yaml', 'environment: { OF: three }\nnetwork: host\n');
+      const [problem] = load().problems;
+      assert.deepEqual([problem?.code, problem?.place], ['BH120', { file, line: 2, column: 1 }]);
+      assert.deepEqual(load('v2').problems, []);
+    });
+
+    it('say nothing by a link, a pipe, or a text without bounds', () => {
+      write('outside.yaml', 'environment: { A: b }\n');
+      const path = join(top, 'opt/hello/v1/plugin.yaml');
+      for (const target of [join(top, 'outside.yaml'), '../v2/main', 'main', 'plugin.yaml', '/nowhere']) {
+        symlinkSync(target, path);
+        const [problem, ...more] = load().problems;
+        assert.deepEqual([problem?.code, problem?.place.file, more.length], ['BH113', path, 0], target);
+        assert.match(problem?.message ?? '', /it is a link/);
+        rmSync(path);
+      }
+      execFileSync('mkfifo', [path]);
+      assert.deepEqual(codes('hello'), ['BH113']);
+      rmSync(path);
+      write('opt/hello/v1/plugin.yaml', '#'.repeat(1 << 20));
+      assert.deepEqual(codes('hello'), ['BH112']);
+    });
+
+    it('that are images bring nothing', () => {
+      write('etc/hello.yaml', 'version: image\nexec: [./main]\n');
+      write('opt/hello/image', 'hsqs');
+      assert.deepEqual(load().problems, []);
+    });
+
+    it('are not guessed when the record is damaged', () => {
+      const path = write('live/hello.json', '{ "format": 1 }');
+      const [problem, ...more] = load().problems;
+      assert.deepEqual([problem?.code, problem?.place.file, more.length], ['BH210', path, 0]);
+      // Whoever says which one is meant does not need it.
+      assert.deepEqual(load('v2').problems, []);
+    });
+
+    it('are those that the file names when a file is checked', () => {
+      writeLiveRecord('hello', { ...NO_LIVE_RECORD, committed }, roots.live);
+      write('opt/hello/v1/plugin.yaml', 'limits: { files: 99 }\n');
+      const codesOfFile = loadDeclarationFile('hello', join(top, 'etc/hello.yaml'), roots).problems.map(
+        ({ code }) => code,
+      );
+      assert.deepEqual([codesOfFile, load().problems], [['BH120'], []]);
+    });
   });
 
   it('lists what is declared in any form, and not what is masked', () => {
