@@ -1,9 +1,15 @@
+import type { JudgeSettings } from '../declare/upgrade.ts';
+import { judgeAnswers } from './judge-answers.ts';
+import { judgeStanding } from './judge-standing.ts';
+import { quantileOf } from './statistics.ts';
+import type { Answers, BothSides, SideLook, Trial } from './trial.ts';
+
 /**
  * What one side of an upgrade did since its step began, summed over its sandboxes. Both sides are always told of the
  * same time. What nobody says is undefined.
  */
 export interface SideSignals {
-  /** That serve now, and how many of them do not pass their readiness probe, or are not ready. */
+  /** That serve now, and how many of them do not pass their readiness probe. */
   readonly sandboxes: number;
   readonly unready: number;
   /** Ends that nobody had asked for; sandboxes that were found ill; sandboxes that were started instead of either. */
@@ -13,7 +19,7 @@ export interface SideSignals {
   /** Requests that ended, and those of them that ended badly. */
   readonly requests: number | undefined;
   readonly errors: number | undefined;
-  /** How long requests took (ms), of those of which it is known. */
+  /** How long requests took (ms) that ended well, of those of which it is known. */
   readonly latency: Latency | undefined;
   /** Connections that nobody has taken yet, and requests in hand, now. */
   readonly queued: number | undefined;
@@ -69,57 +75,62 @@ export interface Judgement {
 }
 
 /** What is borne. */
-export interface JudgeTerms {
-  /** Requests of the new side that a judgement needs. */
-  readonly samples: number;
-  /** Deaths of the new side. */
-  readonly deaths: number;
-}
+export type JudgeTerms = Pick<JudgeSettings, 'samples' | 'errors' | 'latency' | 'memory' | 'deaths'>;
 
-/** Whether the new side may take more of the traffic. */
-export function judgeSides(before: SideSignals, after: SideSignals, terms: JudgeTerms, watchedMs: number): Judgement {
-  const rows = [deathsOf(before, after, terms), illOf(before, after), requestsOf(before, after, terms)];
+/** Whether the new side may have more of the traffic, by all that was seen of both since the step began. */
+export function judgeTrial(trial: Trial, terms: JudgeTerms, bakeMs: number): Judgement {
+  const watchedMs = trial.at - trial.since;
+  const rows = [...judgeStanding(trial, terms), ...judgeAnswers(trial, terms, bakeMs), requestsOf(trial, terms)];
   const bad = rows.find((row) => row.bad);
   if (bad !== undefined) return { verdict: 'bad', reason: reasonOf(bad), rows, watchedMs };
-  const few = rows.find(({ enough }) => !enough);
-  if (few !== undefined) return { verdict: 'few', reason: reasonOf(few), rows, watchedMs };
+  const requests = rows.find(({ signal, enough }) => signal === 'requests' && !enough);
+  if (requests !== undefined) return { verdict: 'few', reason: reasonOf(requests), rows, watchedMs };
   return { verdict: 'good', reason: undefined, rows, watchedMs };
 }
 
+/** Both sides as they are shown. */
+export function signalsOf({ looks, totals }: Trial): BothSides<SideSignals> | undefined {
+  const last = looks.at(-1);
+  if (last === undefined) return undefined;
+  return { old: signals(last.old, totals.old), new: signals(last.new, totals.new) };
+}
+
+function signals(look: SideLook, { requests, errors, durations }: Answers): SideSignals {
+  const { sandboxes, unready, deaths, ill, restarts, queued, inHand, memoryBytes, memoryPerMinute, source } = look;
+  const answers = source === undefined ? { requests: undefined, errors: undefined } : { requests, errors };
+  const latency = {
+    known: durations.length,
+    medianMs: quantileOf(durations, 0.5),
+    p99Ms: quantileOf(durations, 0.99),
+  };
+  return {
+    sandboxes,
+    unready,
+    deaths,
+    ill,
+    restarts,
+    ...answers,
+    latency: durations.length === 0 ? undefined : latency,
+    queued,
+    inHand,
+    memoryBytes,
+    memoryPerMinute,
+    source,
+  };
+}
+
 function reasonOf({ signal, old, new: is, bound }: JudgedSignal): Judgement['reason'] {
-  return { signal, text: `${signal}: ${is}, the old side has ${old}, ${bound}` };
+  return { signal, text: `${signal}: ${is}; the old side: ${old}; borne: ${bound}` };
 }
 
-function deathsOf(before: SideSignals, after: SideSignals, { deaths }: JudgeTerms): JudgedSignal {
-  return {
-    signal: 'deaths',
-    old: `${before.deaths}`,
-    new: `${after.deaths}`,
-    bound: `${deaths} at most`,
-    enough: true,
-    bad: after.deaths > deaths,
-  };
-}
-
-/** What was found ill is as good as dead. */
-function illOf(before: SideSignals, after: SideSignals): JudgedSignal {
-  return {
-    signal: 'ill',
-    old: `${before.ill}`,
-    new: `${after.ill}`,
-    bound: 'none',
-    enough: true,
-    bad: after.ill > 0,
-  };
-}
-
-function requestsOf(before: SideSignals, after: SideSignals, { samples }: JudgeTerms): JudgedSignal {
+function requestsOf({ looks, totals }: Trial, { samples }: JudgeTerms): JudgedSignal {
+  const last = looks.at(-1);
   return {
     signal: 'requests',
-    old: before.requests === undefined ? 'unknown' : `${before.requests}`,
-    new: after.requests === undefined ? 'unknown' : `${after.requests} of ${samples}`,
-    bound: `${samples} at least`,
-    enough: (after.requests ?? 0) >= samples,
+    old: last?.old.source === undefined ? 'unknown' : `${totals.old.requests}`,
+    new: last?.new.source === undefined ? 'unknown' : `${totals.new.requests} of ${samples}`,
+    bound: `${samples} or more`,
+    enough: totals.new.requests >= samples,
     bad: false,
   };
 }

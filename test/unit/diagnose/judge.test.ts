@@ -1,50 +1,210 @@
 import assert from 'node:assert/strict';
-import { judgeSides, type SideSignals } from '../../../src/diagnose/judge.ts';
+import { type Judgement, judgeTrial, signalsOf } from '../../../src/diagnose/judge.ts';
+import { type BothSides, beginTrial, NO_ANSWERS, type SideLook, withLook } from '../../../src/diagnose/trial.ts';
+import { bake, type Conduct, chance, IDLE, lognormal, second, TERMS, upgrade } from './judged-upgrade.ts';
 
-const WELL: SideSignals = {
-  sandboxes: 1,
-  unready: 0,
-  deaths: 0,
-  ill: 0,
-  restarts: 0,
-  requests: 100,
-  errors: 0,
-  latency: { known: 100, medianMs: 5, p99Ms: 12 },
-  queued: 0,
-  inHand: 0,
-  memoryBytes: 50 * 1024 ** 2,
-  memoryPerMinute: 0,
-  source: 'activity',
-};
-const TERMS = { samples: 50, deaths: 0 };
+const GOOD: Conduct = { errors: 0.005, duration: lognormal(5) };
+const BUSY = { ...second(GOOD, 20, chance(1), 0), errors: 0 };
+const MIB = 1024 ** 2;
 
-describe('judgeSides', () => {
-  it('finds nothing wrong with sides that are alike', () => {
-    const { verdict, reason } = judgeSides(WELL, WELL, TERMS, 10_000);
-    assert.deepEqual([verdict, reason], ['good', undefined]);
+/** The judgement after so many looks, each a second after the one before. */
+function judged(looks: readonly BothSides<SideLook>[], terms = TERMS, earlier = NO_ANSWERS): Judgement {
+  let trial = beginTrial(0, earlier);
+  looks.forEach((look, index) => {
+    trial = withLook(trial, { ...look, at: 1000 * (index + 1) }, terms.samples);
   });
+  return judgeTrial(trial, terms, 10_000);
+}
 
-  it('blames the new side for a death, and not for one that is borne, nor for one of the old side', () => {
-    const died = { ...WELL, deaths: 1 };
-    const { verdict, reason } = judgeSides(WELL, died, TERMS, 1000);
-    assert.equal(verdict, 'bad');
-    assert.deepEqual(reason, { signal: 'deaths', text: 'deaths: 1, the old side has 0, 0 at most' });
-    assert.equal(judgeSides(WELL, died, { ...TERMS, deaths: 1 }, 1000).verdict, 'good');
-    assert.equal(judgeSides(died, WELL, TERMS, 1000).verdict, 'good');
-  });
+function times(count: number, look: (second: number) => BothSides<SideLook>): BothSides<SideLook>[] {
+  return Array.from({ length: count }, (_, index) => look(index));
+}
 
-  it('blames the new side for a sandbox that was found ill', () => {
-    assert.equal(judgeSides(WELL, { ...WELL, ill: 1 }, TERMS, 1000).reason?.signal, 'ill');
-  });
+function rowOf({ rows }: Judgement, signal: string) {
+  const row = rows.find((one) => one.signal === signal);
+  assert.ok(row !== undefined, signal);
+  return row;
+}
 
-  it('says how few requests it has seen', () => {
-    const { verdict, reason } = judgeSides(WELL, { ...WELL, requests: 12 }, TERMS, 10_000);
-    assert.equal(verdict, 'few');
-    assert.deepEqual(reason, {
-      signal: 'requests',
-      text: 'requests: 12 of 50, the old side has 100, 50 at least',
+describe('the judge of an upgrade', () => {
+  it('finds nothing wrong with sides that are alike, and says what it has seen', () => {
+    const judgement = judged(times(10, () => ({ old: BUSY, new: BUSY })));
+    assert.deepEqual([judgement.verdict, judgement.reason, judgement.watchedMs], ['good', undefined, 10_000]);
+    assert.deepEqual(rowOf(judgement, 'errors'), {
+      signal: 'errors',
+      old: '0.0 % of 200',
+      new: '0.0 % of 200',
+      bound: '1 points more',
+      enough: true,
+      bad: false,
     });
-    const unknown = judgeSides(WELL, { ...WELL, requests: undefined }, TERMS, 10_000);
-    assert.equal(unknown.verdict, 'few');
   });
+
+  it('says how few requests it has seen, and that nobody says how many there were', () => {
+    const few = judged(times(6, () => ({ old: BUSY, new: { ...BUSY, requests: 2 } })));
+    assert.equal(few.verdict, 'few');
+    assert.deepEqual(few.reason, {
+      signal: 'requests',
+      text: 'requests: 12 of 50; the old side: 120; borne: 50 or more',
+    });
+    const silent = { ...IDLE, requests: undefined, errors: undefined, source: undefined };
+    const unknown = judged(times(10, () => ({ old: BUSY, new: silent })));
+    assert.deepEqual([unknown.verdict, rowOf(unknown, 'requests').new], ['few', 'unknown']);
+  });
+
+  it('blames the new side for a death at once, not for one that is borne, nor for one of the old side', () => {
+    const died = { ...BUSY, deaths: 1 };
+    assert.equal(judged([{ old: BUSY, new: died }]).reason?.signal, 'deaths');
+    assert.equal(judged([{ old: BUSY, new: { ...BUSY, ill: 1 } }]).reason?.signal, 'ill');
+    assert.notEqual(judged([{ old: BUSY, new: died }], { ...TERMS, deaths: 1 }).verdict, 'bad');
+    assert.notEqual(judged([{ old: died, new: BUSY }]).verdict, 'bad');
+  });
+
+  it('blames answers that are all bad after some of them, long before there are enough for a good word', () => {
+    const wrong = { ...BUSY, requests: 4, errors: 4 };
+    const twice = judged(times(2, () => ({ old: BUSY, new: wrong })));
+    assert.equal(twice.verdict, 'few', 'eight requests blame nobody');
+    const thrice = judged(times(3, () => ({ old: BUSY, new: wrong })));
+    assert.equal(thrice.reason?.text, 'errors: 100.0 % of 12; the old side: 0.0 % of 60; borne: 1 points more');
+    assert.notEqual(judged(times(3, () => ({ old: wrong, new: wrong }))).verdict, 'bad', 'both sides alike');
+    const burst = { ...BUSY, requests: 200, errors: 12 };
+    const once = times(6, (at) => ({ old: BUSY, new: at === 2 ? burst : BUSY }));
+    assert.notEqual(judged(once).verdict, 'bad', 'all in one second');
+  });
+
+  it('blames a side that answers more than every second request badly, though the old side says nothing', () => {
+    const silent = { ...IDLE, requests: undefined, errors: undefined, source: undefined };
+    const half = times(6, () => ({ old: silent, new: { ...BUSY, errors: 8 } }));
+    assert.notEqual(judged(half).verdict, 'bad');
+    assert.equal(judged(times(6, () => ({ old: silent, new: { ...BUSY, errors: 20 } }))).reason?.signal, 'errors');
+  });
+
+  it('blames one that has work and answers nothing, and one in whose queue more and more wait', () => {
+    const stuck = (at: number) => ({ ...IDLE, inHand: 1, oldestMs: 1000 * (at + 1) });
+    const hangs = judged(times(4, (at) => ({ old: BUSY, new: stuck(at) })));
+    assert.equal(hangs.reason?.signal, 'stalled');
+    const slowToo = { ...BUSY, durations: [...BUSY.durations, 20_000] };
+    assert.notEqual(judged(times(4, (at) => ({ old: slowToo, new: stuck(at) }))).verdict, 'bad');
+    const notTaken = judged(times(4, () => ({ old: BUSY, new: { ...IDLE, queued: 2 } })));
+    assert.equal(notTaken.reason?.signal, 'stalled');
+    const queue = judged(times(3, () => ({ old: { ...BUSY, queued: 3 }, new: { ...BUSY, queued: 30 } })));
+    assert.equal(queue.reason?.text, 'queue: 30 waiting; the old side: 3 waiting; borne: 20 waiting');
+    const both = { ...BUSY, queued: 30 };
+    assert.notEqual(judged(times(4, () => ({ old: both, new: both }))).verdict, 'bad');
+  });
+
+  it('blames one that is not ready and stays so, unless the old side is not, either', () => {
+    const unready = { ...BUSY, unready: 1 };
+    assert.equal(judged(times(2, () => ({ old: BUSY, new: unready }))).verdict, 'few');
+    assert.equal(judged(times(3, () => ({ old: BUSY, new: unready }))).reason?.signal, 'unready');
+    assert.notEqual(judged(times(5, () => ({ old: unready, new: unready }))).verdict, 'bad');
+  });
+
+  it('measures growth by the room for it, beyond that of the old side', () => {
+    const grows = (mib: number) => ({ ...BUSY, memoryPerMinute: mib * MIB, memoryRoom: 256 * MIB });
+    const leaks = judged([{ old: grows(0), new: grows(60) }]);
+    assert.equal(
+      leaks.reason?.text,
+      'memory: 100M, +60M a minute; the old side: 100M, +0B a minute; borne: 51.2M more a minute',
+    );
+    assert.notEqual(judged([{ old: grows(20), new: grows(60) }]).verdict, 'bad');
+    assert.notEqual(judged([{ old: grows(0), new: grows(50) }]).verdict, 'bad');
+    const unlimited = { ...TERMS, memory: 'infinity' as const };
+    assert.notEqual(judged([{ old: grows(0), new: grows(900) }], unlimited).verdict, 'bad');
+  });
+
+  it('bears whatever it is told to bear', () => {
+    const any = { ...TERMS, errors: 'infinity', latency: 'infinity' } as const;
+    const slow = { ...BUSY, errors: 20, durations: BUSY.durations.map((ms) => 100 * ms) };
+    const judgement = judged(
+      times(10, () => ({ old: BUSY, new: slow })),
+      any,
+    );
+    assert.equal(judgement.verdict, 'good');
+    assert.deepEqual([rowOf(judgement, 'errors').bound, rowOf(judgement, 'latency').bound], ['any', 'any']);
+  });
+
+  it('compares with how the old side was before, once it gets nothing any more', () => {
+    const { durations } = second(GOOD, 100, chance(3), 0);
+    const earlier = { requests: 500, errors: 0, durations };
+    const alone = (conduct: Conduct) =>
+      judged(
+        times(10, (at) => ({ old: IDLE, new: second(conduct, 50, chance(at), at) })),
+        TERMS,
+        earlier,
+      );
+    assert.equal(alone({ errors: 0.05, duration: lognormal(5) }).reason?.signal, 'errors');
+    assert.equal(alone({ errors: 0, duration: lognormal(50) }).reason?.signal, 'latency');
+    assert.equal(alone({ errors: 0, duration: lognormal(8) }).verdict, 'good', 'the host may be busier than it was');
+    assert.match(rowOf(alone({ errors: 0, duration: lognormal(5) }), 'errors').old, /^0\.0 % of 500 before$/);
+  });
+
+  it('tells both sides as they are shown', () => {
+    const trial = withLook(beginTrial(0, NO_ANSWERS), { at: 1000, old: BUSY, new: IDLE }, 50);
+    const shown = signalsOf(trial);
+    assert.deepEqual([shown?.old.requests, shown?.old.latency?.known, shown?.new.latency], [20, 20, undefined]);
+    assert.equal(signalsOf(beginTrial(0, NO_ANSWERS)), undefined);
+  });
+});
+
+describe('the judge of an upgrade, by chance', () => {
+  /** How many of so many upgrades were undone, and how many requests the new side had until then, half of them fewer. */
+  function undone(sides: BothSides<Conduct>, perSecond: number, count: number): { share: number; requests: number } {
+    const blamed = Array.from({ length: count }, (_, seed) => upgrade(sides, perSecond, chance(seed * 7919)))
+      .filter((made) => made.blamed !== undefined)
+      .map(({ requests }) => requests)
+      .sort((one, other) => one - other);
+    return { share: blamed.length / count, requests: blamed[Math.floor(blamed.length / 2)] ?? 0 };
+  }
+
+  function told(what: string, { share, requests }: { share: number; requests: number }): void {
+    const until = share === 0 ? '' : `, after ${requests} of its requests`;
+    console.log(`      ${what}: undone ${(100 * share).toFixed(2)} %${until}`);
+  }
+
+  it('undoes fewer than one of a thousand upgrades to something that is just as good', () => {
+    const alike = undone({ old: GOOD, new: GOOD }, 8, 10_000);
+    told('alike, 10,000 times, 8 requests a second', alike);
+    assert.ok(alike.share < 0.001);
+    const poor = { errors: 0.1, duration: lognormal(5, 1.2) };
+    const poorly = undone({ old: poor, new: poor }, 20, 500);
+    told('alike with 10 % errors and long tails, 500 times, 20 requests a second', poorly);
+    assert.ok(poorly.share < 0.005);
+  }).timeout(120_000);
+
+  it('undoes what is ten times slower, what answers 5 % badly, and what answers nothing well', () => {
+    for (const [what, conduct, perSecond] of [
+      ['ten times slower, 20 requests a second', { ...GOOD, duration: lognormal(50) }, 20],
+      ['5 % bad answers more, 100 requests a second', { ...GOOD, errors: 0.055 }, 100],
+      ['nothing but bad answers, 20 requests a second', { ...GOOD, errors: 1 }, 20],
+    ] as const) {
+      const found = undone({ old: GOOD, new: conduct }, perSecond, 100);
+      told(what, found);
+      assert.ok(found.share >= 0.98, what);
+    }
+  }).timeout(120_000);
+
+  it('sees a few very slow requests among many that are as ever', () => {
+    const duration: Conduct['duration'] = (random, at) => (random() < 0.06 ? 200 : lognormal(5)(random, at));
+    const found = undone({ old: GOOD, new: { ...GOOD, duration } }, 200, 50);
+    told('6 % of requests forty times slower, 200 requests a second', found);
+    assert.ok(found.share >= 0.9);
+  }).timeout(120_000);
+
+  it('blames nobody for a neighbour that slows both sides down, nor for a single pause of one', () => {
+    const slowed: Conduct = { errors: 0, duration: (random, at) => lognormal(at > 4000 ? 60 : 5)(random, at) };
+    const both = undone({ old: slowed, new: slowed }, 60, 200);
+    told('both sides twelve times slower from the fifth second of a step on', both);
+    assert.equal(both.share, 0);
+    const paused: Conduct = { errors: 0, duration: (random, at) => (at === 5000 ? 900 : lognormal(5)(random, at)) };
+    const pauses = undone({ old: GOOD, new: paused }, 60, 200);
+    told('one pause of a second in each step', pauses);
+    assert.equal(pauses.share, 0);
+  }).timeout(120_000);
+
+  it('watches for a day without blaming what is alike', () => {
+    const day = bake({ old: GOOD, new: GOOD }, { weight: 50, bakeMs: 4_000_000, perSecond: 6 }, chance(5), undefined);
+    assert.notEqual(day.judgement.verdict, 'bad');
+    assert.ok(day.trial.stretches.length <= 60);
+  }).timeout(120_000);
 });
