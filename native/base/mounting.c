@@ -36,6 +36,11 @@ int mounting_change(int mount, bool recursive, uint64_t set, uint64_t clear) {
     return mount_setattr(mount, "", flags, &attributes, sizeof(attributes)) < 0 ? -errno : 0;
 }
 
+int mounting_restrict(int mount, uint64_t set) {
+    struct mount_attr attributes = {.attr_set = set};
+    return mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) < 0 ? -errno : 0;
+}
+
 int mounting_attach(int mount, int directory, const char *path) {
     unsigned int flags = MOVE_MOUNT_F_EMPTY_PATH | (path[0] == '\0' ? MOVE_MOUNT_T_EMPTY_PATH : 0);
     return move_mount(mount, "", directory, path, flags) < 0 ? -errno : 0;

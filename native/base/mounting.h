@@ -14,6 +14,9 @@ int mounting_copy(int directory, const char *path, bool recursive);
 /* Sets and clears attributes of a mount (MOUNT_ATTR_*), and cuts its ties to others: nothing propagates. */
 int mounting_change(int mount, bool recursive, uint64_t set, uint64_t clear);
 
+/* Sets attributes of a mount and of all below it, and leaves its ties as they are. */
+int mounting_restrict(int mount, uint64_t set);
+
 int mounting_attach(int mount, int directory, const char *path);
 
 /*

@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mounting.h"
 #include "base/proc.h"
+#include "base/slot.h"
 #include "base/sys.h"
 
 /* Whose mounts become read-only; a version of nspawn may not have all. Nodes stay as writable as their modes say. */
@@ -51,10 +55,56 @@ static int mask_proc(void) {
     return result;
 }
 
+/* The place of the mount that a line of mountinfo is about (proc_pid_mountinfo(5)), or NULL. */
+static char *place_of(char *line) {
+    char *rest = line, *place = NULL, *out;
+    for (int i = 0; i < 5; i++)
+        if ((place = strsep(&rest, " ")) == NULL) return NULL;
+    /* Blanks and the like are three octal digits behind a backslash. */
+    out = place;
+    for (const char *at = place; *at != '\0'; out++) {
+        bool escaped = at[0] == '\\' && strspn(at + 1, "01234567") >= 3;
+        *out = escaped ? (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0')) : *at;
+        at += escaped ? 4 : 1;
+    }
+    *out = '\0';
+    return place;
+}
+
+static bool is_in_slot(const char *place) {
+    const size_t length = sizeof(SLOT_PLACE) - 1;
+    return strncmp(place, SLOT_PLACE, length) == 0 && (place[length] == '\0' || place[length] == '/');
+}
+
+/*
+ * nspawn's mounts are shared with each other: what is put over one would show on others, too. And all follow the host's.
+ * Only the tunnel of a slot goes on doing so, where there is one: a mount that is private once cannot follow again.
+ */
+static int cut_ties(void) {
+    if (access(SLOT_PLACE, F_OK) < 0) {
+        if (errno != ENOENT) return -errno;
+        return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+    }
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    if (mounts == NULL) return -errno;
+    int error = mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ? -errno : 0;
+    char *line = NULL;
+    size_t size = 0;
+    while (error == 0 && getline(&line, &size, mounts) > 0) {
+        const char *place = place_of(line);
+        if (place == NULL || is_in_slot(place) || mount(NULL, place, NULL, MS_PRIVATE, NULL) == 0) continue;
+        /* Under another one, where no path leads; or of the host's, and gone since. */
+        if (errno != EINVAL && errno != ENOENT && errno != ENOTDIR) error = -errno;
+    }
+    if (error == 0 && ferror(mounts)) error = -EIO;
+    free(line);
+    (void)fclose(mounts);
+    return error;
+}
+
 int view_close(const char **notify) {
     int error = keep_socket(notify);
-    /* nspawn's mounts are shared with each other: what is put over one would show on others, too. */
-    if (error == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) error = -errno;
+    if (error == 0) error = cut_ties();
     if (error == 0) error = mask_proc();
     for (size_t i = 0; i < sizeof(frozen) / sizeof(frozen[0]) && error == 0; i++) error = freeze(frozen[i]);
     if (error < 0) return error;

@@ -103,10 +103,10 @@ static const struct option {
     size_t values;
 } options[] = {{"--machine", 1}, {"--plugin", 1},  {"--uid-base", 1}, {"--root", 1},   {"--network", 1}, {"--nofile", 1},
                {"--cap", 1},     {"--bind-ro", 2}, {"--bind", 2},     {"--device", 2}, {"--tmpfs", 3},
-               {"--forwarder", 1}, {"--bind-file", 2}};
+               {"--forwarder", 1}, {"--bind-file", 2}, {"--slot", 2}};
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
 /* Those before --cap are mandatory, and given once. */
-enum { MACHINE, PLUGIN, UID_BASE, ROOT, NETWORK, NOFILE, CAP, BIND_RO, BIND, DEVICE, TMPFS_OPTION, FORWARDER, BIND_FILE_OPTION };
+enum { MACHINE, PLUGIN, UID_BASE, ROOT, NETWORK, NOFILE, CAP, BIND_RO, BIND, DEVICE, TMPFS_OPTION, FORWARDER, BIND_FILE_OPTION, SLOT };
 
 static bool apply(struct box *box, int which, char **values) {
     unsigned long number;
@@ -142,6 +142,8 @@ static bool apply(struct box *box, int which, char **values) {
             return forwarder(box, values[0]);
         case BIND_FILE_OPTION:
             return mount_option(box, BIND_FILE, values);
+        case SLOT:
+            return mount_option(box, BIND_SLOT, values);
         default:
             return false;
     }

@@ -11,7 +11,7 @@ enum { MAX_MOUNTS = 256 };
 /* The forwarder's path, its options, and as many endpoints as a declaration has. */
 enum { MAX_FORWARDER = 80 };
 
-enum mount_kind { BIND_READ_ONLY, BIND_WRITABLE, BIND_FILE, BIND_DEVICE, TMPFS };
+enum mount_kind { BIND_READ_ONLY, BIND_SLOT, BIND_WRITABLE, BIND_FILE, BIND_DEVICE, TMPFS };
 
 struct box_mount {
     enum mount_kind kind;

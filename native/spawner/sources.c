@@ -85,6 +85,7 @@ static int open_mount(const struct box_mount *mount, uid_t base, bool *is_direct
             (void)close(fd);
             return -ENODEV;
         case BIND_FILE:
+        case BIND_SLOT:
         case TMPFS:
             break;
     }
@@ -110,7 +111,7 @@ struct failure sources_open(struct sources *sources, const struct box *box) {
     for (size_t i = 0; i < box->mount_count; i++) {
         sources->mounts[i] = -1;
         sources->is_directory[i] = true;
-        if (box->mounts[i].kind == TMPFS) continue;
+        if (box->mounts[i].kind == TMPFS || box->mounts[i].kind == BIND_SLOT) continue;
         sources->mounts[i] = open_mount(&box->mounts[i], box->id_base, &sources->is_directory[i]);
         if (sources->mounts[i] < 0) return failed(STEP_SOURCE, sources->mounts[i], (int)i);
     }

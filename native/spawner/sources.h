@@ -13,7 +13,7 @@ enum { STANDARD_DEVICE_COUNT = 6 };
 struct sources {
     int root;
     int devices[STANDARD_DEVICE_COUNT];
-    /* One for each of the box's mounts; -1 for a tmpfs. */
+    /* One for each of the box's mounts; -1 for a tmpfs, and for a slot, which the child copies itself. */
     int mounts[MAX_MOUNTS];
     bool is_directory[MAX_MOUNTS];
     /* The journal's socket, as a path only. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,13 +19,48 @@
 /* Of file systems in memory. */
 static const unsigned int not_special = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
-/* The root becomes "/", and the host's mounts go. */
+/* The root becomes "/". The old one is then on top of it, where no path from "/" on leads. */
 static int enter_root(int root) {
     int error = mounting_attach(root, AT_FDCWD, "/");
     if (error < 0) return error;
-    if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) return -errno;
-    /* The old root is now on top of the new one. */
-    return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ? -errno : 0;
+    return fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ? -errno : 0;
+}
+
+/* The host's mounts go. */
+static int leave_host(void) { return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ? -errno : 0; }
+
+/* The directories of the host whose mounts are followed, while they have paths; -1 for all other mounts of the box. */
+static int open_slots(const struct box *box, int *slots) {
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+    for (size_t i = 0; i < box->mount_count; i++) {
+        slots[i] = -1;
+        if (box->mounts[i].kind != BIND_SLOT) continue;
+        do slots[i] = (int)syscall(SYS_openat2, AT_FDCWD, box->mounts[i].source, &how, sizeof(how));
+        while (slots[i] < 0 && (errno == EINTR || errno == EAGAIN));
+        if (slots[i] < 0) return (int)i;
+    }
+    return -1;
+}
+
+/*
+ * What the host mounts in the directory, or takes away, is missed by a copy while that is attached nowhere. This one is
+ * made and attached in one step (mount(2)), which leaves no such time.
+ */
+static int add_slot(int slot, const char *target) {
+    char from[32], to[32];
+    int place = mounting_place(target, true);
+    if (place < 0) return place;
+    (void)snprintf(from, sizeof(from), "/proc/self/fd/%d", slot);
+    (void)snprintf(to, sizeof(to), "/proc/self/fd/%d", place);
+    int result = mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0 ? -errno : 0;
+    (void)close(place);
+    (void)close(slot);
+    if (result < 0) return result;
+    int bound = mounting_place(target, true);
+    if (bound < 0) return bound;
+    result = mounting_restrict(bound, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    (void)close(bound);
+    return result;
 }
 
 static int add_proc(int proc) {
@@ -76,6 +112,17 @@ static int add_tmpfs(const struct box_mount *mount) {
     return mounting_attach_at(mounting_new("tmpfs", options, not_special), mount->target, true);
 }
 
+static int add_mount(const struct box_mount *mount, int source, bool is_directory, int slot) {
+    switch (mount->kind) {
+        case TMPFS:
+            return add_tmpfs(mount);
+        case BIND_SLOT:
+            return add_slot(slot, mount->target);
+        default:
+            return mounting_attach_at(source, mount->target, is_directory);
+    }
+}
+
 /* Nothing can be made in it any more, once all mount points are there. */
 static int finish_dev(void) {
     int dev = mounting_place("/dev", true);
@@ -88,7 +135,11 @@ struct failure view_build(const struct box *box, const struct sources *sources) 
     int error;
 #define STEP(name, expression) \
     if ((error = (expression)) < 0) return (struct failure){.step = (name), .error = -error, .mount = -1}
-    STEP(STEP_PROPAGATION, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0);
+    static int slots[MAX_MOUNTS];
+    /* Nothing of here shows on the host. What the host does shows here, until its mounts go: then in slots alone. */
+    STEP(STEP_PROPAGATION, mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ? -errno : 0);
+    int missing = open_slots(box, slots);
+    if (missing >= 0) return (struct failure){.step = STEP_SOURCE, .error = errno, .mount = missing};
     /* While the host's is still visible: that is the kernel's condition. */
     static const char *const none[] = {NULL};
     int proc = mounting_new("proc", none, not_special | MOUNT_ATTR_NOEXEC);
@@ -103,11 +154,11 @@ struct failure view_build(const struct box *box, const struct sources *sources) 
     STEP(STEP_RUN, add_run());
     for (size_t i = 0; i < box->mount_count; i++) {
         const struct box_mount *mount = &box->mounts[i];
-        error = mount->kind == TMPFS ? add_tmpfs(mount)
-                                     : mounting_attach_at(sources->mounts[i], mount->target, sources->is_directory[i]);
+        error = add_mount(mount, sources->mounts[i], sources->is_directory[i], slots[i]);
         if (error < 0) return (struct failure){.step = STEP_MOUNT, .error = -error, .mount = (int)i};
     }
     STEP(STEP_DEV, finish_dev());
+    STEP(STEP_PIVOT, leave_host());
 #undef STEP
     return (struct failure){0};
 }
