@@ -133,8 +133,8 @@ export class DaemonHands implements Hands {
     return this.#parts.sandboxes.limit(unit, plan);
   }
 
-  stopSandbox(unit: string): Promise<void> {
-    return this.#parts.sandboxes.stop(unit);
+  stopSandbox(unit: string, timeoutMs: number | undefined): Promise<void> {
+    return this.#parts.sandboxes.stop(unit, timeoutMs);
   }
 
   killSandbox(unit: string): Promise<void> {

@@ -101,11 +101,11 @@ function planListeners({ name, listen }: Declaration): PlannedListener[] {
 
 /**
  * Digest over one sandbox with a fixed identity: whatever a sandbox is made of counts, and nothing else does; nor do
- * the limits that can be set on it while it runs.
+ * the limits that can be set on it while it runs, and how long it may drain.
  */
 function digestOf(plan: PluginPlan, paths: HostPaths): string {
   const sandbox = planSandbox(plan, { slot: 'a', generation: 0, uidBase: 0 }, paths);
-  return digestText(JSON.stringify({ ...sandbox, limits: fixedLimits(plan.limits) }));
+  return digestText(JSON.stringify({ ...sandbox, drainMs: undefined, limits: fixedLimits(plan.limits) }));
 }
 
 function checkHost(host: HostFacts, problems: PlanProblems): void {

@@ -61,6 +61,7 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     probes: probesOf(declaration),
     startTimeoutMs: declaration.health.startTimeoutMs,
     stopTimeoutMs: declaration.stop.timeoutMs,
+    drainMs: declaration.upgrade.drainMs,
     stopSignal: declaration.stop.signal,
     capabilities: declaration.capabilities,
     init: initCommand(

@@ -281,6 +281,8 @@ export interface SandboxPlan extends SandboxIdentity {
   readonly probes: Probes;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
+  /** The longest time that it may be given to end when another version takes its place. */
+  readonly drainMs: number;
   /** Name of the signal that ends the payload, say `SIGTERM`. */
   readonly stopSignal: string;
   /** Capabilities the payload keeps, by full name. */

@@ -9,7 +9,7 @@ export function newRecord(
   gate: Gate | undefined,
 ): SandboxRecord {
   const { unit, plugin, slot, generation, digest, machine, uidBase, cgroup, payloadCgroup, seccomp } = sandbox;
-  const { startTimeoutMs, stopTimeoutMs, listeners, hostMounts, mounts, probes } = sandbox;
+  const { startTimeoutMs, stopTimeoutMs, drainMs, listeners, hostMounts, mounts, probes } = sandbox;
   return {
     format: 1,
     unit,
@@ -25,6 +25,7 @@ export function newRecord(
     seccomp,
     startTimeoutMs,
     stopTimeoutMs,
+    drainMs,
     listeners: listeners.map(({ key }) => key),
     limits: limitsDigest,
     hostMounts: hostMounts.map(({ where }) => where),

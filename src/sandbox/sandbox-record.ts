@@ -23,6 +23,10 @@ export interface SandboxRecord {
   /** Ours come before systemd's own limits; ms. */
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
+  /** What its unit lets it have when another version takes its place; absent in records of versions that had none. */
+  readonly drainMs?: number;
+  /** What it was given to end in, if that is not what is declared for a stop; ms. */
+  readonly endsWithinMs?: number;
   /** Keys of the listening sockets that the launcher gets, in order. */
   readonly listeners: readonly string[];
   /** Mounts of the host that it needs; absent in records of versions that had none. */
@@ -108,6 +112,7 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       Array.isArray(record.listeners) &&
       record.listeners.every(isText) &&
       [record.hostMounts, record.fillable].every((paths) => paths === undefined || areTexts(paths)) &&
+      [record.drainMs, record.endsWithinMs].every((ms) => ms === undefined || Number.isSafeInteger(ms)) &&
       [record.filter, record.limits].every((digest) => digest === undefined || isText(digest)) &&
       [record.gate, record.firstGate].every((gate) => gate === undefined || isGate(gate));
     return whole ? record : undefined;

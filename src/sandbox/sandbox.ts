@@ -80,6 +80,7 @@ export class Sandbox implements Owned {
   #lookAgain: Owned | undefined;
   #startLimit: Owned | undefined;
   #stopLimit: Owned | undefined;
+  #stopEnds = 0;
   #restLimit: Owned | undefined;
 
   constructor(record: SandboxRecord, clock: Clock, voice: SandboxVoice) {
@@ -113,6 +114,12 @@ export class Sandbox implements Owned {
   /** Its gate is to stand so; returns the record with it. */
   noteGate(gate: Gate): SandboxRecord {
     this.#record = { ...this.#record, gate };
+    return this.#record;
+  }
+
+  /** It is to end within this time; returns the record with it. */
+  noteEnd(endsWithinMs: number): SandboxRecord {
+    this.#record = { ...this.#record, endsWithinMs };
     return this.#record;
   }
 
@@ -161,10 +168,22 @@ export class Sandbox implements Owned {
     });
   }
 
-  /** Ends a stop that takes too long; asking twice gives no more time. */
-  limitStop(): void {
+  /**
+   * Ends a stop that takes too long; asking twice gives no more time, but may give less.
+   * @param timeoutMs as far as its unit lets it have so much; without it what is declared for a stop, or the time that it
+   * was given before
+   */
+  limitStop(timeoutMs?: number): void {
     this.ready();
-    this.#stopLimit ??= this.#limit(this.record.stopTimeoutMs, () => {});
+    const { stopTimeoutMs, drainMs = 0, endsWithinMs = stopTimeoutMs } = this.record;
+    const withinMs = Math.min(timeoutMs ?? endsWithinMs, Math.max(stopTimeoutMs, drainMs));
+    const ends = this.#clock.now() + withinMs;
+    if (this.#stopLimit !== undefined) {
+      if (timeoutMs === undefined || ends >= this.#stopEnds) return;
+      this.#owner.drop(this.#stopLimit);
+    }
+    this.#stopEnds = ends;
+    this.#stopLimit = this.#limit(withinMs, () => {});
   }
 
   /** Whether its stop was asked for. */

@@ -182,10 +182,14 @@ export class Sandboxes {
     sandbox.askProbes();
   }
 
-  /** What is frozen could not end by itself, and is not let run again for that: it is killed. */
-  async stop(unit: string): Promise<void> {
+  /**
+   * What is frozen could not end by itself, and is not let run again for that: it is killed.
+   * @param timeoutMs when the payload is killed; without it as declared, or as it was said before
+   */
+  async stop(unit: string, timeoutMs?: number): Promise<void> {
     const sandbox = this.#sandboxes.get(unit);
-    sandbox?.limitStop();
+    if (timeoutMs !== undefined && sandbox !== undefined) this.#parts.records.write(sandbox.noteEnd(timeoutMs));
+    sandbox?.limitStop(timeoutMs);
     if (sandbox !== undefined && isFrozen(sandbox.record.payloadCgroup)) sandbox.kill();
     if (this.#inStart.has(unit)) this.#stoppedInStart.add(unit);
     try {

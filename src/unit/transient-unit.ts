@@ -79,7 +79,7 @@ function commonSettings(plan: SandboxPlan): Settings {
     // ends only when sandboxes are ready, and would wait for ever.
     stopPropagatedFrom: [plan.anchorUnit],
     collectMode: 'inactive-or-failed',
-    stopTimeout: plan.stopTimeoutMs + BACKSTOP_MS,
+    stopTimeout: Math.max(plan.stopTimeoutMs, plan.drainMs) + BACKSTOP_MS,
     slice: plan.sliceUnit,
     devicePolicy: 'closed',
     ...deviceSettings(plan),
