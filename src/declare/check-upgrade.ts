@@ -15,7 +15,7 @@ export function checkUpgrade(finder: Finder, declaration: Declaration): void {
   checkMetrics(finder, declaration);
 }
 
-function checkWay(finder: Finder, { upgrade, version, stop }: Declaration): void {
+function checkWay(finder: Finder, { upgrade, version, view, stop }: Declaration): void {
   if (upgrade.way === 'beside') {
     // A template may say it for those who declare the other way.
     if (finder.isOwn('upgrade.signal'))
@@ -25,6 +25,11 @@ function checkWay(finder: Finder, { upgrade, version, stop }: Declaration): void
   if (version === undefined && !finder.isBroken('version')) {
     const message = "'upgrade.way: in-place' changes the version's directory, but there is no 'version'";
     finder.add('BH110', 'upgrade.way', message, "add 'version'");
+  }
+  if (view.root !== 'host') {
+    const message =
+      "'upgrade.way: in-place' takes a root in which '/plugin' leads to the version that is live: 'view.root: host'";
+    finder.conflict('upgrade.way', message, 'view.root');
   }
   if (upgrade.signal === stop.signal) {
     const message = `'${upgrade.signal}' would tell the program both that its directory has changed and that it is to end`;

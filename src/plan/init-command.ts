@@ -5,6 +5,7 @@ import { networkOptions } from './network.ts';
 import type { PlannedListener, PlannedNetwork, SandboxPlan } from './plan.ts';
 import { probeOptions } from './probes.ts';
 import { INIT_PATH, programInside, viewEnvironment, workingDirectory } from './sandbox-view.ts';
+import { isInPlace } from './slot.ts';
 
 /** Numbers of the signals that a declaration may name; the same on all architectures that systemd supports. */
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
@@ -81,8 +82,14 @@ export function payloadEnvironment(declaration: Declaration, machine: string): R
     ...declaration.environment,
     ...viewEnvironment(declaration),
     BULKHEAD_PLUGIN: declaration.name,
-    ...(declaration.version === undefined ? {} : { BULKHEAD_VERSION: declaration.version }),
+    ...versionEnvironment(declaration),
     BULKHEAD_SANDBOX: machine,
     BULKHEAD_ACTIVITY: ACTIVITY_PATH,
   };
+}
+
+/** What changes while a program runs, its environment cannot tell. */
+function versionEnvironment(declaration: Declaration): Record<string, string> {
+  const { version } = declaration;
+  return version === undefined || isInPlace(declaration) ? {} : { BULKHEAD_VERSION: version };
 }

@@ -13,6 +13,7 @@ import { planLimits } from './plan-limits.ts';
 import { PlanProblems } from './plan-problems.ts';
 import { planSandbox } from './plan-sandbox.ts';
 import { PLUGIN_DIRECTORY, programOnHost, versionDirectory } from './sandbox-view.ts';
+import { isInPlace } from './slot.ts';
 
 /** The oldest systemd that has all that a sandbox needs. */
 export const OLDEST_SYSTEMD = 252;
@@ -100,11 +101,12 @@ function planListeners({ name, listen }: Declaration): PlannedListener[] {
 }
 
 /**
- * Digest over one sandbox with a fixed identity: whatever a sandbox is made of counts, and nothing else does; nor do
- * the limits that can be set on it while it runs, and how long it may drain.
+ * Digest over one sandbox with a fixed identity: whatever a sandbox is made of counts, and nothing else does; nor does
+ * what can be changed while it runs: such limits, how long it may drain, and a version that is upgraded in place.
  */
 function digestOf(plan: PluginPlan, paths: HostPaths): string {
-  const sandbox = planSandbox(plan, { slot: 'a', generation: 0, uidBase: 0 }, paths);
+  const lasting = isInPlace(plan.declaration) ? { ...plan, version: undefined } : plan;
+  const sandbox = planSandbox(lasting, { slot: 'a', generation: 0, uidBase: 0 }, paths);
   return digestText(JSON.stringify({ ...sandbox, drainMs: undefined, limits: fixedLimits(plan.limits) }));
 }
 

@@ -48,7 +48,7 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     description: describe(plan, machine),
     rootDirectory: rootDirectory(plan, paths),
     mounts: [
-      ...planMounts(plan, unit, paths),
+      ...planMounts(plan, { unit, slot }, paths),
       activityBind({ plugin, unit }, paths),
       ...hostsMount(plan.network, unit, paths),
     ],

@@ -1,6 +1,7 @@
 import type { Declaration } from '../declare/declaration.ts';
 import { imageMount, stateMount } from './host-mounts.ts';
-import type { HostPaths, PlannedMount, PluginPlan } from './plan.ts';
+import type { HostPaths, PlannedMount, PluginPlan, SandboxPlan } from './plan.ts';
+import { isInPlace, slotMount } from './slot.ts';
 
 /** Where a sandbox sees its version's directory, and our init. */
 export const PLUGIN_DIRECTORY = '/plugin';
@@ -25,12 +26,18 @@ export function rootDirectory(
   if (image !== undefined) return imageMount(image, paths);
   const { root } = declaration.view;
   if (root !== 'host') return root;
+  if (isInPlace(declaration)) return slotSkeletonOf(declaration.name, paths);
   return needsOwnSkeleton(declaration) ? skeletonOf(declaration.name, paths) : `${paths.run}/skeleton`;
 }
 
 /** The skeleton of a plugin with places of its own; in the common one all would see what others declare. */
 export function skeletonOf(plugin: string, paths: HostPaths): string {
   return `${paths.run}/root/${plugin}`;
+}
+
+/** The same for one that is upgraded in place, whose /plugin is a link. Sandboxes of before may still have the other. */
+export function slotSkeletonOf(plugin: string, paths: HostPaths): string {
+  return `${paths.run}/root-in-place/${plugin}`;
 }
 
 function needsOwnSkeleton(declaration: Declaration): boolean {
@@ -43,20 +50,27 @@ export function credentialsOf(unit: string, paths: HostPaths): string {
 }
 
 /** Directories that the root needs because something is mounted there, beside ROOT_DIRECTORIES. */
-export function mountPoints({ version, view, state }: Declaration): string[] {
+export function mountPoints(declaration: Declaration): string[] {
+  const { version, view, state } = declaration;
   return [
-    ...(version === undefined ? [] : [PLUGIN_DIRECTORY]),
+    ...(version === undefined || isInPlace(declaration) ? [] : [PLUGIN_DIRECTORY]),
     ...view.tmpfs.map(({ path }) => path),
     ...(state.path === undefined ? [] : [state.path]),
   ];
 }
 
 /** What the sandbox sees beside its root directory and what nspawn always makes. */
-export function planMounts({ declaration, credentials }: PluginPlan, unit: string, paths: HostPaths): PlannedMount[] {
+export function planMounts(
+  { declaration, credentials }: PluginPlan,
+  { unit, slot }: Pick<SandboxPlan, 'unit' | 'slot'>,
+  paths: HostPaths,
+): PlannedMount[] {
   const { name, version, view, state, devices } = declaration;
   const mounts: PlannedMount[] = [];
   if (view.root === 'host') mounts.push(bind('/usr', '/usr', 'view.root'));
-  if (version !== undefined) mounts.push(bind(versionDirectory(name, version, paths), PLUGIN_DIRECTORY, 'version'));
+  if (isInPlace(declaration)) mounts.push(slotMount(name, slot, paths));
+  else if (version !== undefined)
+    mounts.push(bind(versionDirectory(name, version, paths), PLUGIN_DIRECTORY, 'version'));
   mounts.push(bind(`${paths.lib}/plugin-init`, INIT_PATH));
   // nspawn's own /tmp and /dev/shm may take a tenth of the node's memory each.
   mounts.push(tmpfs('/tmp', view.tmp, 'view.tmp'), tmpfs('/dev/shm', view.tmp, 'view.tmp'));

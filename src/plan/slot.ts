@@ -1,3 +1,4 @@
+import type { Declaration } from '../declare/declaration.ts';
 import type { HostPaths, SlotMount, SlotName } from './plan.ts';
 
 /**
@@ -23,4 +24,9 @@ export function liveInTunnel(tunnel: string): string {
 /** The tunnel as sandboxes of the slot have it. */
 export function slotMount(plugin: string, slot: SlotName, paths: HostPaths): SlotMount {
   return { kind: 'slot', source: slotTunnel(plugin, slot, paths), target: SLOT_PLACE, from: 'upgrade.way' };
+}
+
+/** Whether the version that its sandboxes see changes while they run. */
+export function isInPlace({ upgrade, version }: Pick<Declaration, 'upgrade' | 'version'>): boolean {
+  return upgrade.way === 'in-place' && version !== undefined;
 }

@@ -8,7 +8,8 @@ import { planHostMounts } from '../plan/host-mounts.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import { HOSTS } from '../plan/network.ts';
 import type { HostPaths, PluginPlan, SandboxPlan } from '../plan/plan.ts';
-import { credentialsOf, ROOT_DIRECTORIES, skeletonOf } from '../plan/sandbox-view.ts';
+import { credentialsOf, ROOT_DIRECTORIES, skeletonOf, slotSkeletonOf } from '../plan/sandbox-view.ts';
+import { SLOT_LINK } from '../plan/slot.ts';
 import { stepUnit } from '../unit/step-unit.ts';
 import { copyCredentials, removeCredentials } from './credentials.ts';
 import { HostMounts, type MountControl } from './host-mounts.ts';
@@ -40,7 +41,8 @@ export class SandboxParts {
 
   /** The plugin has no plan any more. */
   async retire(plugin: string): Promise<void> {
-    rmSync(skeletonOf(plugin, this.#paths), { recursive: true, force: true });
+    for (const root of [skeletonOf(plugin, this.#paths), slotSkeletonOf(plugin, this.#paths)])
+      rmSync(root, { recursive: true, force: true });
     await this.#mounts.drop(planOf(plugin));
   }
 
@@ -58,11 +60,7 @@ export class SandboxParts {
     }
     for (const mount of hostMounts) await this.#mounts.ensure(mount);
     makeActivityFile(activityFile(plan, this.#paths), ACTIVITY_BYTES, activityOwner(plan));
-    if (rootDirectory === skeletonOf(plan.plugin, this.#paths)) {
-      makeDirectory(dirname(rootDirectory), 0o755);
-      makeSkeleton(rootDirectory);
-      makeMountPoints(plan);
-    }
+    this.#makeRoot(plan);
     const image = hostMounts.find(({ where }) => where === rootDirectory);
     if (image !== undefined) checkMountPoints(plan, image.what);
     if (credentials.length === 0) return;
@@ -87,6 +85,15 @@ export class SandboxParts {
       for (const unit of namesBelow(`${this.#paths.run}/activity/${plugin}`))
         if (!recorded.has(unit)) removeFile(activityFile({ plugin, unit }, this.#paths));
     await this.#mounts.sweep(this.#paths.run);
+  }
+
+  #makeRoot(plan: SandboxPlan): void {
+    const { rootDirectory, plugin } = plan;
+    const isSlotted = rootDirectory === slotSkeletonOf(plugin, this.#paths);
+    if (!isSlotted && rootDirectory !== skeletonOf(plugin, this.#paths)) return;
+    makeDirectory(dirname(rootDirectory), 0o755);
+    makeSkeleton(rootDirectory, isSlotted ? SLOT_LINK : undefined);
+    makeMountPoints(plan);
   }
 
   #step(description: string, command: readonly string[]): Promise<void> {

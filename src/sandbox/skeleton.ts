@@ -6,7 +6,6 @@ const DIRECTORIES = [
   'etc',
   'home',
   'opt',
-  'plugin',
   'proc',
   'root',
   'run',
@@ -43,13 +42,15 @@ const FILES: Readonly<Record<string, string>> = {
  * Makes the root directory for sandboxes that see the host's /usr. Sandboxes that run keep using it, so what is
  * there is never taken away, only completed; each part is safe to repeat after a crash. Modes are set apart: the
  * supervisor's umask lets nobody else read, and payloads must.
+ *
+ * @param plugin where '/plugin' leads; without it it is a directory
  */
-export function makeSkeleton(root: string): void {
-  for (const directory of ['', ...DIRECTORIES]) {
+export function makeSkeleton(root: string, plugin?: string): void {
+  for (const directory of ['', ...DIRECTORIES, ...(plugin === undefined ? ['plugin'] : [])]) {
     mkdirSync(`${root}/${directory}`, { recursive: true });
     chmodSync(`${root}/${directory}`, 0o755);
   }
-  for (const [name, target] of Object.entries(LINKS)) {
+  for (const [name, target] of Object.entries({ ...LINKS, ...(plugin === undefined ? {} : { plugin }) })) {
     if (linkTarget(`${root}/${name}`) === undefined) symlinkSync(target, `${root}/${name}`);
   }
   for (const [name, text] of Object.entries(FILES)) {

@@ -29,7 +29,7 @@ function plan(text: string): PluginPlan {
     cgroupControllers: [],
     paths,
     files: new Map(
-      requiredPaths(read.declaration, paths).map((path) => [path, path.endsWith('/v1') ? 'directory' : 'executable']),
+      requiredPaths(read.declaration, paths).map((path) => [path, /\/v\d$/.test(path) ? 'directory' : 'executable']),
     ),
     stamps: new Map(),
     images: new Map(),
@@ -96,8 +96,39 @@ describe('digest', () => {
       'isolation: scope\n',
     ];
     assert.equal(new Set([digest, ...different.map((more) => plan(BASE + more).digest)]).size, different.length + 1);
+    assert.notEqual(plan(BASE.replace('v1', 'v2')).digest, digest);
     const [one, two] = [1, 2].map((count) => `${BASE}listen: [{ tcp: 127.0.0.1:1 }]\npool: { standby: ${count} }`);
     assert.equal(plan(one ?? '').digest, plan(two ?? '').digest);
+  });
+});
+
+describe('a plugin that is upgraded in place', () => {
+  const IN_PLACE = `${BASE}upgrade: { way: in-place }\n`;
+  const inVersion = (version: string, more = '') => plan(IN_PLACE.replace('v1', version) + more);
+
+  it('has the same digest for all versions, and another one for whatever else changes', () => {
+    const { digest } = inVersion('v1');
+    assert.equal(inVersion('v2').digest, digest);
+    assert.notEqual(inVersion('v2', 'environment: { A: b }\n').digest, digest);
+    assert.notEqual(inVersion('v2', 'stop: { signal: SIGINT }\n').digest, digest);
+    assert.notEqual(plan(BASE).digest, digest);
+    assert.equal(plan(`${IN_PLACE.replace('in-place', 'in-place, signal: SIGUSR1')}`).digest, digest);
+  });
+
+  it('sees its version through the tunnel of its slot', () => {
+    for (const slot of ['a', 'b'] as const) {
+      const { mounts, rootDirectory, init } = planSandbox(inVersion('v1'), { slot, generation: 1, uidBase: 0 }, paths);
+      assert.deepEqual(
+        mounts.filter(({ from }) => from === 'version' || from === 'upgrade.way'),
+        [{ kind: 'slot', source: `/run/bulkhead/slot/x/${slot}`, target: '/run/slot', from: 'upgrade.way' }],
+      );
+      assert.equal(rootDirectory, '/run/bulkhead/root-in-place/x');
+      assert.deepEqual(
+        init.filter((word) => word.includes('v1')),
+        [],
+      );
+      assert.ok(init.includes('/plugin/main'));
+    }
   });
 });
 
