@@ -84,7 +84,20 @@ export const FAILURES = {
   BH313: { summary: 'the activity page cannot be made', advice: 'nothing was run; see the mounts below /run/bulkhead' },
   BH314: { summary: 'a sandbox was found ill', advice: 'see "bulkheadctl why NAME"' },
   BH315: { summary: 'the startup probe failed', advice: 'see why the program does not answer as health.startup asks' },
+  BH320: { summary: 'the new side did not get ready', advice: 'the old one serves; see "bulkheadctl why NAME"' },
+  BH321: { summary: 'the new side failed', advice: 'the old one serves; see "bulkheadctl why NAME"' },
+  BH322: { summary: 'the new side was judged worse', advice: 'the old one serves; see "bulkheadctl why NAME"' },
+  BH323: {
+    summary: 'there was not enough traffic to judge the new side',
+    advice: 'the old one serves; see upgrade.judge.samples and upgrade.judge.few',
+  },
+  BH324: { summary: 'it was rolled back by hand', advice: 'none: what was live before serves' },
+  BH325: { summary: 'the plugin was stopped before the upgrade was over', advice: 'what was live before is started' },
   BH326: { summary: 'a step of the upgrade could not be done', advice: 'the old side serves; see the reason given' },
+  BH328: {
+    summary: 'the plugin cannot be upgraded now',
+    advice: 'it has to run, and not to be on its way to another state; see "bulkheadctl status NAME"',
+  },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

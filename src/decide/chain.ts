@@ -23,6 +23,8 @@ export interface ChainCircumstances {
   readonly riskyAllowed: boolean;
   /** More failures than the restart budget has. */
   readonly budgetUsed: boolean;
+  /** There is a version to go back to. */
+  readonly canGoBack: boolean;
 }
 
 /** What comes after the last step. */
@@ -51,6 +53,7 @@ export function nextTurn(state: PluginState, of: FailureClass, circumstances: Ch
     if (index < at.step) continue;
     const count = index === at.step ? at.count : 0;
     if (step.times !== 'any' && count >= step.times) continue;
+    if (step.kind === 'rollback' && !circumstances.canGoBack) continue;
     if (step.risky && !circumstances.riskyAllowed) {
       risky ??= index;
       continue;

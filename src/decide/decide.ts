@@ -1,20 +1,28 @@
-import { formatDuration } from '../base/duration.ts';
 import type { Gate, PluginPlan } from '../plan/plan.ts';
 import { Draft, type Moment } from './draft.ts';
 import { cleared, ended } from './ending.ts';
 import { fence } from './fence.ts';
 import { closeByHand, settleIncidents } from './incidents.ts';
-import { keepPool, start } from './keep-pool.ts';
+import { keepPool } from './keep-pool.ts';
+import { learn, stopLearning } from './learning.ts';
 import { type Counted, withCounters, withDropped } from './limit-reach.ts';
+import { declared, listening, reload, unusable } from './loading.ts';
 import { nodeIll } from './node-ill.ts';
 import type { Observation, Reason } from './observation.ts';
 import type { Order } from './order.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
-import { isEmpty, learningOne, living } from './plugin-state.ts';
+import { isEmpty, serving, standbys } from './plugin-state.ts';
 import { foundIll, probed } from './probes.ts';
-import { endAll, FORGIVEN, fail, release } from './quarantine.ts';
+import { endAll, FORGIVEN, release } from './quarantine.ts';
 import { renew } from './recover.ts';
+import { resumed } from './resume.ts';
+import { planOf } from './sides.ts';
 import { statusLine } from './status-line.ts';
+import { setUpgrade } from './upgrade-course.ts';
+import { driveUpgrade } from './upgrade-drive.ts';
+import { abort } from './upgrade-end.ts';
+import { prepared, refused } from './upgrade-plan.ts';
+import { upgradeSeen } from './upgrade-seen.ts';
 
 export interface Decision {
   readonly state: PluginState;
@@ -52,15 +60,15 @@ class Policy extends Draft {
       case 'unwanted':
         return this.#unwanted();
       case 'declared':
-        this.set({ plan: seen.plan, reloading: false, reason: undefined, refused: undefined });
-        if (this.state.phase === 'loading' || this.state.phase === 'on') this.order({ kind: 'listen' });
-        return;
+        return declared(this, seen.plan, seen.failed);
       case 'undeclarable':
+        return unusable(this, seen.reason);
       case 'not-listening':
-        return this.#unusable(seen.reason);
+        if (seen.upgrade === undefined) return unusable(this, seen.reason);
+        return refused(this, seen.upgrade, 'preparing', seen.reason);
       case 'listening':
-        if (this.state.phase === 'loading') this.set({ phase: 'on' });
-        return;
+        if (seen.upgrade === undefined) return listening(this);
+        return prepared(this, seen.upgrade);
       case 'became-ready':
         return this.#becameReady(seen.unit);
       case 'start-failed':
@@ -80,18 +88,16 @@ class Policy extends Draft {
       case 'cleared':
         return cleared(this, seen.unit);
       case 'resumed':
-        return this.#resumed();
+        return resumed(this);
       case 'reload':
-        if (this.state.phase !== 'on') return;
-        this.set({ reloading: true });
-        return this.order({ kind: 'load' });
+        return reload(this);
       case 'forgiven':
         if (this.state.phase === 'failed' && this.state.invocation === undefined) this.#forgive();
         return;
       case 'learn-asked':
-        return this.#learn(seen.forMs);
+        return learn(this, seen.forMs);
       case 'learned':
-        return this.#stopLearning(seen.unit);
+        return stopLearning(this, seen.unit);
       case 'gate':
         return this.#gateSeen(seen.unit, seen.gate);
       case 'diagnosed':
@@ -108,7 +114,6 @@ class Policy extends Draft {
         return this.#ran(seen.incident, seen.status, seen.text);
       case 'node-ill':
         return nodeIll(this, seen.verdict);
-      case 'woke':
       case 'upgrade-asked':
       case 'rollback-asked':
       case 'upgrade-planned':
@@ -122,44 +127,10 @@ class Policy extends Draft {
       case 'switched':
       case 'not-switched':
       case 'signals':
+        return upgradeSeen(this, seen);
+      case 'woke':
         return;
     }
-  }
-
-  #learn(forMs: number): void {
-    if (this.state.phase !== 'on' || learningOne(this.state) !== undefined) return;
-    start(this, { learning: true, standby: false });
-    const unit = learningOne(this.state)?.unit;
-    this.note('learning', unit, undefined, `notes all that its payload calls, for ${formatDuration(forMs)}`);
-  }
-
-  #stopLearning(unit: string | undefined): void {
-    const sandbox = learningOne(this.state);
-    if (sandbox !== undefined && sandbox.unit === unit) this.stop(sandbox);
-  }
-
-  /** A new supervisor goes on where the one before it stopped: what it may not have done any more is ordered again. */
-  #resumed(): void {
-    const { phase, plan, reason, reloading, sandboxes, open, running } = this.state;
-    for (const { incident } of open) this.order({ kind: 'incident', incident });
-    for (const order of running) this.order({ kind: 'run', ...order });
-    for (const { unit, life, doomed, gate } of sandboxes.values()) {
-      if (life === 'stopping') this.order({ kind: doomed ? 'kill' : 'stop', unit });
-      if (life === 'dead' || life === 'fenced') this.order({ kind: 'clear', unit });
-      if (life === 'frozen') this.order({ kind: 'freeze', unit });
-      if (life === 'ready' && gate !== undefined) this.order({ kind: 'gate', unit, gate });
-    }
-    // Whoever wanted to know is gone with the supervisor before.
-    this.#stopLearning(learningOne(this.state)?.unit);
-    if (phase === 'on' && plan !== undefined) {
-      // Nothing is started before the sockets are known to be there.
-      this.set({ phase: 'loading' });
-      this.order({ kind: 'listen' });
-      if (reloading) this.order({ kind: 'load' });
-    } else if (phase === 'loading' || phase === 'on') this.order({ kind: 'load' });
-    else if (phase === 'stopping' || phase === 'failed') endAll(this);
-    // The one before may have died between deciding and telling.
-    if (phase === 'failed' && reason !== undefined) this.tell({ word: 'failed', reason });
   }
 
   #wanted(invocation: string, automatic: boolean): void {
@@ -189,21 +160,13 @@ class Policy extends Draft {
   #stopAll(): void {
     if (this.state.phase !== 'stopping') this.note('stopping', undefined, undefined, 'stopping all sandboxes');
     this.set({ phase: 'stopping', healing: undefined });
+    abort(this, { code: 'BH325', text: 'the plugin was stopped' });
     endAll(this);
   }
 
   #forgive(): void {
     closeByHand(this, 'reset');
     this.set({ ...FORGIVEN, phase: isEmpty(this.state) ? 'off' : 'stopping', reason: undefined });
-  }
-
-  /** Declaration or sockets cannot be used: what runs goes on as it is; with nothing running the plugin fails. */
-  #unusable(reason: Reason): void {
-    if (this.state.phase !== 'loading' && this.state.phase !== 'on') return;
-    this.set({ reloading: false });
-    this.note('declaration', undefined, reason.code, reason.text);
-    if (living(this.state).length > 0) this.set({ phase: 'on', refused: reason });
-    else fail(this, reason);
   }
 
   #becameReady(unit: string): void {
@@ -216,8 +179,9 @@ class Policy extends Draft {
 
   #reached(unit: string, count: (sandbox: SandboxEntry, plan: PluginPlan, now: number) => Counted): void {
     const sandbox = this.state.sandboxes.get(unit);
-    if (sandbox === undefined || this.state.plan === undefined) return;
-    const { sandbox: after, news } = count(sandbox, this.state.plan, this.moment.now);
+    const plan = sandbox === undefined ? undefined : planOf(this.state, sandbox.slot);
+    if (sandbox === undefined || plan === undefined) return;
+    const { sandbox: after, news } = count(sandbox, plan, this.moment.now);
     this.put(after);
     for (const { limit, text } of news) this.note('limit', unit, undefined, `limit reached: ${text}`, { limit });
   }
@@ -262,7 +226,7 @@ class Policy extends Draft {
       undefined,
       `all sandboxes are started anew, one after the other: asked for by ${by}`,
     );
-    for (const sandbox of living(this.state)) if (!sandbox.learning) renew(this, sandbox);
+    for (const sandbox of [...serving(this.state), ...standbys(this.state)]) renew(this, sandbox);
   }
 
   #ran(incident: string, status: number, text: string): void {
@@ -275,13 +239,17 @@ class Policy extends Draft {
 
   #stopSeen(unit: string): void {
     if (!this.change(unit, 'stop-seen', {})) return;
-    this.set({ notBefore: Math.max(this.state.notBefore, this.moment.now + STOPPED_OUTSIDE_PAUSE_MS) });
+    const notBefore = this.moment.now + STOPPED_OUTSIDE_PAUSE_MS;
+    if (this.state.sandboxes.get(unit)?.slot === this.state.slot)
+      this.set({ notBefore: Math.max(this.state.notBefore, notBefore) });
+    setUpgrade(this, { notBefore });
     this.note('stopping', unit, undefined, 'is being stopped from outside');
   }
 
   /** Compares what is there with what is wanted, and orders the difference. */
   converge(): void {
     if (this.state.phase === 'on') keepPool(this);
+    if (this.state.phase === 'on') driveUpgrade(this);
     if (this.state.phase === 'stopping' && isEmpty(this.state)) this.#stopped();
   }
 

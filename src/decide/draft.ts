@@ -81,10 +81,10 @@ export class Draft {
     this.state = { ...this.state, ...change };
   }
 
-  /** Asks it to end. */
-  stop({ unit }: SandboxEntry): void {
+  /** Asks it to end, within the declared time or another one. */
+  stop({ unit }: SandboxEntry, timeoutMs?: number): void {
     this.change(unit, 'stop-ordered', { asked: true });
-    this.order({ kind: 'stop', unit });
+    this.order({ kind: 'stop', unit, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }
 
   /** Ends it without asking. */
@@ -118,7 +118,7 @@ export class Draft {
   }
 }
 
-/** It lets connections through again, which nothing else may delay. */
+/** It lets connections through again, or to where they are answered, which nothing else may delay. */
 export function isOpening(order: Order): boolean {
-  return order.kind === 'gate' && order.gate === 'open';
+  return order.kind === 'weigh' || (order.kind === 'gate' && order.gate === 'open');
 }

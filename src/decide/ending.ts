@@ -4,9 +4,12 @@ import type { Exit } from '../diagnose/exit.ts';
 import type { Draft } from './draft.ts';
 import { unfence } from './fence.ts';
 import { incidentOf } from './incidents.ts';
+import { failedBeside } from './new-side.ts';
 import type { Reason } from './observation.ts';
 import type { SandboxEntry } from './plugin-state.ts';
 import { recoverFromDeath } from './recover.ts';
+import { planOf, stopTimeout } from './sides.ts';
+import { diedInPlace } from './upgrade-in-place.ts';
 
 const SIGKILL = 9;
 /** Timers may ring so much (ms) too early. */
@@ -20,10 +23,10 @@ export function ended(
   exit: Exit | undefined,
   reason: Reason | undefined,
 ): void {
-  const { plan } = draft.state;
   const sandbox = draft.state.sandboxes.get(unit);
   if (sandbox === undefined || !draft.change(unit, event, { exit })) return;
   draft.order({ kind: 'clear', unit });
+  const plan = planOf(draft.state, sandbox.slot);
   // What the supervisor before this one began ends with it, which is not the program's fault.
   const interrupted = sandbox.interrupted && exit?.how === 'unknown';
   const asked = sandbox.asked || sandbox.life === 'stopping' || interrupted;
@@ -38,6 +41,8 @@ export function ended(
   const incident = sandbox.doomed ? incidentOf(draft.state, unit) : undefined;
   if (incident !== undefined) draft.order({ kind: 'incident-step', id: incident, text: `'${unit}' ended: ${why}` });
   if (asked || sandbox.learning || verdict === undefined) return;
+  if (sandbox.slot !== draft.state.slot) return failedBeside(draft, sandbox, verdict);
+  diedInPlace(draft, `sandbox '${unit}': ${why}`);
   recoverFromDeath(draft, sandbox, verdict, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
 }
 
@@ -59,10 +64,12 @@ export function cleared(draft: Draft, unit: string): void {
 
 /** Said of a payload that was asked to stop, did not, and was killed when its time was over. */
 function overdueText({ state, moment }: Draft, sandbox: SandboxEntry, exit: Exit | undefined): string | undefined {
-  const { stopSince, doomed } = sandbox;
+  const { stopSince, doomed, slot } = sandbox;
   const wasKilled = exit?.how === 'killed' && exit.status === SIGKILL;
-  if (state.plan === undefined || stopSince === undefined || doomed || !wasKilled) return undefined;
-  const { signal, timeoutMs } = state.plan.declaration.stop;
+  const plan = planOf(state, slot);
+  if (plan === undefined || stopSince === undefined || doomed || !wasKilled) return undefined;
+  const { signal } = plan.declaration.stop;
+  const timeoutMs = stopTimeout(state, slot) ?? plan.declaration.stop.timeoutMs;
   if (moment.now - stopSince < timeoutMs - ROUNDING_MS) return undefined;
   return `did not end within ${formatDuration(timeoutMs)} of ${signal}, killed`;
 }

@@ -1,10 +1,12 @@
 import { formatDuration } from '../base/duration.ts';
 import { type Incident, incidentId } from '../diagnose/incident.ts';
 import type { Verdict } from '../diagnose/verdict.ts';
+import type { SlotName } from '../plan/plan.ts';
 import type { Turn } from './chain.ts';
 import type { Draft } from './draft.ts';
 import type { OpenIncident, PluginState, SandboxEntry } from './plugin-state.ts';
 import { inTraffic, isWhole, living, serving } from './plugin-state.ts';
+import { planOf } from './sides.ts';
 
 /** More than so many different failures at once are told of as steps of the last incident. */
 const MOST_OPEN = 8;
@@ -17,7 +19,7 @@ const PROVES_ITSELF_MS = 1000;
  * id.
  */
 export function openIncident(draft: Draft, about: SandboxEntry | undefined, verdict: Verdict, turn: Turn): string {
-  const { plugin, plan, slot, nextIncident, open } = draft.state;
+  const { plugin, slot, nextIncident, open } = draft.state;
   const alike = open.find(({ incident }) => isAlike(incident.verdict, verdict));
   const known = alike ?? (open.length < MOST_OPEN ? undefined : open.at(-1));
   if (known !== undefined) {
@@ -29,7 +31,7 @@ export function openIncident(draft: Draft, about: SandboxEntry | undefined, verd
   const incident: Incident = {
     id: incidentId(plugin, nextIncident, draft.moment.wall),
     plugin,
-    version: plan?.version,
+    version: planOf(draft.state, about?.slot ?? slot)?.version,
     unit: about?.unit,
     generation: about?.generation,
     slot: about?.slot ?? slot,
@@ -88,6 +90,12 @@ export function closeByHand(draft: Draft, text: string): void {
   );
 }
 
+/** Closes it if it is about a sandbox of another slot than this one. */
+export function closeIncident(draft: Draft, id: string, slot: SlotName, text: string): void {
+  const isMeant = ({ incident }: OpenIncident): boolean => incident.id === id && incident.slot !== slot;
+  closeIncidents(draft, isMeant, false, () => text);
+}
+
 function closeIncidents(
   draft: Draft,
   isClosed: (open: OpenIncident, draft: Draft) => boolean,
@@ -130,6 +138,8 @@ function isOver({ incident }: OpenIncident, draft: Draft): boolean {
   const { state, moment } = draft;
   const about = incident.unit === undefined ? undefined : state.sandboxes.get(incident.unit);
   if (incident.verdict.class === 'unkillable') return false;
+  // The answer to it is that the upgrade is undone.
+  if (state.upgrade?.incident === incident.id) return false;
   if (about !== undefined && (about.verdict !== undefined || about.renewing) && serving(state).includes(about))
     return false;
   if (!isWhole(state)) return false;

@@ -9,6 +9,7 @@ import { isCurrent, nextReset, poolDifference } from './pool.ts';
 import { quarantine } from './quarantine.ts';
 import { heal } from './recover.ts';
 import { directTraffic, freeSeat } from './seats.ts';
+import { hasOtherHope, livePlan } from './sides.ts';
 
 /** How often (ms) it is looked whether there is room again to replace what cannot be killed. */
 const ROOM_LOOK_MS = 10_000;
@@ -19,13 +20,13 @@ export function keepPool(draft: Draft): void {
   heal(draft);
   if (draft.state.phase !== 'on') return;
   replaceUnkillable(draft);
-  const { plan } = draft.state;
+  const plan = livePlan(draft.state);
   if (plan === undefined) return;
   setLimits(draft, plan);
   promote(draft, plan);
   fill(draft, plan);
   if (draft.state.phase !== 'on') return;
-  directTraffic(draft);
+  directTraffic(draft, draft.state);
   if (inTraffic(draft.state).length >= plan.size) draft.set({ wasReady: true });
 }
 
@@ -77,8 +78,8 @@ function fill(draft: Draft, plan: PluginPlan): void {
   if (starts > 0 && !mayStart(draft, plan.declaration.recovery.budget)) return;
   const waits = starts > 0 && now < draft.state.notBefore;
   if (!waits) {
-    for (let n = 0; n < missing; n++) start(draft, { learning: false, standby: false });
-    for (let n = 0; n < spares; n++) start(draft, { learning: false, standby: true });
+    for (let n = 0; n < missing; n++) start(draft, draft.state);
+    for (let n = 0; n < spares; n++) start(draft, draft.state, { standby: true });
   }
   for (const sandbox of surplus) {
     // One that gives no sign of life any more would take connections and answer none for as long as a stop may take.
@@ -95,7 +96,7 @@ function mayStart(draft: Draft, budget: { readonly restarts: number; readonly wi
   const recent = recentDeaths(state.deaths, moment.now, budget.withinMs);
   if (recent.length <= budget.restarts) return true;
   const { code, text: last } = state.reason ?? { code: 'BH304', text: 'unknown' };
-  if (serving(state).length === 0) {
+  if (serving(state).length === 0 && !hasOtherHope(state)) {
     const seconds = Math.round(budget.withinMs / 1000);
     const ends = recent.length === 1 ? 'death' : 'deaths';
     // What the last one died of says more than that there were too many.
@@ -109,12 +110,14 @@ function mayStart(draft: Draft, budget: { readonly restarts: number; readonly wi
   return false;
 }
 
-export function start(draft: Draft, { learning, standby }: { learning: boolean; standby: boolean }): void {
-  const { plugin, slot, nextGeneration: generation, plan, restarts } = draft.state;
+/** @param side for which it is started: of the draft's state, or that itself. */
+export function start(draft: Draft, side: PluginState, { learning = false, standby = false } = {}): void {
+  const { plugin, slot, nextGeneration: generation, plan } = side;
   if (plan === undefined) return;
   const unit = sandboxUnitName(plugin, slot, generation, plan.declaration.isolation);
   const { digest, limitsDigest: limits } = plan;
-  const seat = learning || standby ? -1 : freeSeat(draft.state, plan.size);
+  const seat = learning || standby ? -1 : freeSeat(side, plan.size);
+  const isLive = slot === draft.state.slot;
   draft.put({
     unit,
     slot,
@@ -129,11 +132,12 @@ export function start(draft: Draft, { learning, standby }: { learning: boolean; 
     seat,
     gate: learning ? undefined : firstGate(plan.declaration, standby),
   });
-  const again = !learning && (draft.state.wasReady || draft.state.deaths.length > 0) ? 1 : 0;
+  const { wasReady, deaths, restarts, restartsTotal } = draft.state;
+  const again = isLive && !learning && (wasReady || deaths.length > 0) ? 1 : 0;
   draft.set({
     nextGeneration: generation + 1,
-    restartsTotal: draft.state.restartsTotal + again,
-    restarts: restarts.filter((other) => other !== seat),
+    restartsTotal: restartsTotal + again,
+    restarts: isLive ? restarts.filter((other) => other !== seat) : restarts,
   });
   const what = `${standby ? 'starting a standby' : 'starting'}${plan.version === undefined ? '' : ` ${plan.version}`}`;
   draft.deeds.push(`start ${unit}${standby ? ' as a standby' : ''}`);
@@ -143,7 +147,8 @@ export function start(draft: Draft, { learning, standby }: { learning: boolean; 
 
 /** Sustained health of the whole pool clears back-off, chains and the last reason. */
 function forgetOldFailures(draft: Draft): void {
-  const { plan, reason, deathsInRow, chains } = draft.state;
+  const { reason, deathsInRow, chains } = draft.state;
+  const plan = livePlan(draft.state);
   if (plan === undefined) return;
   const resetMs = plan.declaration.recovery.backoff.resetMs;
   const ready = readyOnes(draft.state);

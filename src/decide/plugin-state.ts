@@ -4,7 +4,7 @@ import type { Exit } from '../diagnose/exit.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import type { OutOfMemory } from '../diagnose/out-of-memory.ts';
 import type { Verdict } from '../diagnose/verdict.ts';
-import type { BySlot, Gate, PluginPlan, SlotName, Weights } from '../plan/plan.ts';
+import type { Gate, PluginPlan, SlotName } from '../plan/plan.ts';
 import type { Reaches } from './limit-reach.ts';
 import type { Reason } from './observation.ts';
 import type { RunOrder } from './order.ts';
@@ -226,40 +226,14 @@ export function initialState(plugin: string): PluginState {
   };
 }
 
-/** What says which plans are in force. */
-type Plans = Pick<PluginState, 'slot' | 'plan' | 'upgrade' | 'previous'>;
-
-/** The plan of a slot's sandboxes; undefined for a slot of which none is in force. */
-export function planOf({ slot, plan, upgrade, previous }: Plans, of: SlotName): PluginPlan | undefined {
-  if (of === slot) return plan;
-  if (upgrade === undefined || upgrade.way === 'in-place') return undefined;
-  return upgrade.slot === slot ? previous : upgrade.plan;
-}
-
-/** Those of both slots. */
-export function plansInForce(state: Plans): BySlot<PluginPlan> {
-  const [a, b] = [planOf(state, 'a'), planOf(state, 'b')];
-  return { ...(a && { a }), ...(b && { b }) };
-}
-
-/** How new connections are to be shared out. */
-export function weightsOf({ slot, upgrade }: PluginState): Weights {
-  const isBeside = upgrade !== undefined && upgrade.slot !== slot;
-  return { live: slot, other: isBeside ? upgrade.weight : 0 };
-}
-
-export function otherSlot(slot: SlotName): SlotName {
-  return slot === 'a' ? 'b' : 'a';
-}
-
 /** Sandboxes that run or will, whatever for. */
 export function living(state: PluginState): SandboxEntry[] {
   return [...state.sandboxes.values()].filter(({ life }) => life === 'starting' || life === 'ready');
 }
 
-/** Those of the pool among them, but for the spares. */
+/** Those of the pool among them, but for the spares: of the state's slot, as all that follows. */
 export function serving(state: PluginState): SandboxEntry[] {
-  return living(state).filter(({ learning, standby }) => !learning && !standby);
+  return living(state).filter(({ slot, learning, standby }) => slot === state.slot && !learning && !standby);
 }
 
 export function readyOnes(state: PluginState): SandboxEntry[] {
@@ -271,17 +245,20 @@ export function inTraffic(state: PluginState): SandboxEntry[] {
   return readyOnes(state).filter(({ gate }) => gate === undefined || gate === 'open');
 }
 
-/** Whether all that the plan wants is ready, though a seat may be kept out of traffic for its bad score. */
+/** Those that can serve, though a seat may be kept out of traffic for its bad score. */
+export function ableOnes(state: PluginState): SandboxEntry[] {
+  const isAsked = state.plan?.declaration.health.readiness !== undefined;
+  return readyOnes(state).filter(({ gate, readiness }) => !isAsked || readiness === true || gate === 'open');
+}
+
+/** Whether all that the plan wants can serve. */
 export function isWhole(state: PluginState): boolean {
-  if (state.plan === undefined) return false;
-  const isAsked = state.plan.declaration.health.readiness !== undefined;
-  const able = readyOnes(state).filter(({ gate, readiness }) => !isAsked || readiness === true || gate === 'open');
-  return able.length >= state.plan.size;
+  return state.plan !== undefined && ableOnes(state).length >= state.plan.size;
 }
 
 /** Spares. */
 export function standbys(state: PluginState): SandboxEntry[] {
-  return living(state).filter(({ standby }) => standby);
+  return living(state).filter(({ slot, standby }) => slot === state.slot && standby);
 }
 
 export function inLife(state: PluginState, wanted: SandboxLife): SandboxEntry[] {

@@ -17,7 +17,7 @@ export interface PoolDifference {
 /** Outdated sandboxes (after a reload) are replaced one at a time, the new one first; standbys once all that serve are. */
 export function poolDifference(state: PluginState, plan: PluginPlan): PoolDifference {
   const { standby } = plan.declaration.pool;
-  const unreplaced = inLife(state, 'fenced').filter((sandbox) => sandbox.unreplaced).length;
+  const unreplaced = inLife(state, 'fenced').filter((one) => one.unreplaced && one.slot === state.slot).length;
   const pool = group(serving(state), plan, plan.size - unreplaced, standbys(state).length <= standby);
   const spare = group(standbys(state), plan, standby, pool.outdated.length === 0);
   const enough = readyOnes(state).length > plan.size;

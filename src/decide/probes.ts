@@ -1,5 +1,6 @@
 import type { Verdict } from '../diagnose/verdict.ts';
 import type { Draft } from './draft.ts';
+import { illBeside } from './new-side.ts';
 import type { Observation } from './observation.ts';
 import type { SandboxEntry } from './plugin-state.ts';
 import { living } from './plugin-state.ts';
@@ -25,6 +26,8 @@ export function probed(draft: Draft, seen: Extract<Observation, { kind: 'probed'
   const unready = [...sandbox.unready.filter((at) => now - at < FLAPPING_MS), ...(passes ? [] : [now])];
   const known: SandboxEntry = { ...sandbox, readiness: passes, unready: unready.slice(-FLAPS) };
   draft.put(known);
+  // Of an upgrade's new side that is one of the signals which it is judged by.
+  if (sandbox.slot !== draft.state.slot) return;
   const flaps = `failed ${FLAPS} times within ${FLAPPING_MS / 1000} s, and passed in between; the last time: ${text}`;
   if (!passes && unready.length >= FLAPS) foundIll(draft, known, probeFailed('readiness-flapping', flaps));
 }
@@ -38,6 +41,7 @@ export function foundIll(draft: Draft, sandbox: SandboxEntry, verdict: Verdict):
   const { phase, healing } = draft.state;
   if ((phase !== 'on' && phase !== 'loading') || learning) return;
   if (!living(draft.state).some((other) => other.unit === unit)) return;
+  if (sandbox.slot !== draft.state.slot) return illBeside(draft, sandbox, verdict);
   const isGraver = servesNoMore(verdict) && (known === undefined || !servesNoMore(known));
   if ((known !== undefined || renewing) && !isGraver) return;
   draft.put({ ...sandbox, verdict, renewing: false, illSince: draft.moment.now });

@@ -2,6 +2,7 @@ import type { Draft } from './draft.ts';
 import { closeByHand } from './incidents.ts';
 import type { Reason } from './observation.ts';
 import { inLife, isEmpty, living } from './plugin-state.ts';
+import { abort } from './upgrade-end.ts';
 
 /** What is known of earlier failures is forgotten: somebody has started the plugin, or let it out. */
 export const FORGIVEN = {
@@ -19,6 +20,7 @@ export const FORGIVEN = {
 export function fail(draft: Draft, reason: Reason): void {
   draft.note('failed', undefined, reason.code, reason.text);
   draft.set({ phase: 'failed', reason });
+  abort(draft, reason);
   endAll(draft);
   draft.order({ kind: 'unlisten' });
   draft.tell({ word: 'failed', reason });

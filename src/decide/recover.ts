@@ -13,6 +13,8 @@ import { inLife, inTraffic, isWhole, living, standbys } from './plugin-state.ts'
 import { quarantine } from './quarantine.ts';
 import { raisePlan } from './raise.ts';
 import { recentCrashes } from './score.ts';
+import { hasOtherHope } from './sides.ts';
+import { canGoBack, rollbackByRecovery } from './upgrade-ask.ts';
 
 /** What is ill in one of these ways does not serve anyway, so that nothing is lost with it. */
 const SERVES_NO_MORE: readonly FailureClass[] = ['hang', 'deadlock', 'spin', 'unresponsive', 'not-ready'];
@@ -44,6 +46,7 @@ export function heal(draft: Draft): void {
   for (const { unit } of living(draft.state)) {
     const sandbox = draft.state.sandboxes.get(unit);
     if (sandbox?.verdict === undefined || sandbox.renewing || sandbox.learning) continue;
+    if (sandbox.slot !== draft.state.slot) continue;
     treat(draft, sandbox, sandbox.verdict);
     if (draft.state.phase !== 'on' || draft.state.healing !== undefined) return;
   }
@@ -76,7 +79,7 @@ function treat(draft: Draft, sandbox: SandboxEntry, verdict: Verdict): void {
     class: verdict.class,
     incident: id,
   });
-  if (kind === 'run' || kind === 'notify' || kind === 'quarantine' || kind === 'raise') {
+  if (kind === 'run' || kind === 'notify' || kind === 'quarantine' || kind === 'raise' || kind === 'rollback') {
     // What it was ill of is answered; when it goes on, it is told of again.
     draft.put({ ...sandbox, verdict: undefined });
     return perform(draft, turn.step, sandbox, reason);
@@ -114,7 +117,8 @@ function mayEnd({ state }: Draft, sandbox: SandboxEntry, verdict: Verdict): bool
 /** What a step comes to beside the sandbox itself, which is dead or about to be: the pool is kept whole anyway. */
 function perform(draft: Draft, step: Step, sandbox: SandboxEntry, reason: Reason): void {
   const { now } = draft.moment;
-  if (step.kind === 'quarantine') return quarantine(draft, reason);
+  if (step.kind === 'quarantine') return hasOtherHope(draft.state) ? undefined : quarantine(draft, reason);
+  if (step.kind === 'rollback') rollbackByRecovery(draft, reason.text);
   if (step.kind === 'raise') raise(draft, step);
   if (step.kind === 'restart' && sandbox.seat >= 0) {
     draft.set({ restarts: [...draft.state.restarts.filter((seat) => seat !== sandbox.seat), sandbox.seat] });
@@ -140,7 +144,7 @@ function turnFor({ state, moment }: Draft, of: FailureClass): Turn {
   const budget = state.plan?.declaration.recovery.budget;
   const budgetUsed =
     budget !== undefined && recentDeaths(state.deaths, moment.now, budget.withinMs).length > budget.restarts;
-  return nextTurn(state, of, { riskyAllowed: moment.riskyAllowed, budgetUsed });
+  return nextTurn(state, of, { riskyAllowed: moment.riskyAllowed, budgetUsed, canGoBack: canGoBack(state) });
 }
 
 interface Failed {

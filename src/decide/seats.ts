@@ -1,7 +1,7 @@
 import type { PluginPlan } from '../plan/plan.ts';
 import type { Draft } from './draft.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
-import { inTraffic, readyOnes, serving } from './plugin-state.ts';
+import { readyOnes, serving } from './plugin-state.ts';
 import { GOOD_SCORE, SCORE_WINDOW_MS, scoreOf } from './score.ts';
 
 /** The seat for one more sandbox: the first that nobody has, else that of the one which it is to replace. */
@@ -15,16 +15,22 @@ export function freeSeat(state: PluginState, size: number): number {
   return leaving?.seat ?? 0;
 }
 
-/** Takes out of traffic what is not fit for it, and lets back in what is; one stays in, whatever it looks like. */
-export function directTraffic(draft: Draft): void {
-  const { plan } = draft.state;
+/**
+ * Takes out of a side's traffic what is not fit for it, and lets back in what is; one stays in, whatever it looks like.
+ *
+ * @param side of the draft's state, or that itself.
+ */
+export function directTraffic(draft: Draft, side: PluginState): void {
+  const { plan } = side;
   if (plan === undefined) return;
-  const gated = readyOnes(draft.state).filter(({ gate }) => gate !== undefined);
+  const { now } = draft.moment;
+  const ready = readyOnes(side);
+  const gated = ready.filter(({ gate }) => gate !== undefined);
   if (gated.length === 0) return;
-  const fit = new Set(gated.filter((sandbox) => isFit(draft, sandbox, plan)));
-  const othersServe = readyOnes(draft.state).some(({ gate }) => gate === undefined);
+  const fit = new Set(gated.filter((sandbox) => isFit(side, sandbox, plan, now)));
+  const othersServe = ready.some(({ gate }) => gate === undefined);
   if (fit.size === 0 && !othersServe) {
-    const best = leastBad(draft, gated, plan);
+    const best = leastBad(side, gated, plan, now);
     if (best !== undefined) fit.add(best);
   }
   for (const sandbox of gated) {
@@ -33,17 +39,21 @@ export function directTraffic(draft: Draft): void {
     // It is out of traffic anyway, or never was in it.
     if (!lets && sandbox.gate !== 'open') continue;
     draft.gate(sandbox, lets ? 'open' : 'shut');
-    if (!lets) draft.note('traffic', sandbox.unit, undefined, whyNot(draft, sandbox, plan));
+    if (!lets) draft.note('traffic', sandbox.unit, undefined, whyNot(side, sandbox, plan, now));
     else if (sandbox.gate === 'shut') draft.note('traffic', sandbox.unit, undefined, 'in traffic again');
   }
-  const oldest = draft.state.crashes[0];
-  if (oldest !== undefined && inTraffic(draft.state).length < readyOnes(draft.state).length)
-    draft.wakeBy(Math.max(draft.moment.now + 1, oldest.at + SCORE_WINDOW_MS));
+  const oldest = side.crashes[0];
+  const isOut = ready.some(({ unit }) => isShut(draft.state.sandboxes.get(unit)));
+  if (oldest !== undefined && isOut) draft.wakeBy(Math.max(now + 1, oldest.at + SCORE_WINDOW_MS));
 }
 
-function isFit({ state, moment }: Draft, { seat, readiness }: SandboxEntry, plan: PluginPlan): boolean {
+function isShut(sandbox: SandboxEntry | undefined): boolean {
+  return sandbox?.gate !== undefined && sandbox.gate !== 'open';
+}
+
+function isFit(side: PluginState, { seat, readiness }: SandboxEntry, plan: PluginPlan, now: number): boolean {
   const isAsked = plan.declaration.health.readiness !== undefined;
-  return (!isAsked || readiness === true) && scoreOf(state, seat, moment.now) >= GOOD_SCORE;
+  return (!isAsked || readiness === true) && scoreOf(side, seat, now) >= GOOD_SCORE;
 }
 
 /**
@@ -51,19 +61,20 @@ function isFit({ state, moment }: Draft, { seat, readiness }: SandboxEntry, plan
  * was in traffic, is no candidate: it may not have begun to serve.
  */
 function leastBad(
-  { state, moment }: Draft,
+  side: PluginState,
   gated: readonly SandboxEntry[],
   plan: PluginPlan,
+  now: number,
 ): SandboxEntry | undefined {
   const rank = ({ seat, readiness, gate }: SandboxEntry): number =>
-    (readiness === true ? 1000 : 0) + scoreOf(state, seat, moment.now) + (gate === 'open' ? 1 : 0);
+    (readiness === true ? 1000 : 0) + scoreOf(side, seat, now) + (gate === 'open' ? 1 : 0);
   const isAsked = plan.declaration.health.readiness !== undefined;
   const known = gated.filter(({ gate, readiness }) => gate !== 'held' || readiness === true || !isAsked);
   return [...known].sort((one, other) => rank(other) - rank(one))[0];
 }
 
-function whyNot({ state, moment }: Draft, { seat, readiness }: SandboxEntry, plan: PluginPlan): string {
-  const score = scoreOf(state, seat, moment.now);
+function whyNot(side: PluginState, { seat, readiness }: SandboxEntry, plan: PluginPlan, now: number): string {
+  const score = scoreOf(side, seat, now);
   if (plan.declaration.health.readiness !== undefined && readiness !== true)
     return 'out of traffic: its readiness probe does not pass';
   return `out of traffic: its seat has a health score of ${score}`;

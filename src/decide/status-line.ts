@@ -1,5 +1,6 @@
 import type { PluginState } from './plugin-state.ts';
 import { inLife, inTraffic, learningOne, readyOnes, standbys } from './plugin-state.ts';
+import { livePlan } from './sides.ts';
 import { upgradeLine } from './upgrade-line.ts';
 
 /** The states a person sees; see `PluginSummary.state` of the control API. */
@@ -17,7 +18,8 @@ export function visibleState(state: PluginState): VisibleState {
       return 'starting';
     case 'on': {
       const ready = inTraffic(state).length;
-      if (state.plan !== undefined && ready >= state.plan.size && state.reason === undefined) return 'running';
+      const plan = livePlan(state);
+      if (plan !== undefined && ready >= plan.size && state.reason === undefined) return 'running';
       return state.wasReady || ready > 0 ? 'degraded' : 'starting';
     }
   }
@@ -32,7 +34,7 @@ export function statusLine(state: PluginState): string {
     refused === undefined ? '' : `; the declaration as it is now is refused: ${refused.code} ${refused.text}`;
   if (visible === 'stopped') return 'stopped';
   if (visible === 'failed') return `failed${state.quarantined ? ', in quarantine' : ''}${reason}`;
-  const size = state.plan?.size ?? 0;
+  const size = livePlan(state)?.size ?? 0;
   const counts = `${inTraffic(state).length}/${size} ready`;
   const version = state.plan?.version === undefined ? '' : `, ${state.plan.version}`;
   const word = visible === 'running' ? '' : `, ${visible}`;

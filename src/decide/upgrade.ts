@@ -1,6 +1,8 @@
 import type { Judgement, SideSignals } from '../diagnose/judge.ts';
 import type { PluginPlan, SlotName } from '../plan/plan.ts';
 import type { Reason } from './observation.ts';
+import type { LiveVersion } from './order.ts';
+import type { Rung } from './upgrade-ladder.ts';
 
 /**
  * Where a change of version stands.
@@ -63,6 +65,9 @@ export interface Upgrade {
   readonly stages: readonly number[];
   readonly stage: number;
   readonly bakeMs: number;
+  /** What both sides are to be for the next weight, and since when (monotonic ms). */
+  readonly rung: Rung;
+  readonly rungSince: number;
   /** Percent of the new connections that the new side is to get, and whether that is in force. */
   readonly weight: number;
   readonly weighed: boolean;
@@ -73,15 +78,17 @@ export interface Upgrade {
   /** How often the order of this step was given, and when it was last. */
   readonly tries: number;
   readonly triedAt: number;
-  /** Failures of the new side that were borne. */
+  /** Failures of the new side. */
   readonly deaths: number;
+  /** Nothing of the new side is started before this time (monotonic ms). */
+  readonly notBefore: number;
   /** Why it is undone, or will be as soon as that can be. */
   readonly undo: Reason | undefined;
   /** Of the first failure of the new side. */
   readonly incident: string | undefined;
   /** The side that goes has been asked to end. */
   readonly ending: boolean;
-  readonly force: boolean;
+  readonly options: UpgradeOptions;
   readonly signals: UpgradeSignals | undefined;
 }
 
@@ -110,6 +117,8 @@ export interface UpgradeOutcome {
   readonly judgement: Judgement | undefined;
   /** Wall clock, ms since 1970. */
   readonly at: number;
+  /** What the durable record is to say since then; undefined when nothing was begun. */
+  readonly live: LiveVersion | undefined;
 }
 
 /** A plan that did not prove itself, and is not tried again by itself. */

@@ -25,7 +25,7 @@ interface StepCommon {
 }
 
 export interface PlainStep extends StepCommon {
-  readonly kind: 'restart' | 'replace' | 'recycle' | 'freeze' | 'quarantine' | 'notify';
+  readonly kind: 'restart' | 'replace' | 'recycle' | 'freeze' | 'rollback' | 'quarantine' | 'notify';
 }
 
 export interface RaiseStep extends StepCommon {

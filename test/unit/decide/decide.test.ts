@@ -157,21 +157,26 @@ describe('decide', function () {
     assert.equal(fresh.told.at(-1), 'failed BH102');
   });
 
-  it('replaces outdated sandboxes one at a time after a reload, the new one first', () => {
+  it('starts another side beside what runs after a reload, and ends the old one when the new one is live', () => {
     const machine = new SimulatedMachine(examplePlan()).started();
     machine.plan = examplePlan({ digest: 'd2' });
     machine.observe({ kind: 'reload' });
     let fewest = 2;
-    for (let n = 0; n < 20; n++) {
+    for (let n = 0; n < 120; n++) {
       for (const unit of machine.unitsIn('starting')) machine.observe({ kind: 'became-ready', unit });
       for (const unit of machine.unitsIn('stopping')) machine.die(unit, 15);
+      machine.pass(1000);
       fewest = Math.min(fewest, readyOnes(machine.state).length);
     }
     assert.equal(fewest, 2);
     assert.deepEqual(
-      living(machine.state).map(({ digest }) => digest),
-      ['d2', 'd2'],
+      living(machine.state).map(({ digest, slot }) => [digest, slot]),
+      [
+        ['d2', 'b'],
+        ['d2', 'b'],
+      ],
     );
+    assert.equal(statusLine(machine.state), '2/2 ready, slot b, v1');
   });
 
   describe('limits that can be set on what runs', () => {

@@ -4,8 +4,9 @@ import type { FailureClass } from '../../../src/base/failure-class.ts';
 import type { Step } from '../../../src/declare/recovery.ts';
 import type { Verdict } from '../../../src/diagnose/verdict.ts';
 import { examplePlan } from '../../support/plans.ts';
-import { type RealSandbox, SimulatedHost } from './simulated-host.ts';
+import type { RealSandbox } from './simulated-host.ts';
 import { SimulatedMachine } from './simulated-machine.ts';
+import { UpgradeHost } from './upgrade-host.ts';
 
 const SERVES_NO_MORE: readonly FailureClass[] = ['hang', 'deadlock', 'spin', 'unresponsive'];
 const CLASSES: readonly FailureClass[] = [...SERVES_NO_MORE, 'leak', 'fork-bomb', 'probe-failed'];
@@ -35,7 +36,7 @@ const START_MS = 30_000;
 
 /** What has to hold after whatever happened. */
 class Trial {
-  readonly host: SimulatedHost;
+  readonly host: UpgradeHost;
   readonly size: number;
   readonly standby: number;
   #digests = 1;
@@ -45,7 +46,7 @@ class Trial {
   constructor(size: number, standby: number) {
     this.size = size;
     this.standby = standby;
-    this.host = new SimulatedHost(this.#plan());
+    this.host = new UpgradeHost([this.#plan()], {}).wanted();
   }
 
   #plan() {
@@ -101,7 +102,9 @@ class Trial {
   judge(): void {
     const { host, size, standby } = this;
     assert.equal(new Set(host.everStarted).size, host.everStarted.length, 'a unit was started twice');
-    assert.ok(host.alive().length <= size + standby + 1, `${host.alive().length} sandboxes live`);
+    // As many again while the declaration changes.
+    const beside = host.state.upgrade === undefined ? 0 : size;
+    assert.ok(host.alive().length <= size + beside + standby + 1, `${host.alive().length} sandboxes live`);
     assert.ok([...host.sandboxes.values()].filter(({ frozen }) => frozen).length <= 1);
     for (const blow of host.blows.slice(this.#judged)) {
       if (blow.kind === 'stop') continue;
@@ -133,7 +136,7 @@ class Trial {
     assert.equal(host.serving().length, size, picture);
     assert.equal(living.filter(({ gate }) => gate === 'held').length, standby, picture);
     assert.ok(
-      living.every(({ digest, ill }) => digest === host.plan.digest && ill === undefined),
+      living.every(({ digest, ill }) => digest === host.state.plan?.digest && ill === undefined),
       picture,
     );
     const open = host.state.open.filter(({ incident }) => incident.verdict.class !== 'unkillable');

@@ -278,14 +278,16 @@ describe('standbys', () => {
     assert.equal(readyOnes(machine.state).length, 2);
   });
 
-  it('are replaced when they are outdated, after those that serve', () => {
+  it('of a new declaration start once its sandboxes are the live ones', () => {
     const machine = started({ standby: 1 });
-    machine.observe({ kind: 'declared', plan: examplePlan({ standby: 1, digest: 'd2' }) });
-    for (let n = 0; n < 20; n++) {
-      assert.ok(machine.unitsIn('starting').length + machine.unitsIn('ready').length <= 4);
+    machine.plan = examplePlan({ standby: 1, digest: 'd2' });
+    machine.observe({ kind: 'reload' });
+    for (let n = 0; n < 120; n++) {
+      assert.ok(machine.unitsIn('starting').length + machine.unitsIn('ready').length <= 5);
       assert.ok(inTraffic(machine.state).length >= 2);
       for (const one of machine.unitsIn('starting')) machine.observe({ kind: 'became-ready', unit: one });
       for (const one of machine.unitsIn('stopping')) machine.die(one, 15);
+      machine.pass(1000);
     }
     assert.deepEqual(
       [...machine.state.sandboxes.values()].map(({ digest, standby }) => [digest, standby]),

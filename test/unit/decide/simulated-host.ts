@@ -2,13 +2,15 @@ import { decide } from '../../../src/decide/decide.ts';
 import type { Observation } from '../../../src/decide/observation.ts';
 import type { Order } from '../../../src/decide/order.ts';
 import { initialState, type PluginState } from '../../../src/decide/plugin-state.ts';
-import { type FoundSandbox, remember, restoreState } from '../../../src/decide/restore.ts';
+import { type FoundSandbox, type RememberedState, remember, restoreState } from '../../../src/decide/restore.ts';
+import { planOf } from '../../../src/decide/sides.ts';
 import type { Verdict } from '../../../src/diagnose/verdict.ts';
-import type { Gate, PluginPlan } from '../../../src/plan/plan.ts';
+import type { Gate, PluginPlan, SlotName } from '../../../src/plan/plan.ts';
 
 /** What really is of a sandbox, whatever the supervisor believes. */
 export interface RealSandbox {
   readonly unit: string;
+  readonly slot: SlotName;
   readonly generation: number;
   readonly digest: string;
   ready: boolean;
@@ -46,12 +48,14 @@ export class SimulatedHost {
   plan: PluginPlan;
   readonly sandboxes = new Map<string, RealSandbox>();
   /** Names of records on disk. */
-  readonly records = new Map<string, Pick<FoundSandbox, 'unit' | 'generation' | 'digest'>>();
+  readonly records = new Map<string, Pick<FoundSandbox, 'unit' | 'slot' | 'generation' | 'digest'>>();
   readonly everStarted: string[] = [];
   readonly blows: Blow[] = [];
   readonly incidents = new Set<string>();
   readonly over: string[] = [];
   supervisors = 1;
+  isWanted = true;
+  ordered = 0;
   #saved = '';
   #wakeAt: number | undefined;
   /** So many orders until the supervisor dies. */
@@ -59,7 +63,11 @@ export class SimulatedHost {
 
   constructor(plan: PluginPlan) {
     this.plan = plan;
+  }
+
+  wanted(): this {
     this.observe({ kind: 'wanted', invocation: 'i1', automatic: false });
+    return this;
   }
 
   /** The supervisor dies after so many more orders. */
@@ -79,6 +87,7 @@ export class SimulatedHost {
     const before = { servedBefore: this.serving().length, seatedBefore: seated };
     const answers: Observation[] = [];
     for (const order of orders) {
+      this.ordered++;
       if (this.#lifeLeft-- <= 0) return this.#nextSupervisor();
       this.#carryOut(order, before, answers);
     }
@@ -126,12 +135,25 @@ export class SimulatedHost {
     this.now = until;
   }
 
+  /** Maps do not come back from JSON; nothing of the plans but their origins is one. */
+  #remembered(): RememberedState {
+    const stored = JSON.parse(this.#saved);
+    for (const plan of [stored.plan, stored.previous, stored.upgrade?.plan])
+      if (plan !== undefined) plan.origins = new Map();
+    return stored;
+  }
+
+  /** What else is ordered, or comes of an order. */
+  protected carryOutMore(_order: Order): Observation | undefined {
+    return undefined;
+  }
+
   #carryOut(order: Order, before: Before, answers: Observation[]): void {
     switch (order.kind) {
       case 'load':
         return void answers.push({ kind: 'declared', plan: this.plan });
       case 'listen':
-        return void answers.push({ kind: 'listening' });
+        return void answers.push({ kind: 'listening', upgrade: order.upgrade });
       case 'start':
         return this.#start(order);
       case 'limit':
@@ -144,6 +166,7 @@ export class SimulatedHost {
       case 'kill':
       case 'stop':
       case 'freeze':
+        this.carryOutMore(order);
         return this.#strike(order.kind, order.unit, before);
       case 'forget':
         return void this.records.delete(order.unit);
@@ -154,17 +177,20 @@ export class SimulatedHost {
         return void this.incidents.add(order.incident.id);
       case 'incident-over':
         return void this.over.push(order.id);
-      default:
+      default: {
+        const answer = this.carryOutMore(order);
+        if (answer !== undefined) answers.push(answer);
+      }
     }
   }
 
-  #start({ unit, generation, standby }: Extract<Order, { kind: 'start' }>): void {
-    const { digest } = this.plan;
+  #start({ unit, slot, generation, standby }: Extract<Order, { kind: 'start' }>): void {
+    const { digest, declaration } = planOf(this.state, slot) ?? this.plan;
     this.everStarted.push(unit);
-    this.records.set(unit, { unit, generation, digest });
-    const gate = standby || this.plan.declaration.health.readiness !== undefined ? 'held' : 'open';
+    this.records.set(unit, { unit, slot, generation, digest });
+    const gate = standby || declaration.health.readiness !== undefined ? 'held' : 'open';
     const well = { ready: false, ill: undefined, stopAsked: false, killed: false, frozen: false, held: false };
-    this.sandboxes.set(unit, { unit, generation, digest, gate, ...well });
+    this.sandboxes.set(unit, { unit, slot, generation, digest, gate, ...well });
   }
 
   #strike(kind: Blow['kind'], unit: string, before: Before): void {
@@ -188,13 +214,12 @@ export class SimulatedHost {
       const life = one === undefined ? 'starting' : one.stopAsked ? 'stopping' : one.ready ? 'ready' : 'starting';
       const readyAt = life === 'ready' ? this.now : undefined;
       const isThere = one !== undefined;
-      return { ...record, slot: 'a', limits: this.plan.limitsDigest, life, isThere, readyAt, learning: false };
+      return { ...record, limits: this.plan.limitsDigest, life, isThere, readyAt, learning: false };
     });
-    // Maps do not come back from JSON; nothing of the plan but its origins is one.
-    const plan = this.state.plan;
-    this.state = restoreState('hello', { ...JSON.parse(this.#saved), plan }, found);
+    this.state = restoreState('hello', this.#remembered(), found);
     this.observe({ kind: 'resumed' });
-    this.observe({ kind: 'wanted', invocation: 'i1', automatic: true });
+    if (this.isWanted) this.observe({ kind: 'wanted', invocation: 'i1', automatic: true });
+    else this.observe({ kind: 'unwanted' });
     for (const { unit } of found) if (!this.sandboxes.has(unit)) this.observe({ kind: 'cleared', unit });
   }
 }

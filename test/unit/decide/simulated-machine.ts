@@ -37,10 +37,31 @@ export class SimulatedMachine {
     this.state = state;
     this.orders = orders;
     for (const order of orders) this.#note(order);
-    // Loading and listening answer at once: their asynchrony is the loop's business.
+    // What answers at once: its asynchrony is the loop's business.
     for (const order of orders) {
-      if (order.kind === 'load') this.observe({ kind: 'declared', plan: this.plan });
-      if (order.kind === 'listen') this.observe({ kind: 'listening' });
+      const answer = this.#answer(order);
+      if (answer !== undefined) this.observe(answer);
+    }
+  }
+
+  #answer(order: Order): Observation | undefined {
+    switch (order.kind) {
+      case 'load':
+        return { kind: 'declared', plan: this.plan };
+      case 'listen':
+        return { kind: 'listening', upgrade: order.upgrade };
+      case 'plan-version':
+        return { kind: 'upgrade-planned', id: order.id, plan: this.plan, declared: this.plan.version };
+      case 'verify':
+        return { kind: 'verified', id: order.id };
+      case 'weigh':
+        return { kind: 'weighed', live: order.live, weight: order.weight };
+      case 'commit':
+        return { kind: 'committed', id: order.id };
+      case 'switch':
+        return { kind: 'switched', id: order.id, version: order.version };
+      default:
+        return undefined;
     }
   }
 
