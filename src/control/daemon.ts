@@ -114,8 +114,10 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     wakeListener: (key) => listeners.wake(key),
     events: {
       ready: (record) => observe(record, { kind: 'became-ready', unit: record.unit }),
-      startFailed: (record, { code, message: text }) =>
-        observe(record, { kind: 'start-failed', unit: record.unit, reason: { code, text } }),
+      startFailed: (record, { code, message: text }) => {
+        sampling.noteEnd(record);
+        observe(record, { kind: 'start-failed', unit: record.unit, reason: { code, text } });
+      },
       exited: (record, exit) => {
         // What it died of is to be known first.
         sampling.lookAtEnd(record);
@@ -188,7 +190,9 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     note: (...odd) => chronicle.ignored(...odd),
   });
   owner.own(supervisor);
-  const sampling = owner.own(new Sampling({ clock, paths, supervisor, sandboxes, observe: observeUnit, chronicle }));
+  const sampling = owner.own(
+    new Sampling({ clock, paths, supervisor, sandboxes, listeners, observe: observeUnit, chronicle }),
+  );
   const guard = (work: Promise<void>): void => {
     work.catch((error: unknown) => chronicle.ignored('systemd could not be asked, a resync follows', asFailure(error)));
   };

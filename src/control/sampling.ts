@@ -2,26 +2,31 @@ import type { Supervisor } from '../act/supervisor.ts';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
 import type { Observation } from '../decide/observation.ts';
-import type { SandboxEntry } from '../decide/plugin-state.ts';
+import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
 import type { Terms } from '../diagnose/look.ts';
 import { bootTime } from '../kernel/clock.ts';
 import type { CountedSandbox } from '../kernel/limit-counters.ts';
 import { SandboxGauge } from '../kernel/sandbox-gauge.ts';
 import { activityFile } from '../plan/activity.ts';
-import type { HostPaths, PluginPlan } from '../plan/plan.ts';
+import { parseSandboxUnit } from '../plan/identity.ts';
+import type { HostPaths, PluginPlan, SlotName } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
 import type { SandboxRecord } from '../sandbox/sandbox-record.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
+import type { Listeners } from '../traffic/listeners.ts';
 import { LimitWatch } from '../watch/limit-watch.ts';
 import { type SampledSandbox, Sampler } from '../watch/sampler.ts';
+import { UpgradeWatch, type WatchedUpgrade } from '../watch/upgrade-watch.ts';
 import type { Vitals } from '../watch/vitals.ts';
 import type { EventKind } from './api.ts';
+import { sideOf, watchedUpgrade } from './upgrade-trial.ts';
 
 export interface SamplingParts {
   readonly clock: Clock;
   readonly paths: HostPaths;
   readonly supervisor: Supervisor;
   readonly sandboxes: Sandboxes;
+  readonly listeners: Pick<Listeners, 'standing'>;
   readonly observe: (unit: string, seen: Observation) => void;
   readonly chronicle: Pick<Chronicle<EventKind>, 'defect' | 'ignored'>;
 }
@@ -30,6 +35,7 @@ export interface SamplingParts {
 export class Sampling implements Owned {
   readonly #parts: SamplingParts;
   readonly #limits: LimitWatch;
+  readonly #upgrades: UpgradeWatch;
   /** Units whose liveness probe fails now. */
   readonly #failing = new Set<string>();
   #sampler: Sampler | undefined;
@@ -40,6 +46,9 @@ export class Sampling implements Owned {
     this.#limits = new LimitWatch(
       (unit, counters) => observe(unit, { kind: 'counted', unit, counters }),
       (thrown) => chronicle.defect(thrown),
+    );
+    this.#upgrades = new UpgradeWatch((plugin, judged) =>
+      parts.supervisor.loops.get(plugin)?.observe({ kind: 'signals', ...judged }),
     );
   }
 
@@ -53,6 +62,10 @@ export class Sampling implements Owned {
       living: () => this.#living(),
       gauge: (sandbox) => new SandboxGauge(sandbox),
       diagnosed: (unit, verdict) => observe(unit, { kind: 'diagnosed', unit, verdict }),
+      followed: ({ unit }, gauged) => {
+        const upgrade = this.#upgradeOf(unit);
+        if (upgrade !== undefined) this.#upgrades.look(upgrade, unit, gauged);
+      },
       counted: (sandbox, own) => this.#limits.take(sandbox.unit, sandbox, own),
       killed: (sandbox) => this.#limits.look(sandbox.unit, sandbox),
       gone: (sandbox) => {
@@ -73,6 +86,17 @@ export class Sampling implements Owned {
   /** It ended; what it died of is to be known first. */
   lookAtEnd(record: SandboxRecord): void {
     this.#limits.look(record.unit, counted(record));
+    this.noteEnd(record);
+  }
+
+  /** It ended, or did not even begin: before anything is decided about it. */
+  noteEnd({ plugin, unit }: Pick<SandboxRecord, 'plugin' | 'unit'>): void {
+    const state = this.#parts.supervisor.loops.get(plugin)?.state;
+    const entry = state?.sandboxes.get(unit);
+    const watched = this.#upgradeOf(unit);
+    if (state?.upgrade === undefined || entry === undefined || entry.learning || watched === undefined) return;
+    const why = entry.doomed ? 'ill' : entry.asked || entry.life === 'stopping' ? 'asked' : 'died';
+    this.#upgrades.ended(watched, sideOf(state.upgrade, entry), why, this.#parts.clock.now());
   }
 
   /** What the sandbox was at, at its last heartbeat. */
@@ -85,9 +109,32 @@ export class Sampling implements Owned {
     this.#limits.release();
   }
 
+  /** Asked for each second. */
   #living(): Iterable<SampledSandbox> {
-    const { supervisor, sandboxes, paths } = this.#parts;
+    const { clock, supervisor, sandboxes, paths } = this.#parts;
+    const upgrades = [...supervisor.loops.values()].flatMap(({ state }) => this.#watched(state) ?? []);
+    this.#upgrades.turn(upgrades, clock.now());
     return sampledSandboxes(supervisor, sandboxes, paths, this.#failing);
+  }
+
+  #upgradeOf(unit: string): WatchedUpgrade | undefined {
+    const plugin = parseSandboxUnit(unit)?.plugin;
+    const state = plugin === undefined ? undefined : this.#parts.supervisor.loops.get(plugin)?.state;
+    return state === undefined ? undefined : this.#watched(state);
+  }
+
+  #watched(state: PluginState): WatchedUpgrade | undefined {
+    return watchedUpgrade(state, ({ plan, upgrade }, slot) =>
+      this.#queued([...(plan?.listeners ?? []), ...(upgrade?.plan?.listeners ?? [])], slot),
+    );
+  }
+
+  /** Connections that wait at the listeners of a slot; undefined when it has none. */
+  #queued(listeners: PluginPlan['listeners'], slot: SlotName): number | undefined {
+    const keys = new Set(listeners.map(({ key }) => key));
+    const standing = [...keys].flatMap((key) => this.#parts.listeners.standing(key));
+    const queued = standing.flatMap((listener) => (listener.slot === slot ? (listener.queued ?? []) : []));
+    return queued.length === 0 ? undefined : queued.reduce((sum, count) => sum + count, 0);
   }
 }
 
@@ -119,6 +166,7 @@ function* sampledSandboxes(
         unit: entry.unit,
         activity: activityFile(record, paths),
         judged: entry.life === 'ready' && !entry.learning,
+        followed: state.upgrade !== undefined && !entry.learning,
         terms: termsOf(plan, entry, failing.has(entry.unit)),
       };
     }

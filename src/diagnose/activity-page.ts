@@ -104,6 +104,36 @@ export function parseFlightRecords(bytes: Uint8Array, now: number): readonly Fli
   return records.sort((one, other) => one.number - other.number);
 }
 
+/** How long requests took, as far as the flight recorder still knows. */
+export interface RecordedTimes {
+  /** In ms, of those that ended well; at most 240. */
+  readonly durations: readonly number[];
+  /** The number of the last record of any kind. */
+  readonly newest: number;
+}
+
+/**
+ * What the records of the whole page that are newer than this number say of times, without reading their texts: it is
+ * asked for again and again. What would have ended in the future, or did not begin, is left out.
+ */
+export function parseRecordedTimes(bytes: Uint8Array, after: number, now: number): RecordedTimes {
+  const view = viewOf(bytes);
+  const durations: number[] = [];
+  let newest = after;
+  for (let place = 0; place < MOST_RECORDS; place++) {
+    const at = FIRST_RECORD + place * RECORD_BYTES;
+    if (at + RECORD_BYTES > bytes.length) break;
+    const number = numberAt(view, at) - 1;
+    if (number <= after || !Number.isSafeInteger(number) || number % MOST_RECORDS !== place) continue;
+    newest = Math.max(newest, number);
+    const [startedAt, took] = [timeAt(view, at + 8, now), millisecondsAt(view, at + 16)];
+    if (KINDS[view.getUint16(at + 44, true)] !== 'ended-well' || startedAt === undefined || took === undefined)
+      continue;
+    if (startedAt + took <= now + SLACK_MS) durations.push(took);
+  }
+  return { durations, newest };
+}
+
 /** Slots that have a request in hand, those with the oldest first. */
 export function inFlight(page: ActivityPage | undefined): readonly ActivitySlot[] {
   const busy = (page?.slots ?? []).filter((slot) => slot.inFlight > 0);

@@ -12,7 +12,7 @@ export interface SideSignals {
   /** That serve now, and how many of them do not pass their readiness probe. */
   readonly sandboxes: number;
   readonly unready: number;
-  /** Ends that nobody had asked for; sandboxes that were found ill; sandboxes that were started instead of either. */
+  /** Since the upgrade began: ends that nobody asked for, sandboxes found ill, sandboxes that went for either. */
   readonly deaths: number;
   readonly ill: number;
   readonly restarts: number;

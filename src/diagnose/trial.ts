@@ -3,7 +3,7 @@ export interface SideLook {
   /** That serve, and those of them whose readiness probe fails. */
   readonly sandboxes: number;
   readonly unready: number;
-  /** Since the step began: ends that nobody asked for, sandboxes found ill, sandboxes started instead of either. */
+  /** Since the upgrade began: ends that nobody asked for, sandboxes found ill, sandboxes that went for either. */
   readonly deaths: number;
   readonly ill: number;
   readonly restarts: number;
@@ -77,6 +77,16 @@ export const LASTING_LOOKS = 3;
 export function beginTrial(now: number, earlier: Answers): Trial {
   const none = { old: NO_ANSWERS, new: NO_ANSWERS };
   return { since: now, at: now, stretches: [], looks: [], totals: none, earlier };
+}
+
+/** The trial with more of what the old side did before. */
+export function withEarlier(trial: Trial, more: Answers): Trial {
+  return { ...trial, earlier: join(trial.earlier, more, MOST_SHOWN) };
+}
+
+/** What two sandboxes answered, or one in two stretches of time. */
+export function joinAnswers(one: Answers, other: Answers): Answers {
+  return join(one, other, MOST_SHOWN);
 }
 
 /** The step after this one begins. */

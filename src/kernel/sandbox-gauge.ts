@@ -2,11 +2,13 @@ import { constants, readdirSync } from 'node:fs';
 import type { Owned } from '../base/clock.ts';
 import {
   ACTIVITY_HEAD_BYTES,
+  ACTIVITY_PAGE_BYTES,
   type ActivityPage,
   FIRST_SLOT,
   inFlight,
   parseActivityPage,
   parseHeaderAgain,
+  parseRecordedTimes,
 } from '../diagnose/activity-page.ts';
 import type { SandboxLook, TaskLook } from '../diagnose/look.ts';
 import { fieldOf, innerId, parsePressure } from '../diagnose/task-text.ts';
@@ -31,6 +33,8 @@ export interface Glance {
   readonly sleptMs: number;
   /** Something is suspicious: what threads are in is to be known. */
   readonly close: boolean;
+  /** How long requests took is to be known, too. */
+  readonly times: boolean;
 }
 
 export interface Gauged {
@@ -38,6 +42,8 @@ export interface Gauged {
   /** Bytes in memory of all that was looked at, shared ones with each. */
   readonly residentBytes: number;
   readonly counts: OwnCounts;
+  /** How long (ms) requests took that were recorded since times were asked for last, or ever before. */
+  readonly durations: readonly number[];
 }
 
 /** Processes and threads that are looked at, which bounds what a look costs. */
@@ -49,7 +55,8 @@ const PAGE_BYTES = 4096;
 
 const FILES = ['cpu.stat', 'memory.current', 'memory.events', 'memory.pressure', 'pids.events'] as const;
 
-const head = Buffer.alloc(ACTIVITY_HEAD_BYTES);
+const whole = Buffer.alloc(ACTIVITY_PAGE_BYTES);
+const head = whole.subarray(0, ACTIVITY_HEAD_BYTES);
 
 interface ProcessFiles extends Owned {
   readonly inner: number;
@@ -72,6 +79,8 @@ export class SandboxGauge implements Owned {
   #main: number | undefined;
   /** The page as it was parsed last. */
   #seen: { readonly bytes: Buffer; readonly page: ActivityPage } | undefined;
+  /** The last flight record that was looked at. */
+  #recorded = -1;
   /** Ids that were searched in vain, as long as the threads are as many as then. */
   #notThere = new Map<number, number>();
 
@@ -83,7 +92,7 @@ export class SandboxGauge implements Owned {
   }
 
   /** Undefined when there is nothing to be seen: it is not there yet, or not any more. */
-  look({ now, lateMs, sleptMs, close }: Glance): Gauged | undefined {
+  look({ now, lateMs, sleptMs, close, times }: Glance): Gauged | undefined {
     const procs = this.#procs.text();
     if (procs === undefined) return undefined;
     const pids = procs
@@ -93,7 +102,7 @@ export class SandboxGauge implements Owned {
       .map(Number);
     const { leaders, residentBytes, ownBytes, files, threads } = this.#lookAtProcesses(pids);
     const main = this.#mainAmong(leaders)?.look(close);
-    const page = this.#activity(now);
+    const { page, durations } = this.#activity(now, times);
     const { named, complete } = this.#named(page, main, threads, close);
     const memoryEvents = this.#text('memory.events');
     const cpu = this.#text('cpu.stat');
@@ -119,7 +128,7 @@ export class SandboxGauge implements Owned {
       named,
       complete,
     };
-    return { look, residentBytes, counts: { memoryEvents, cpu, tasks, files, first: pids[0] } };
+    return { look, residentBytes, counts: { memoryEvents, cpu, tasks, files, first: pids[0] }, durations };
   }
 
   release(): void {
@@ -190,8 +199,17 @@ export class SandboxGauge implements Owned {
     return this.#main === undefined ? undefined : this.#processes.get(this.#main)?.leader;
   }
 
-  #activity(now: number): ActivityPage | undefined {
-    if (this.#page.readInto(head) !== head.length) return undefined;
+  #activity(now: number, times: boolean): { page: ActivityPage | undefined; durations: readonly number[] } {
+    const count = this.#page.readInto(times ? whole : head) ?? 0;
+    if (count < head.length) return { page: undefined, durations: [] };
+    const page = this.#pageIn(now);
+    if (!times || page === undefined) return { page, durations: [] };
+    const { durations, newest } = parseRecordedTimes(whole.subarray(0, count), this.#recorded, now);
+    this.#recorded = newest;
+    return { page, durations };
+  }
+
+  #pageIn(now: number): ActivityPage | undefined {
     const { bytes, page } = this.#seen ?? {};
     const same = bytes !== undefined && head.compare(bytes, FIRST_SLOT, head.length, FIRST_SLOT) === 0;
     if (same && page !== undefined) return parseHeaderAgain(head, page, now);

@@ -13,6 +13,8 @@ export interface SampledSandbox extends GaugedSandbox, CountedSandbox {
   readonly unit: string;
   /** Whether what is wrong with it is to be told. */
   readonly judged: boolean;
+  /** Whether what it answers is to be followed, and how fast. */
+  readonly followed: boolean;
   readonly terms: Terms;
 }
 
@@ -23,6 +25,8 @@ export interface SamplerParts {
   readonly living: () => Iterable<SampledSandbox>;
   readonly gauge: (sandbox: GaugedSandbox) => Pick<SandboxGauge, 'look' | 'release'>;
   readonly diagnosed: (unit: string, verdict: Verdict) => void;
+  /** Of one that is followed, all that a look has read. */
+  readonly followed: (sandbox: SampledSandbox, gauged: Gauged) => void;
   /** What a look has read that is counted against limits, every two seconds. */
   readonly counted: (sandbox: SampledSandbox, own: OwnCounts) => void;
   /** The kernel killed a process of it for want of memory, just now. */
@@ -153,13 +157,14 @@ export class Sampler implements Owned {
   }
 
   #look(sample: Sample, sleptMs: number): void {
-    const { clock, counted, diagnosed } = this.#parts;
+    const { clock, counted, diagnosed, followed } = this.#parts;
     const { sandbox } = sample;
     const now = clock.now();
     const lateMs = Math.max(0, now - sample.dueAt);
     sample.dueAt = now + sandbox.terms.heartbeatMs;
-    const gauged = this.#read(sample, { now, lateMs, sleptMs, close: sample.close });
+    const gauged = this.#read(sample, { now, lateMs, sleptMs, close: sample.close, times: sandbox.followed });
     if (gauged === undefined) return;
+    if (sandbox.followed) followed(sandbox, gauged);
     const isHeartbeat = now - (sample.vitals?.at ?? 0) >= sandbox.terms.heartbeatMs / 2;
     if (isHeartbeat) sample.vitals = vitalsOf(sample.vitals, gauged);
     sample.kills ??= this.#watchKills(sample);

@@ -44,13 +44,21 @@ export class VerdictStage {
   private constructor(name: string, directory: string) {
     this.cgroup = `/${name}`;
     this.#directory = directory;
-    const sandbox = { unit: name, cgroup: this.cgroup, payloadCgroup: this.cgroup, fillable: [], judged: true };
+    const sandbox = {
+      unit: name,
+      cgroup: this.cgroup,
+      payloadCgroup: this.cgroup,
+      fillable: [],
+      judged: true,
+      followed: false,
+    };
     this.#sampler = new Sampler({
       clock: systemClock,
       bootTime,
       living: () => [{ ...sandbox, activity: `${directory}/page`, terms: this.terms }],
       gauge: (gauged) => new SandboxGauge(gauged),
       diagnosed: (_unit, verdict) => this.told.push({ at: systemClock.now(), verdict }),
+      followed: () => {},
       counted: () => {},
       killed: () => {},
       gone: () => {},

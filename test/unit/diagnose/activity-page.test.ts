@@ -7,6 +7,7 @@ import {
   parseActivityPage,
   parseFlightRecords,
   parseHeaderAgain,
+  parseRecordedTimes,
 } from '../../../src/diagnose/activity-page.ts';
 
 const NOW = 1_000_000;
@@ -199,6 +200,30 @@ describe('any bytes at all', () => {
           assert.ok(tid === undefined || (tid > 0 && tid <= 4_194_304));
         }
         assert.ok(parseFlightRecords(bytes, NOW).every(({ text }) => text.length <= 208));
+      }),
+    );
+  });
+
+  it('tells how long requests took that ended well, each once, and none that could not have been', () => {
+    const bytes = page();
+    assert.deepEqual(parseRecordedTimes(bytes, -1, NOW), { durations: [12], newest: 2 });
+    assert.deepEqual(parseRecordedTimes(bytes, 2, NOW), { durations: [], newest: 2 });
+    record(bytes, 3n, { kind: 3, started: 993_000n, duration: 5n, text: 'ended badly' });
+    record(bytes, 4n, { kind: 2, started: 999_000n, duration: 86_400_000n, text: 'ends tomorrow' });
+    record(bytes, 5n, { kind: 2, started: 2_000_000n, duration: 1n, text: 'not begun' });
+    record(bytes, 6n, { kind: 2, started: 994_000n, duration: 250n, text: 'ping' });
+    assert.deepEqual(parseRecordedTimes(bytes, 2, NOW), { durations: [250], newest: 6 });
+    assert.deepEqual(parseRecordedTimes(bytes.subarray(0, ACTIVITY_HEAD_BYTES), -1, NOW), {
+      durations: [],
+      newest: -1,
+    });
+  });
+
+  it('believes no times but such as can be, whatever is on it', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 4096, maxLength: 9000 }), (bytes) => {
+        const { durations } = parseRecordedTimes(bytes, -1, NOW);
+        assert.ok(durations.length <= 240 && durations.every((ms) => ms > 0 && ms <= NOW + 50));
       }),
     );
   });

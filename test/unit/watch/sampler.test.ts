@@ -14,6 +14,7 @@ class Machine {
   readonly trouble: string[] = [];
   readonly told: string[] = [];
   readonly gone: string[] = [];
+  readonly followed: string[] = [];
   readonly released: string[] = [];
   counted = 0;
   slowMs = 0;
@@ -32,6 +33,7 @@ class Machine {
         release: () => void this.released.push(cgroup),
       }),
       diagnosed: (unit, { kind }) => void this.told.push(`${unit} ${kind}`),
+      followed: ({ unit }) => void this.followed.push(unit),
       counted: () => {
         this.counted += 1;
       },
@@ -43,7 +45,7 @@ class Machine {
 
   add(unit: string, over: Partial<SampledSandbox> = {}): void {
     const place = { cgroup: unit, payloadCgroup: `${unit}/payload`, activity: '/nowhere', fillable: [] };
-    this.living.set(unit, { ...place, unit, judged: true, terms: TERMS, ...over });
+    this.living.set(unit, { ...place, unit, judged: true, followed: false, terms: TERMS, ...over });
   }
 
   pass(ms: number): void {
@@ -104,7 +106,7 @@ class Machine {
       complete: true,
     };
     const counts = { memoryEvents: undefined, cpu: undefined, tasks: undefined, files: new Map(), first: undefined };
-    return { look, residentBytes: 5, counts };
+    return { look, residentBytes: 5, counts, durations: [] };
   }
 }
 
