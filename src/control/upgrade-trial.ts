@@ -1,5 +1,5 @@
 import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
-import { planOf } from '../decide/plugin-state.ts';
+import { planOf } from '../decide/sides.ts';
 import type { Upgrade } from '../decide/upgrade.ts';
 import type { BothSides } from '../diagnose/trial.ts';
 import type { SlotName } from '../plan/plan.ts';
