@@ -52,6 +52,15 @@ export const FAILURES = {
     summary: 'the record of a version is damaged',
     advice: 'nobody can say whether the version is what was installed; remove it and install it again',
   },
+  BH212: {
+    summary: 'the version is not what was installed',
+    advice: 'nothing of it was run; find out who changed it, then remove it and install it again',
+  },
+  BH213: { summary: 'the version cannot be checked', advice: 'nothing of it was run; see the reason, then try again' },
+  BH214: {
+    summary: 'the version was not installed by bulkhead',
+    advice: 'install it with "bulkheadctl install", or allow such versions in bulkhead.yaml: versions.unrecorded',
+  },
   BH220: {
     summary: 'connections cannot be shared out as asked',
     advice: 'see the address named; "systemctl restart plugin@NAME" makes its sockets anew',
@@ -113,6 +122,14 @@ export const FAILURES = {
   BH409: { summary: 'the plugin is not in quarantine', advice: 'see "bulkheadctl status NAME"' },
   BH410: { summary: 'nothing of the plugin runs', advice: 'start it: "bulkheadctl start NAME"' },
   BH411: { summary: 'safe mode is on, no plugin starts', advice: 'turn it off: "bulkheadctl safe-mode off"' },
+  BH420: { summary: 'no version can be made of the source', advice: 'nothing was installed; correct what is named' },
+  BH421: {
+    summary: 'the version is there with other content',
+    advice: 'a version never changes: give the new content another name',
+  },
+  BH422: { summary: 'the version is needed', advice: 'upgrade to another one first; see "bulkheadctl versions NAME"' },
+  BH423: { summary: 'no such version', advice: '"bulkheadctl versions NAME" lists those that are installed' },
+  BH424: { summary: 'the versions cannot be changed now', advice: 'see the reason, then try again' },
   BH425: {
     summary: 'a change of version is under way',
     advice: 'wait for it, or undo it: "bulkheadctl rollback NAME"',

@@ -11,7 +11,6 @@ import {
   renameSync,
   unlinkSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -23,7 +22,7 @@ const LARGEST_STATE_BYTES = 4 * 1024 * 1024;
  * Writes the file so that a reader, or the next start after a crash, sees the old content or the new, never a part:
  * temporary file, fsync, rename, fsync of the directory. Mode 0600.
  */
-export function writeFileAtomically(path: string, text: string): void {
+export function writeFileAtomically(path: string, content: string | Buffer): void {
   const temporary = `${path}.new`;
   const fd = openSync(
     temporary,
@@ -31,7 +30,7 @@ export function writeFileAtomically(path: string, text: string): void {
     0o600,
   );
   try {
-    writeSync(fd, text);
+    writeFileSync(fd, content);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

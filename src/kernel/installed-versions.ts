@@ -39,7 +39,7 @@ export function installedVersion(
   version: string,
   places: VersionPlaces = VERSION_PLACES,
 ): InstalledVersion | undefined {
-  const kind = kindOf(`${places.versions}/${plugin}/${version}`);
+  const kind = isVersionName(version) ? kindOf(`${places.versions}/${plugin}/${version}`) : undefined;
   if (kind === undefined) return undefined;
   try {
     return { version, kind, record: readVersionRecord(plugin, version, places), damage: undefined };

@@ -13,6 +13,7 @@ const ORDER = [
   'diagnose',
   'systemd',
   'kernel',
+  'install',
   'sandbox',
   'watch',
   'decide',
