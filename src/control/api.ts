@@ -9,6 +9,7 @@ import type { ProbeName } from '../declare/probe.ts';
 import type { NodeFacts } from '../diagnose/node-facts.ts';
 import type { TroubleKind } from '../diagnose/node-health.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
+import type { VersionNews } from './manager.ts';
 import type { ResilienceStatus } from './resilience.ts';
 import type { UpgradeOptions, UpgradeReport } from './upgrade-api.ts';
 
@@ -209,7 +210,7 @@ export interface EventRecord {
   readonly text: string;
 }
 
-export type EventKind = NoteKind | 'incident' | 'supervisor-started';
+export type EventKind = NoteKind | 'incident' | 'supervisor-started' | 'version';
 
 /** One planned thing with its origin, as `bulkheadctl plan` prints it. */
 export interface PlanReport {
@@ -322,6 +323,8 @@ export interface Supervisor {
   /** Undoes the change that is under way, or goes back to the version before. Throws Failure BH427 when there is none. */
   rollback(name: string, why: string, caller: Caller): string;
   upgradeReport(name: string): UpgradeReport;
+  /** Notes that somebody has changed what is installed of a plugin. */
+  noteVersion(name: string, news: VersionNews, caller: Caller): void;
   /** What all sandboxes use, as of their last heartbeats. */
   load(): Promise<LoadReport>;
   /** Events with a number greater than `after` that are still in the ring (the last 1000), at most `limit`. */

@@ -309,6 +309,14 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
         code: undefined,
         text: `${verb} asked for by uid ${uid}, pid ${pid}${why === undefined ? '' : `: ${why}`}`,
       }),
+    versionChanged: (plugin, { version, what }, { uid, pid }) =>
+      chronicle.add({
+        kind: 'version',
+        plugin,
+        unit: undefined,
+        code: undefined,
+        text: `version ${version} was ${what} by uid ${uid}, pid ${pid}`,
+      }),
   });
   owner.own(serveManager(service, view, clock));
   service.start();

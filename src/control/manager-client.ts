@@ -18,7 +18,7 @@ import type {
   PluginSummary,
 } from './api.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
-import type { ControlVerb, EventWatcher, Manager, OrderVerb } from './manager.ts';
+import type { ControlVerb, EventWatcher, Manager, OrderVerb, VersionNews } from './manager.ts';
 import { fromRow } from './summary-row.ts';
 import type { UpgradeOptions, UpgradeReport } from './upgrade-api.ts';
 import { toWire } from './upgrade-options.ts';
@@ -145,6 +145,10 @@ export class ManagerClient implements Manager {
 
   async upgradeReport(name: string): Promise<UpgradeReport> {
     return this.#json<UpgradeReport>('GetUpgrade', 's', [name]);
+  }
+
+  async noteVersion(name: string, { version, what }: VersionNews): Promise<void> {
+    await this.#ask('NoteVersion', 'sss', [name, version, what]);
   }
 
   async node(): Promise<NodeReport> {

@@ -1,6 +1,7 @@
 import type { Clock, Owned } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { owned } from '../base/owner.ts';
+import { isVersionName } from '../base/version-name.ts';
 import type { Service } from '../systemd/service.ts';
 import type { Argument, ServiceCall, ServiceMethod, ServiceObject } from '../systemd/service-table.ts';
 import type { Caller, Supervisor } from './api.ts';
@@ -125,6 +126,22 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
           'Replaces the sandboxes of the plugin one after the other, the new one first; answers when that has begun.',
           supervisor,
         ),
+        NoteVersion: {
+          doc: `Tells the supervisor that a version of a plugin was 'installed' or 'removed', for its events; it changes nothing. Needs ${MANAGE}; rules of polkit see the details 'plugin', 'verb' and 'version'.`,
+          in: [NAME, { name: 'version', type: 's' }, { name: 'what', type: 's' }],
+          out: [],
+          run: async (call) => {
+            const name = requirePluginName(call.arguments[0]);
+            const [, version, what] = call.arguments;
+            if (typeof version !== 'string' || !isVersionName(version))
+              throw new Failure('BH405', "'version' is not the name of a version");
+            if (what !== 'installed' && what !== 'removed')
+              throw new Failure('BH405', "'what' is neither 'installed' nor 'removed'");
+            await call.authorize(MANAGE, { plugin: name, verb: 'note-version', version });
+            supervisor.noteVersion(name, { version, what }, await callerOf(call));
+            return [];
+          },
+        },
         UpgradePlugin: {
           doc: `Begins a change of the plugin to a version, or for '' to its declaration as it is now, and answers with the id of the change. Options: 'canary', ascending percents such as '5,25'; 'bake', a duration; 'force', 'yes' to try again what failed before; 'why', a text for the audit trail. Needs ${MANAGE}; rules of polkit see the details 'plugin', 'verb' and 'version'.`,
           in: [NAME, { name: 'version', type: 's' }, { name: 'options', type: 'a{ss}' }],

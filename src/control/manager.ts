@@ -17,6 +17,12 @@ export type ControlVerb = 'start' | 'stop' | 'restart';
 /** What the supervisor does by itself, without a job of systemd's. */
 export type OrderVerb = 'release' | 'recycle';
 
+/** What was done to an installed version. */
+export interface VersionNews {
+  readonly version: string;
+  readonly what: 'installed' | 'removed';
+}
+
 /** The supervisor as a client sees it: what the verbs work on, over D-Bus or (in tests) in memory. */
 export interface Manager extends Owned {
   version(): Promise<string>;
@@ -35,6 +41,8 @@ export interface Manager extends Owned {
   /** Undoes the change that is under way, or goes back to the version before; answers as `upgrade` does. */
   rollback(name: string, why: string): Promise<string>;
   upgradeReport(name: string): Promise<UpgradeReport>;
+  /** Tells the supervisor what was done, for its events. */
+  noteVersion(name: string, news: VersionNews): Promise<void>;
   load(): Promise<LoadReport>;
   node(): Promise<NodeReport>;
   /** Events with a number greater than `after`, oldest first, at most `limit`. */

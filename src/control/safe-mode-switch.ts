@@ -1,6 +1,7 @@
 import { sendDatagram } from '../kernel/native.ts';
 import { readSafeMode, turnOffSafeMode, turnOnSafeMode } from '../kernel/safe-mode.ts';
 import { Journal } from '../systemd/journal.ts';
+import { caller } from './caller.ts';
 import type { SafeModeSwitch } from './verb.ts';
 
 /** Safe mode of this host. It is thrown without the supervisor, so who did it is told to the journal from here. */
@@ -16,12 +17,6 @@ export const safeModeSwitch: SafeModeSwitch = {
     tell(`safe mode is off: turned off by ${caller()}`);
   },
 };
-
-/** For people; what root says about itself is believed. */
-function caller(): string {
-  const { SUDO_USER, SUDO_UID } = process.env;
-  return SUDO_USER === undefined ? `uid ${process.getuid?.() ?? '?'}` : `${SUDO_USER} (uid ${SUDO_UID ?? '?'}) by sudo`;
-}
 
 function tell(text: string): void {
   const journal = new Journal({ sendDatagram, writeLine: () => {}, identifier: 'bulkheadctl' });

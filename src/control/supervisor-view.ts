@@ -40,6 +40,7 @@ import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.
 import type { IncidentDesk } from './incident-desk.ts';
 import type { Learner } from './learner.ts';
 import { limitsOfPlugin } from './limit-status.ts';
+import type { VersionNews } from './manager.ts';
 import type { NodeDesk } from './node-desk.ts';
 import { planReport } from './plan-report.ts';
 import { resilience } from './resilience.ts';
@@ -67,6 +68,7 @@ export interface ViewParts {
   readonly upgrades: UpgradeDesk;
   /** For the audit trail: who asked for what, and what for in their words. */
   readonly audit: (plugin: string, verb: string, caller: Caller, why?: string) => void;
+  readonly versionChanged: (plugin: string, news: VersionNews, caller: Caller) => void;
 }
 
 /** How long a job of systemd is waited for: longer than the unit's own limits (1 h at most, and an hour for the stop). */
@@ -202,6 +204,10 @@ export class SupervisorView implements Supervisor {
     this.#requireKnown(name);
     this.#parts.audit(name, verb, caller);
     this.#parts.desk[verb](name, `uid ${caller.uid}`);
+  }
+
+  noteVersion(name: string, news: VersionNews, caller: Caller): void {
+    this.#parts.versionChanged(name, news, caller);
   }
 
   async upgrade(name: string, version: string, options: UpgradeOptions, caller: Caller): Promise<string> {

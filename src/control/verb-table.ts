@@ -18,6 +18,7 @@ import { STATUS } from './verbs/status.ts';
 import { TOP } from './verbs/top.ts';
 import { ROLLBACK, UPGRADE } from './verbs/upgrade.ts';
 import { VERSION_VERB } from './verbs/version.ts';
+import { INSTALL, REMOVE, VERSIONS } from './verbs/versions.ts';
 import { WHY } from './verbs/why.ts';
 
 /** All verbs, in the order of the help. */
@@ -30,6 +31,9 @@ export const VERBS: readonly Verb[] = [
   START,
   STOP,
   RESTART,
+  INSTALL,
+  VERSIONS,
+  REMOVE,
   UPGRADE,
   ROLLBACK,
   RECYCLE,

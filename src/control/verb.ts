@@ -5,6 +5,7 @@ import type { ExitStatus } from './exit-status.ts';
 import type { Manager } from './manager.ts';
 import type { CheckReport } from './offline.ts';
 import type { Terminal } from './terminal.ts';
+import type { VersionStore } from './version-store.ts';
 
 /** A positional argument; its kind tells the shells what to offer. */
 export interface ArgumentSpec {
@@ -67,6 +68,7 @@ export interface World {
   /** A plan from the declaration alone; nothing is compared. Failure BH404 when there is no declaration. */
   planOffline(name: string): Promise<PlanReport>;
   readonly safeMode: SafeModeSwitch;
+  readonly versions: VersionStore;
   gatherDoctorFacts(): Promise<DoctorFacts>;
   /** Runs a program in the foreground and returns its exit status. */
   run(program: string, args: readonly string[]): Promise<number>;

@@ -11,6 +11,7 @@ import { openPasswordAgent } from './password-agent.ts';
 import { safeModeSwitch } from './safe-mode-switch.ts';
 import { processTerminal } from './terminal.ts';
 import type { World } from './verb.ts';
+import { versionStore } from './version-store.ts';
 
 /** The machine that bulkheadctl runs on. `release` closes what was opened. */
 export class RealWorld implements World {
@@ -40,6 +41,7 @@ export class RealWorld implements World {
   planOffline = planOffline;
   passwordAgent = openPasswordAgent;
   safeMode = safeModeSwitch;
+  versions = versionStore;
 
   gatherDoctorFacts() {
     return gatherDoctorFacts({ clock: this.clock, manager: () => this.manager() });

@@ -11,7 +11,7 @@ import type {
   PluginSummary,
 } from '../../../../src/control/api.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from '../../../../src/control/incident-api.ts';
-import type { ControlVerb, EventWatcher, Manager, OrderVerb } from '../../../../src/control/manager.ts';
+import type { ControlVerb, EventWatcher, Manager, OrderVerb, VersionNews } from '../../../../src/control/manager.ts';
 import type { UpgradeOptions, UpgradeReport } from '../../../../src/control/upgrade-api.ts';
 
 /** A supervisor in memory, seen through the client's interface. */
@@ -92,6 +92,10 @@ export class FakeManager implements Manager {
   async order(name: string, verb: OrderVerb): Promise<void> {
     await this.status(name);
     this.controlled.push(`${verb} ${name}`);
+  }
+
+  async noteVersion(name: string, { version, what }: VersionNews): Promise<void> {
+    this.controlled.push(`${what} ${name} ${version}`);
   }
 
   async upgrade(name: string, version: string, options: UpgradeOptions): Promise<string> {

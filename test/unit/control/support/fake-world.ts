@@ -3,6 +3,7 @@ import { Failure } from '../../../../src/base/failure.ts';
 import type { DoctorFacts } from '../../../../src/control/doctor-checks.ts';
 import type { Terminal } from '../../../../src/control/terminal.ts';
 import type { SafeModeSwitch, World } from '../../../../src/control/verb.ts';
+import type { VersionStore } from '../../../../src/control/version-store.ts';
 import type { FakeManager } from './fake-manager.ts';
 import { healthyFacts } from './healthy-facts.ts';
 
@@ -67,6 +68,14 @@ export class FakeWorld implements World {
     turnOff: () => {
       this.safe = undefined;
     },
+  };
+  /** What there is of versions, for the tests that need it. */
+  versions: VersionStore = {
+    install: () => Promise.reject(new Failure('BH403', 'not here')),
+    list: () => [],
+    remove: () => {},
+    removeOld: () => [],
+    tell: () => {},
   };
   ran: string[] = [];
   runStatus = 0;
