@@ -9,7 +9,7 @@ const OUT = 'build/dist';
 // Made anew, not written over: somebody may hold the old ones, by a link or in a running program.
 await rm(OUT, { recursive: true, force: true });
 const result = await build({
-  entryPoints: ['src/bulkheadd.ts', 'src/bulkheadctl.ts', 'src/look-at-node.ts'],
+  entryPoints: ['src/bulkheadd.ts', 'src/bulkheadctl.ts', 'src/look-at-node.ts', 'src/check-version.ts'],
   outdir: OUT,
   outExtension: { '.js': '.mjs' },
   bundle: true,
@@ -35,7 +35,7 @@ const result = await build({
 });
 
 // What the bundler cannot see, a name that is declared twice with the banner's say, is found here and not at the start.
-for (const file of ['bulkheadd.mjs', 'bulkheadctl.mjs', 'look-at-node.mjs'])
+for (const file of ['bulkheadd.mjs', 'bulkheadctl.mjs', 'look-at-node.mjs', 'check-version.mjs'])
   execFileSync(process.execPath, ['--check', join(OUT, file)]);
 await writeFile(join(OUT, 'licences.txt'), await licences(Object.keys(result.metafile.inputs)));
 

@@ -23,6 +23,7 @@ import { requirePlan, requireVersion } from './load-plan.ts';
 import type { Hands, PlannedVersion } from './plugin-loop.ts';
 import type { RanCommand, RunCommands } from './run-command.ts';
 import type { SystemdUnits } from './systemd-units.ts';
+import type { VersionChecks } from './version-checks.ts';
 
 /** The plugin's sockets; made in traffic/, which comes after this folder. */
 export interface PluginSockets {
@@ -50,6 +51,7 @@ export interface DaemonHandsParts {
   readonly sockets: PluginSockets;
   readonly incidents: IncidentKeeper;
   readonly commands: RunCommands;
+  readonly versions: Pick<VersionChecks, 'require' | 'removeOld'>;
   readonly unkillableRoom: () => number;
   readonly tell: (plugin: string, word: AnchorWord) => void;
   readonly note: (plugin: string, note: Extract<Order, { kind: 'note' }>) => void;
@@ -90,8 +92,11 @@ export class DaemonHands implements Hands {
     return this.#parts.unkillableRoom();
   }
 
-  load(plugin: string): Promise<PluginPlan> {
-    return requirePlan(plugin, this.#parts.paths, this.#parts.systemdVersion);
+  /** A plan is no plan as long as its version is not what was installed. */
+  async load(plugin: string): Promise<PluginPlan> {
+    const plan = await requirePlan(plugin, this.#parts.paths, this.#parts.systemdVersion);
+    await this.#parts.versions.require(plan);
+    return plan;
   }
 
   prepare(plugin: string, plans: BySlot<PluginPlan>, weights: Weights): Promise<void> {

@@ -6,6 +6,7 @@ import type { LiveConfiguration } from '../act/live-configuration.ts';
 import { RunCommands } from '../act/run-command.ts';
 import { Supervisor } from '../act/supervisor.ts';
 import { SystemdUnits } from '../act/systemd-units.ts';
+import { VersionChecks } from '../act/version-checks.ts';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
@@ -153,6 +154,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     sockets: listeners,
     incidents: new IncidentKeeper(incidents, chronicle, (unit) => sceneOf(unit, sandboxes, supervisor, paths)),
     commands: new RunCommands(manager),
+    versions: new VersionChecks({ manager, paths, configuration: () => configuration.current }),
     unkillableRoom: () => supervisor.unkillableRoom(),
     tell: (plugin, word) => anchors.tell(plugin, word),
     note: (plugin, { what, ...note }) => chronicle.add({ ...note, kind: what, plugin }),
@@ -371,7 +373,7 @@ function closeStrayReports(
 
 function makeRuntimeDirectories(paths: HostPaths): void {
   makeDirectory(paths.run, 0o755);
-  for (const name of ['plugin', 'sandbox', 'seccomp', 'credentials', 'image', 'state'])
+  for (const name of ['plugin', 'sandbox', 'seccomp', 'credentials', 'image', 'state', 'check'])
     makeDirectory(`${paths.run}/${name}`, 0o700);
   makeSkeleton(`${paths.run}/skeleton`);
 }

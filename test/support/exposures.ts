@@ -31,7 +31,9 @@ const FILTERS = [
 const NOTHING_OF_ITS_OWN =
   'A root of its own would show it less of what everybody may read, and has to be kept up to date.';
 
-export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 'node' | 'sandbox', Exposures>> = {
+export const EXPOSURES: Readonly<
+  Record<'supervisor' | 'anchor' | 'spawner' | 'node' | 'check' | 'sandbox', Exposures>
+> = {
   supervisor: {
     title: '`bulkheadd.service`, the supervisor',
     most: 4,
@@ -140,6 +142,20 @@ export const EXPOSURES: Readonly<Record<'supervisor' | 'anchor' | 'spawner' | 'n
         settings: ['SystemCallFilter=~@resources', 'SystemCallFilter=~@privileged'],
         why: 'Tools of vendors are not known to do without; it has no privilege that these calls would use.',
       },
+    ],
+  },
+  check: {
+    title: '`bulkhead-check@ID.service`, which compares a version with what was installed',
+    most: 2.2,
+    accepted: [
+      { settings: ['RootDirectory=/RootImage='], why: NOTHING_OF_ITS_OWN },
+      {
+        settings: ['User=/DynamicUser=', 'PrivateUsers='],
+        why: "What is known of versions is root's alone, and it tells whose the files are. It has no capability.",
+      },
+      { settings: ['MemoryDenyWriteExecute='], why: 'The compiler of Node.js writes code.' },
+      { settings: ['ProcSubset='], why: 'Node.js reads how much memory there is.' },
+      { settings: ['DeviceAllow='], why: '`PrivateDevices=` and `ProtectClock=` let it read the clock device.' },
     ],
   },
   sandbox: {

@@ -30,6 +30,7 @@ describe('systemd-analyze security', function () {
     ['anchor', () => `plugin@${name}.service`],
     ['spawner', () => 'bulkhead-spawner.service'],
     ['node', () => 'bulkhead-node.service'],
+    ['check', () => 'bulkhead-check@x.service'],
     ['sandbox', () => sandbox],
   ] as const) {
     const { most, accepted } = EXPOSURES[what];
