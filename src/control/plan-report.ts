@@ -1,10 +1,8 @@
 import { formatBytes } from '../base/bytes.ts';
-import { formatDuration } from '../base/duration.ts';
-import { FAILURE_CLASS_NAMES } from '../base/failure-class.ts';
 import type { Declaration, Origins } from '../declare/declaration.ts';
 import { originText } from '../declare/place.ts';
-import { PROBE_NAMES, PROBE_SOCKET_NAME, probeText } from '../declare/probe.ts';
-import { chainText, riskyText } from '../declare/recovery.ts';
+import { PROBE_SOCKET_NAME } from '../declare/probe.ts';
+import { declaredTexts } from '../plan/declared-texts.ts';
 import { asksBeforeAccept } from '../plan/gate.ts';
 import { mountUnitName } from '../plan/host-mounts.ts';
 import { handedOver } from '../plan/init-command.ts';
@@ -88,63 +86,16 @@ function parentOf(key: string): string {
 
 /** What the supervisor itself acts on; everything else of the declaration shows in the units. */
 function declarationRows(declaration: Declaration, origins: Origins, { quotaHolds }: Comparison): Row[] {
-  const { backoff, budget, chains, risky } = declaration.recovery;
-  const values: [key: string, value: string][] = [
-    ['template', declaration.templates.join(', ') || 'none'],
-    ['description', declaration.description],
-    ['version', declaration.version ?? 'none'],
-    ['pool.size', String(declaration.pool.size)],
-    ['pool.standby', String(declaration.pool.standby)],
-    ['view.root', declaration.view.root],
-    ['view.tmp', formatBytes(declaration.view.tmp)],
-    ['allow', declaration.allow.join(' ') || 'none'],
-    ['programs', declaration.programs],
-    ['isolation', declaration.isolation],
-    ...(declaration.state.path === undefined ? [] : [stateRow(declaration.state.quota, quotaHolds)]),
-    ...declaration.credentials.map(credentialRow),
-    ['capabilities', declaration.capabilities.join(' ') || 'none'],
-    ['health.ready', declaration.health.ready],
-    ['health.start-timeout', formatDuration(declaration.health.startTimeoutMs)],
-    ['health.heartbeat', formatDuration(declaration.health.heartbeatMs)],
-    ['health.request-timeout', formatDuration(declaration.health.requestTimeoutMs)],
-    ['health.spin', formatDuration(declaration.health.spinMs)],
-    ['health.stopped', formatDuration(declaration.health.stoppedMs)],
-    ...probeRows(declaration),
-    ['stop.signal', declaration.stop.signal],
-    ['stop.timeout', formatDuration(declaration.stop.timeoutMs)],
-    ['recovery.backoff.initial', formatDuration(backoff.initialMs)],
-    ['recovery.backoff.max', formatDuration(backoff.maxMs)],
-    ['recovery.backoff.factor', String(backoff.factor)],
-    ['recovery.backoff.jitter', `${Math.round(backoff.jitter * 100)}%`],
-    ['recovery.backoff.reset', formatDuration(backoff.resetMs)],
-    ['recovery.budget.restarts', String(budget.restarts)],
-    ['recovery.budget.within', formatDuration(budget.withinMs)],
-    ...FAILURE_CLASS_NAMES.map((name): [string, string] => [`recovery.${name}`, chainText(chains[name])]),
-    ['recovery.risky', risky === undefined ? 'never' : riskyText(risky)],
-    ...declaration.schedule.map(({ action, cron }, index): [string, string] => [
-      `schedule[${index}]`,
-      `${action} at ${cron}`,
-    ]),
-  ];
-  return values.map(([key, value]) => row(key, value, originOf(key, origins)));
+  return declaredTexts(declaration).map(([key, text]) =>
+    row(key, key === 'state.quota' ? quotaText(text, quotaHolds) : text, originOf(key, origins)),
+  );
 }
 
-function probeRows({ health }: Declaration): [string, string][] {
-  return PROBE_NAMES.map((name) => {
-    const probe = health[name];
-    return [`health.${name}`, probe === undefined ? 'none' : probeText(probe)];
-  });
-}
-
-function stateRow(quota: number | 'infinity', holds: boolean | undefined): [string, string] {
-  if (quota === 'infinity') return ['state.quota', quota];
+function quotaText(quota: string, holds: boolean | undefined): string {
+  if (quota === 'infinity') return quota;
   const words = { true: 'in force', false: 'not enforced: the file system has no project quotas' };
   const shown = holds === undefined ? 'whether it is enforced shows after the first start' : words[`${holds}`];
-  return ['state.quota', `${formatBytes(quota)}, ${shown}`];
-}
-
-function credentialRow({ name, path, encrypted }: Declaration['credentials'][number]): [string, string] {
-  return [`credentials.${name}`, encrypted ? `${path}, encrypted` : path];
+  return `${quota}, ${shown}`;
 }
 
 function unitRows(settings: Settings, type: UnitType, origins: Origins): Row[] {

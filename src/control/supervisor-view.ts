@@ -13,9 +13,9 @@ import type { Host } from '../kernel/host-facts.ts';
 import { readHost } from '../kernel/host-facts.ts';
 import { holdsQuota } from '../kernel/room.ts';
 import { readSafeMode } from '../kernel/safe-mode.ts';
+import { changeText, planChanges } from '../plan/changes.ts';
 import { planState } from '../plan/host-mounts.ts';
 import { anchorUnitName, pluginSliceName, uidBaseOf } from '../plan/identity.ts';
-import { limitChanges } from '../plan/limit-texts.ts';
 import type { HostPaths, PlannedListener, PluginPlan } from '../plan/plan.ts';
 import type { EventRing } from '../record/event-ring.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
@@ -340,10 +340,11 @@ function recoveriesOf(state: PluginState | undefined): PluginStatus['recoveries'
   return { over, alone, meanMs: alone === 0 ? null : Math.round(aloneMs / alone) };
 }
 
-function differences(state: PluginState, { digest, limits, size }: PluginPlan): string[] {
+function differences(state: PluginState, plan: PluginPlan): string[] {
+  const { digest, size } = plan;
   const alive = serving(state);
   const outdated = alive.filter((entry) => entry.digest !== digest);
-  const lines = state.plan === undefined ? [] : limitChanges(state.plan.limits, limits);
+  const lines = state.plan === undefined ? [] : planChanges(state.plan, plan).map(changeText);
   for (const { unit } of outdated)
     lines.push(`${unit} runs an earlier declaration or version; it is replaced at the next reload or start`);
   const missing = size - alive.length;

@@ -1,6 +1,6 @@
 import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
-import { isLive } from './live-limits.ts';
+import { LIVE_LIMITS } from './live-limits.ts';
 import type { PlannedLimits } from './plan.ts';
 
 type Name = keyof PlannedLimits;
@@ -27,14 +27,9 @@ export function limitText<Key extends Name>(name: Key, limits: PlannedLimits): {
   return { key, text: text(limits[name]) };
 }
 
-/** How the limits of two plans differ, and what a reload makes of each difference. */
-export function limitChanges(before: PlannedLimits, after: PlannedLimits): string[] {
-  return (Object.keys(KEYS) as Name[]).flatMap((name) => {
-    const [old, { key, text }] = [limitText(name, before).text, limitText(name, after)];
-    if (old === text) return [];
-    const way = isLive(name) ? 'a reload sets it on what runs' : 'a reload replaces the sandboxes';
-    return [`${key}: ${old} becomes ${text}; ${way}`];
-  });
+/** Whether the limit behind a key of the declaration can be set on what runs. */
+export function isLiveKey(key: string): boolean {
+  return LIVE_LIMITS.some((name) => KEYS[name][0] === key);
 }
 
 function bytes(value: number | 'infinity'): string {

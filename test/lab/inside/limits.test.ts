@@ -116,7 +116,7 @@ forEachIsolation('limits', function (isolation) {
     const { unit } = await started('files: 300');
     declare(NAME, declaration('files: 400'));
     const plan = await must('bulkheadctl', 'plan', NAME);
-    assert.match(plan, /limits\.files: 300 becomes 400; a reload replaces the sandboxes/);
+    assert.match(plan, /limits\.files: 300 becomes 400; a reload starts new sandboxes beside the old ones/);
     await systemctl('reload', `plugin@${NAME}`);
     await untilReplaced(NAME, 1, unit);
     const [sandbox] = await readySandboxes(NAME);

@@ -1,45 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Listen } from '../../../src/declare/declaration.ts';
-import { readDeclaration } from '../../../src/declare/read-declaration.ts';
 import { mountWords } from '../../../src/plan/box-command.ts';
 import { digestText } from '../../../src/plan/digest.ts';
 import { firstGate } from '../../../src/plan/gate.ts';
 import { isListenerKeyOf, listenerKey } from '../../../src/plan/listener-key.ts';
 import { mountOption } from '../../../src/plan/nspawn-command.ts';
-import type { HostFacts, PluginPlan } from '../../../src/plan/plan.ts';
-import { planPlugin, requiredPaths } from '../../../src/plan/plan-plugin.ts';
 import { planSandbox } from '../../../src/plan/plan-sandbox.ts';
-
-const paths = {
-  lib: '/usr/lib/bulkhead',
-  etc: '/etc/bulkhead',
-  run: '/run/bulkhead',
-  state: '/var/lib/bulkhead/state',
-  versions: '/opt/plugin',
-  nspawn: '/usr/bin/systemd-nspawn',
-};
-
-function plan(text: string): PluginPlan {
-  const read = readDeclaration('x', [{ file: 'x.yaml', text, format: 'yaml' }], () => undefined);
-  assert.ok(read.declaration !== undefined, JSON.stringify(read.problems));
-  const host: HostFacts = {
-    memoryTotal: 2 ** 32,
-    cpus: 2,
-    systemdVersion: 257,
-    cgroupControllers: [],
-    paths,
-    files: new Map(
-      requiredPaths(read.declaration, paths).map((path) => [path, /\/v\d$/.test(path) ? 'directory' : 'executable']),
-    ),
-    stamps: new Map(),
-    images: new Map(),
-    devices: new Map(),
-    seccompProfiles: ['native'],
-  };
-  const planned = planPlugin(read.declaration, read.origins, host);
-  assert.ok(planned.plan !== undefined, JSON.stringify(planned.problems));
-  return planned.plan;
-}
+import { PATHS as paths, planText as plan } from '../../support/plan-text.ts';
 
 const BASE = 'version: v1\nexec: [./main]\n';
 
