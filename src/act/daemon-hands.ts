@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { isRiskyAllowed } from '../declare/risky.ts';
 import type { Incident } from '../diagnose/incident.ts';
+import { readLiveRecord, writeLiveRecord } from '../kernel/live-records.ts';
 import { pluginSliceName } from '../plan/identity.ts';
 import type {
   BySlot,
@@ -20,9 +22,11 @@ import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
 import { requirePlan, requireVersion } from './load-plan.ts';
-import type { Hands, PlannedVersion } from './plugin-loop.ts';
+import type { Hands, LoadedDeclaration, PlannedVersion } from './plugin-loop.ts';
 import type { RanCommand, RunCommands } from './run-command.ts';
 import type { SystemdUnits } from './systemd-units.ts';
+import type { UpgradeChecks, VerifyOrder } from './upgrade-checks.ts';
+import { failedPlans, type RecordOrder, recordAfter } from './upgrade-record.ts';
 import type { VersionChecks } from './version-checks.ts';
 
 /** The plugin's sockets; made in traffic/, which comes after this folder. */
@@ -52,6 +56,7 @@ export interface DaemonHandsParts {
   readonly incidents: IncidentKeeper;
   readonly commands: RunCommands;
   readonly versions: Pick<VersionChecks, 'require' | 'removeOld'>;
+  readonly checks: UpgradeChecks;
   readonly unkillableRoom: () => number;
   readonly tell: (plugin: string, word: AnchorWord) => void;
   readonly note: (plugin: string, note: Extract<Order, { kind: 'note' }>) => void;
@@ -93,10 +98,10 @@ export class DaemonHands implements Hands {
   }
 
   /** A plan is no plan as long as its version is not what was installed. */
-  async load(plugin: string): Promise<PluginPlan> {
+  async load(plugin: string): Promise<LoadedDeclaration> {
     const plan = await requirePlan(plugin, this.#parts.paths, this.#parts.systemdVersion);
     await this.#parts.versions.require(plan);
-    return plan;
+    return { plan, failed: failedPlans(readLiveRecord(plugin)) };
   }
 
   prepare(plugin: string, plans: BySlot<PluginPlan>, weights: Weights): Promise<void> {
@@ -150,16 +155,22 @@ export class DaemonHands implements Hands {
     return requireVersion(plugin, version, this.#parts.paths, this.#parts.systemdVersion);
   }
 
-  async verify(): Promise<void> {
-    throw notYet('verifying a version');
+  verify(order: VerifyOrder): Promise<void> {
+    return this.#parts.checks.verify(order);
   }
 
   weigh(plugin: string, live: SlotName, weight: number): Promise<void> {
     return this.#inTurn(plugin, async () => this.#parts.sockets.weigh(plugin, { live, other: weight }));
   }
 
-  async recordUpgrade(): Promise<void> {
-    throw notYet('a record of versions');
+  recordUpgrade(plugin: string, order: RecordOrder): Promise<void> {
+    return this.#inTurn(plugin, async () => {
+      const before = readLiveRecord(plugin);
+      const after = recordAfter(before, order, this.wall());
+      if (!isDeepStrictEqual(before, after)) writeLiveRecord(plugin, after);
+      // One that nothing leads back to any more.
+      if (order.kind === 'end-upgrade') this.#removeOld(plugin);
+    });
   }
 
   async switchVersion(): Promise<void> {
@@ -220,6 +231,12 @@ export class DaemonHands implements Hands {
 
   refused(plugin: string, order: Order, failure: Failure): void {
     this.#parts.ignored(`'${plugin}': order '${order.kind}' could not be carried out, ignoring`, failure);
+  }
+
+  #removeOld(plugin: string): void {
+    this.#parts.versions.removeOld(plugin).catch((error: unknown) => {
+      this.#parts.ignored(`old versions of '${plugin}' cannot be removed, ignoring`, asFailure(error));
+    });
   }
 
   #inTurn(plugin: string, work: () => Promise<void>): Promise<void> {

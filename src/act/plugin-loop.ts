@@ -7,6 +7,7 @@ import type { Observation, Reason } from '../decide/observation.ts';
 import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { planOf, plansInForce, weightsOf } from '../decide/sides.ts';
+import type { FailedPlan } from '../decide/upgrade.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import type { BySlot, Gate, PluginPlan, SlotName, StartOrder, Weights } from '../plan/plan.ts';
 import type { RanCommand } from './run-command.ts';
@@ -23,7 +24,7 @@ export interface Hands {
   /** So many more sandboxes that cannot be killed may be replaced on this node. */
   unkillableRoom(): number;
   /** Reads declaration and host. Throws a Failure that names the first problem. */
-  load(plugin: string): Promise<PluginPlan>;
+  load(plugin: string): Promise<LoadedDeclaration>;
   /**
    * Makes the sockets of all plans in force, from which the slots get connections as they are weighed, and the slice.
    * Throws BH206, BH207, BH220, BH504.
@@ -66,6 +67,12 @@ export interface Hands {
   save(state: PluginState): void;
   /** An order could not be carried out, and nothing but what is seen of the sandbox tells what follows from that. */
   refused(plugin: string, order: Order, failure: Failure): void;
+}
+
+/** The plan as it is declared now, and plans that failed, of which it may be one. */
+export interface LoadedDeclaration {
+  readonly plan: PluginPlan;
+  readonly failed: readonly FailedPlan[];
 }
 
 /** A version with the declaration that is laid over it. */
@@ -178,7 +185,7 @@ export class PluginLoop implements Owned {
     switch (order.kind) {
       case 'load':
         return this.#later(
-          hands.load(plugin).then((loaded) => this.observe({ kind: 'declared', plan: loaded })),
+          hands.load(plugin).then((loaded) => this.observe({ kind: 'declared', ...loaded })),
           (failure) => this.observe({ kind: 'undeclarable', reason: reasonOf(failure) }),
         );
       case 'listen':

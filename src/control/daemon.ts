@@ -6,6 +6,7 @@ import type { LiveConfiguration } from '../act/live-configuration.ts';
 import { RunCommands } from '../act/run-command.ts';
 import { Supervisor } from '../act/supervisor.ts';
 import { SystemdUnits } from '../act/systemd-units.ts';
+import { UpgradeChecks } from '../act/upgrade-checks.ts';
 import { VersionChecks } from '../act/version-checks.ts';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
@@ -15,6 +16,7 @@ import { type RememberedState, remember } from '../decide/restore.ts';
 import { plansInForce } from '../decide/sides.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { groupId } from '../kernel/identities.ts';
+import { memoryAvailable } from '../kernel/memory.ts';
 import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
 import type { HostPaths, PluginPlan } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
@@ -144,6 +146,8 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       ignored: (text, failure) => chronicle.ignored(text, failure),
     }),
   );
+  const commands = new RunCommands(manager);
+  const versions = new VersionChecks({ manager, paths, configuration: () => configuration.current });
   const hands = new DaemonHands({
     clock,
     paths,
@@ -153,8 +157,15 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     hostParts,
     sockets: listeners,
     incidents: new IncidentKeeper(incidents, chronicle, (unit) => sceneOf(unit, sandboxes, supervisor, paths)),
-    commands: new RunCommands(manager),
-    versions: new VersionChecks({ manager, paths, configuration: () => configuration.current }),
+    commands,
+    checks: new UpgradeChecks({
+      commands,
+      verifyVersion: (plugin, version) => versions.require({ plugin, version }),
+      states: () => [...supervisor.loops.values()].map(({ state }) => state),
+      memoryUsed: (unit) => sampling.vitals(unit)?.residentBytes ?? 0,
+      memoryAvailable,
+    }),
+    versions,
     unkillableRoom: () => supervisor.unkillableRoom(),
     tell: (plugin, word) => anchors.tell(plugin, word),
     note: (plugin, { what, ...note }) => chronicle.add({ ...note, kind: what, plugin }),
