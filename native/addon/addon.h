@@ -14,6 +14,7 @@ napi_value send_with_fds(napi_env env, napi_callback_info info);
 napi_value peer_credentials(napi_env env, napi_callback_info info);
 napi_value make_pipe(napi_env env, napi_callback_info info);
 napi_value set_cloexec(napi_env env, napi_callback_info info);
+napi_value set_blocking(napi_env env, napi_callback_info info);
 napi_value duplicate(napi_env env, napi_callback_info info);
 napi_value listen_tcp(napi_env env, napi_callback_info info);
 napi_value listen_unix(napi_env env, napi_callback_info info);

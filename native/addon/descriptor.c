@@ -37,3 +37,12 @@ napi_value duplicate(napi_env env, napi_callback_info info) {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     return from_int(env, copy < 0 ? -errno : copy);
 }
+
+/* setBlocking(fd): 0; the flag belongs to the open file, so to all copies of the descriptor */
+napi_value set_blocking(napi_env env, napi_callback_info info) {
+    napi_value values[1];
+    int fd;
+    if (!arguments(env, info, 1, values) || !to_int(env, values[0], "fd", &fd)) return NULL;
+    int flags = fcntl(fd, F_GETFL);
+    return from_int(env, flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0);
+}

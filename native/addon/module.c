@@ -10,6 +10,7 @@ NAPI_MODULE_INIT() {
         {"peerCredentials", peer_credentials},
         {"pipe", make_pipe},
         {"setCloexec", set_cloexec},
+        {"setBlocking", set_blocking},
         {"duplicate", duplicate},
         {"listenTcp", listen_tcp},
         {"listenUnix", listen_unix},

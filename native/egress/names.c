@@ -186,7 +186,8 @@ static struct lookup *lookup_of(const struct route *route, unsigned int *index) 
     return NULL;
 }
 
-int names_find(struct route *route) {
+int names_find(struct route *route, int near) {
+    (void)near;
     unsigned int index;
     struct lookup *lookup = lookup_of(route, &index);
     if (lookup == NULL) return 1;

@@ -8,5 +8,5 @@ int names_open(struct forwarder *forwarder, int reader);
 bool names_add(struct route *route, const char *host, unsigned int port);
 
 /* For struct policy. */
-int names_find(struct route *route);
+int names_find(struct route *route, int near);
 int64_t names_turn(struct forwarder *forwarder);

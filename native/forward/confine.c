@@ -35,7 +35,7 @@ static const int of_all[] = {
 };
 
 static const int of_forwarder[] = {
-    SYS_accept4,    SYS_connect,  SYS_getsockname, SYS_setsockopt,
+    SYS_accept4,    SYS_connect,  SYS_getsockname, SYS_setsockopt,   SYS_rt_sigreturn,
     SYS_getsockopt, SYS_shutdown, SYS_epoll_ctl,   SYS_epoll_pwait,
 #ifdef SYS_epoll_wait
     SYS_epoll_wait,

@@ -118,7 +118,7 @@ static void end_ready(struct watch *watch, uint32_t events) {
 static void dial(struct flow *flow) {
     struct route *route = flow->route;
     const struct policy *policy = route->forwarder->policy;
-    int found = policy->find == NULL ? 1 : policy->find(route);
+    int found = policy->find == NULL ? 1 : policy->find(route, flow->near.watch.fd);
     if (found < 0) refuse(flow, route->nowhere);
     if (found > 0) connect_next(flow, EADDRNOTAVAIL);
 }

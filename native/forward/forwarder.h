@@ -10,10 +10,10 @@ struct forwarder;
 /* What the two forwarders do differently. */
 struct policy {
     /*
-     * Finds the addresses of a route that has none. Returns 1 when they are there, 0 when forward_resume() will be
-     * called, and -1 when there are none. NULL where all routes have addresses.
+     * Finds the addresses of a route for a connection that came in, `near`. Returns 1 when they are there, 0 when
+     * forward_resume() will be called, and -1 when there are none. NULL where all routes have addresses.
      */
-    int (*find)(struct route *route);
+    int (*find)(struct route *route, int near);
     /* Called in each turn; returns when it wants the next one (INT64_MAX: it does not). NULL for nothing. */
     int64_t (*turn)(struct forwarder *forwarder);
     /* Wait for a place that refuses, instead of telling who wants there. */

@@ -35,7 +35,7 @@ export interface PluginSockets {
   ensure(plugin: string, sides: BySlot<readonly PlannedListener[]>, weights: Weights): Promise<void>;
   /** Shares new connections out; to be asked for as often as one likes. Throws BH220. */
   weigh(plugin: string, weights: Weights): void;
-  closeAll(plugin: string): void;
+  closeAll(plugin: string): Promise<void>;
 }
 
 /** Keeps incidents; made in record/, which comes after this folder. */
@@ -126,7 +126,7 @@ export class DaemonHands implements Hands {
   retire(plugin: string): void {
     const slice = pluginSliceName(plugin);
     const retired = this.#inTurn(plugin, async () => {
-      this.#parts.sockets.closeAll(plugin);
+      await this.#parts.sockets.closeAll(plugin);
       await this.#parts.units.dropSlice(slice);
       await this.#parts.hostParts.retire(plugin);
     });

@@ -46,6 +46,8 @@ export interface PluginStatus extends PluginSummary, UpgradeReport {
   /** The plugin's lasting directory on the host; null when it has none. */
   readonly stateDirectory: StateStatus | null;
   readonly listeners: readonly ListenerStatus[];
+  /** Connections that had been left at a slot that was not served any more, and were answered; since the supervisor's start. */
+  readonly stragglers: number;
   readonly network: NetworkStatus;
   readonly sandboxes: readonly SandboxStatus[];
   /** Limits of the plugin as a whole, which its slice has; empty while nothing runs. */

@@ -13,7 +13,7 @@ import { asFailure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
 import type { Observation } from '../decide/observation.ts';
 import { type RememberedState, remember } from '../decide/restore.ts';
-import { plansInForce } from '../decide/sides.ts';
+import { isServed, plansInForce } from '../decide/sides.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { groupId } from '../kernel/identities.ts';
 import { memoryAvailable } from '../kernel/memory.ts';
@@ -44,6 +44,7 @@ import { SERVICE_MAX_INCOMING_BYTES, Service } from '../systemd/service.ts';
 import type { UnitEvent } from '../systemd/unit-events.ts';
 import { UnitEvents } from '../systemd/unit-events.ts';
 import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
+import { Traffic } from '../traffic/traffic.ts';
 import { watchAnchorDropIns } from '../watch/anchor-drop-ins.ts';
 import type { EventKind } from './api.ts';
 import { Auditor } from './auditor.ts';
@@ -136,6 +137,15 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     ignored: (text, failure) => chronicle.ignored(text, failure),
   });
   owner.own(sandboxes);
+  const traffic = owner.own(
+    new Traffic(listeners, {
+      clock,
+      lib: paths.lib,
+      units,
+      isServed: (plugin, slot) => isServed(supervisor.loop(plugin).state, slot),
+      ignored: (text, failure) => chronicle.ignored(text, failure),
+    }),
+  );
   const incidents = owner.own(
     new Incidents({
       directory: INCIDENT_DIRECTORY,
@@ -155,7 +165,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     units,
     sandboxes,
     hostParts,
-    sockets: listeners,
+    sockets: traffic,
     incidents: new IncidentKeeper(incidents, chronicle, (unit) => sceneOf(unit, sandboxes, supervisor, paths)),
     commands,
     checks: new UpgradeChecks({
@@ -262,7 +272,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   owner.own(
     serveLaunchers(
       `${paths.run}/launch.sock`,
-      (unit) => sandboxes.descriptorsFor(unit),
+      async (unit) => traffic.descriptorsFor(unit) ?? sandboxes.descriptorsFor(unit),
       (why) => chronicle.ignored('a launcher was refused', why),
     ),
   );
@@ -303,6 +313,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     sandboxes,
     vitals: (unit) => sampling.vitals(unit),
     listeners,
+    stragglers: (plugin) => traffic.stragglers(plugin),
     events,
     manager,
     units,

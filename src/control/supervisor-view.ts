@@ -55,6 +55,7 @@ export interface ViewParts {
   /** What a sandbox was at, at its last heartbeat. */
   readonly vitals: (unit: string) => Vitals | undefined;
   readonly listeners: Listeners;
+  readonly stragglers: (plugin: string) => number;
   readonly events: EventRing<EventKind>;
   readonly manager: Manager;
   readonly units: SystemdUnits;
@@ -132,6 +133,7 @@ export class SupervisorView implements Supervisor {
         kept: listeners.descriptor(listener.key) !== undefined,
         slots: listeners.standing(listener.key),
       })),
+      stragglers: this.#parts.stragglers(name),
       network: {
         mode: plan?.network.mode ?? 'none',
         egress: (plan?.network.endpoints ?? []).map(({ outside }) => outside),

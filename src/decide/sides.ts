@@ -2,6 +2,7 @@ import { surgeOf } from '../declare/upgrade.ts';
 import type { BySlot, PluginPlan, SlotName, Weights } from '../plan/plan.ts';
 import type { PluginState, SandboxEntry } from './plugin-state.ts';
 import { inLife, inTraffic, living } from './plugin-state.ts';
+import type { SandboxLife } from './sandbox-life.ts';
 import type { Ladder } from './upgrade-ladder.ts';
 
 /** What says which plans are in force. */
@@ -109,4 +110,10 @@ export function hasOtherHope(state: PluginState): boolean {
 /** How long (ms) one of this slot may take to end, where that is not the declared time. */
 export function stopTimeout({ slot, plan }: PluginState, of: SlotName): number | undefined {
   return of === slot ? undefined : plan?.declaration.upgrade.drainMs;
+}
+
+/** Whether there is anybody in the slot who may take connections, be it that he ends. */
+export function isServed({ sandboxes }: PluginState, slot: SlotName): boolean {
+  const may: readonly SandboxLife[] = ['starting', 'ready', 'stopping'];
+  return [...sandboxes.values()].some((each) => each.slot === slot && may.includes(each.life));
 }

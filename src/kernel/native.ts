@@ -54,6 +54,7 @@ interface Addon {
   peerCredentials(socket: number): Peer | number;
   pipe(): { read: number; write: number } | number;
   setCloexec(fd: number, on: boolean): number;
+  setBlocking(fd: number): number;
   duplicate(fd: number): number;
   listenTcp(options: Required<TcpOptions>): number;
   listenUnix(options: Required<UnixOptions>): number;
@@ -149,6 +150,11 @@ export function pipe(): { readonly read: number; readonly write: number } {
 
 export function setCloexec(fd: number, on: boolean): void {
   checked(addon().setCloexec(fd, on), `fcntl F_SETFD on descriptor ${fd}`);
+}
+
+/** Takes O_NONBLOCK away, which whoever has a copy may have set for all copies (open(2)). */
+export function setBlocking(fd: number): void {
+  checked(addon().setBlocking(fd), `fcntl F_SETFL on descriptor ${fd}`);
 }
 
 /** A close-on-exec copy, never 0, 1 or 2. */

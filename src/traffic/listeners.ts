@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { Failure } from '../base/failure.ts';
 import type { Listen } from '../declare/declaration.ts';
-import { duplicate, isListening, queueLength, SystemCallFailure, wakeWaiters } from '../kernel/native.ts';
+import { duplicate, isListening, queueLength, SystemCallFailure, setBlocking, wakeWaiters } from '../kernel/native.ts';
 import { isListenerKeyOf, parseSlotKey, slotKey } from '../plan/listener-key.ts';
 import type { BySlot, PlannedListener, SlotName, Weights } from '../plan/plan.ts';
 import type { Pair } from './pair.ts';
@@ -19,8 +19,14 @@ export interface DescriptorStore {
 interface Kept {
   readonly listen: Listen;
   readonly fds: Partial<Record<SlotName, number>>;
-  /** Percent of new connections that slot b's gets. */
-  percentOfB: number;
+  /** Percent of new connections that slot b's gets; undefined while only an earlier supervisor knows. */
+  percentOfB: number | undefined;
+}
+
+/** Slots that get no connections any more, at one address at least, and slots that get some again. */
+export interface Moved {
+  readonly emptied: ReadonlySet<SlotName>;
+  readonly filled: ReadonlySet<SlotName>;
 }
 
 /** A listener of a slot, as it stands. */
@@ -58,7 +64,7 @@ export class Listeners {
    * out. On an error none is there that was not there before.
    * Throws BH206 when an address is taken, BH207 when it cannot be bound, BH220 when connections cannot be shared out.
    */
-  async ensure(plugin: string, sides: BySlot<readonly PlannedListener[]>, weights: Weights): Promise<void> {
+  async ensure(plugin: string, sides: BySlot<readonly PlannedListener[]>, weights: Weights): Promise<Moved> {
     const planned = unite(sides);
     const fresh = planned.map(({ key }) => key).filter((key) => !this.#kept.has(key) && !this.#inherited.has(key));
     try {
@@ -69,20 +75,42 @@ export class Listeners {
     }
     const wanted = new Set(planned.map(({ key }) => key));
     this.#close(this.#keysOf(plugin).filter((key) => !wanted.has(key)));
+    this.#makeBlock(plugin, sides);
     this.#sides.set(plugin, sides);
-    this.weigh(plugin, weights);
+    return this.weigh(plugin, weights);
   }
 
   /**
    * Shares the plugin's new connections out between its slots; where one slot alone listens, it gets all of them. To be
    * asked for as often as one likes. Throws BH220.
    */
-  weigh(plugin: string, weights: Weights): void {
+  weigh(plugin: string, weights: Weights): Moved {
     const sides = this.#sides.get(plugin) ?? {};
+    const [emptied, filled] = [new Set<SlotName>(), new Set<SlotName>()];
     for (const key of this.#keysOf(plugin)) {
       const kept = this.#kept.get(key);
-      if (kept !== undefined) this.#steer(key, kept, percentOf(key, kept.listen.kind, sides, weights));
+      if (kept === undefined) continue;
+      const before = kept.percentOfB;
+      this.#steer(key, kept, percentOf(key, kept.listen.kind, sides, weights));
+      for (const slot of SLOTS) {
+        const [had, has] = [
+          before === undefined || weightOf(slot, before) > 0,
+          weightOf(slot, kept.percentOfB ?? 0) > 0,
+        ];
+        if (had && !has) emptied.add(slot);
+        if (has && !had) filled.add(slot);
+      }
     }
+    return { emptied, filled };
+  }
+
+  /** Copies of a slot's listeners that get no connections and where somebody waits all the same; the taker closes them. */
+  left(plugin: string, slot: SlotName): number[] {
+    return this.#keysOf(plugin).flatMap((key) => {
+      const fd = this.#kept.get(key)?.fds[slot];
+      const standing = this.standing(key).find((each) => each.slot === slot);
+      return fd !== undefined && standing?.weight === 0 && (standing.queued ?? 0) > 0 ? [duplicate(fd)] : [];
+    });
   }
 
   /** Whoever waits for its connections looks again, in case that one was told to somebody who is dead. */
@@ -121,12 +149,27 @@ export class Listeners {
   standing(key: string): SlotListener[] {
     const kept = this.#kept.get(key);
     if (kept === undefined) return [];
-    const { fds, percentOfB } = kept;
+    const { fds, percentOfB = 0 } = kept;
     return SLOTS.flatMap((slot) => {
       const fd = fds[slot];
-      const weight = slot === 'b' ? percentOfB : 100 - percentOfB;
+      const weight = weightOf(slot, percentOfB);
       return fd === undefined ? [] : [{ slot, weight, queued: isListening(fd) ? queueLength(fd) : null }];
     });
+  }
+
+  /**
+   * A slot that begins to be used gets its listeners as they are made. Whoever had it before, or answered those who were
+   * left there, may have set O_NONBLOCK, which all copies share.
+   */
+  #makeBlock(plugin: string, sides: BySlot<readonly PlannedListener[]>): void {
+    const before = this.#sides.get(plugin);
+    for (const slot of SLOTS) {
+      if (before === undefined || before[slot] !== undefined) continue;
+      for (const { key } of sides[slot] ?? []) {
+        const fd = this.#kept.get(key)?.fds[slot];
+        if (fd !== undefined) setBlocking(fd);
+      }
+    }
   }
 
   #keysOf(plugin: string): string[] {
@@ -153,7 +196,8 @@ export class Listeners {
     const known = this.#kept.get(key);
     if (known?.fds.a !== undefined && known.fds.b !== undefined) return;
     if (known === undefined && listen.kind === 'tcp') this.#requireFree(plugin, key);
-    const kept = known ?? { listen, fds: this.#takePair(key), percentOfB: 0 };
+    const pair = known?.fds ?? this.#takePair(key);
+    const kept = known ?? { listen, fds: pair, percentOfB: pair.b === undefined ? 0 : undefined };
     this.#kept.set(key, kept);
     try {
       await pairOf(listen).complete(kept.fds, (slot, fd) => {
@@ -217,6 +261,10 @@ export class Listeners {
 }
 
 const SLOTS: readonly SlotName[] = ['a', 'b'];
+
+function weightOf(slot: SlotName, percentOfB: number): number {
+  return slot === 'b' ? percentOfB : 100 - percentOfB;
+}
 
 function pairOf(listen: Listen): Pair {
   return listen.kind === 'tcp' ? tcpPair(listen) : unixPair(listen);

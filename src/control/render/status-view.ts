@@ -1,6 +1,6 @@
 import { formatBytes } from '../../base/bytes.ts';
 import { escapeText } from '../../base/printable.ts';
-import type { PluginStatus, SandboxStatus, StateStatus } from '../api.ts';
+import type { PluginStatus, SandboxStatus, SlotListenerStatus, StateStatus } from '../api.ts';
 import type { ResilienceStatus } from '../resilience.ts';
 import { paint } from './colour.ts';
 import { limitLines } from './limit-lines.ts';
@@ -45,9 +45,11 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
       'Listen',
       status.listeners.map((each) => {
         const to = each.to === null ? '' : `, to port ${each.to} inside`;
-        return `${each.address} (${each.name}${to}${each.kept ? '' : ', not kept over a restart'})`;
+        const facts = `${each.name}${to}${each.kept ? '' : ', not kept over a restart'}`;
+        return `${each.address} (${facts})${sharedOut(each.slots)}`;
       }),
     ],
+    ['Left behind', status.stragglers === 0 ? [] : [`${status.stragglers} connections, answered by the live slot`]],
     ['Isolation', status.isolation === '' ? [] : [status.isolation]],
     ['Network', networkLines(status.network)],
     ['Filter', [status.seccomp]],
@@ -92,6 +94,17 @@ function changeLines({ upgrade, lastUpgrade }: PluginStatus): string[] {
 
 function moment(at: number): string {
   return formatMoment(at).slice(0, -'.000'.length);
+}
+
+/** What is not as always: connections for both slots, or some that wait. */
+function sharedOut(slots: readonly SlotListenerStatus[]): string {
+  const isPlain = slots.every(({ weight, queued }) => queued === 0 && (weight === 0 || weight === 100));
+  if (isPlain) return '';
+  const texts = slots.map(({ slot, weight, queued }) => {
+    const waits = queued === null ? ', does not listen any more' : queued === 0 ? '' : `, ${queued} waiting`;
+    return `${slot} ${weight} %${waits}`;
+  });
+  return `: ${texts.join('; ')}`;
 }
 
 function recoveredText({ over, alone, meanMs }: PluginStatus['recoveries']): string {

@@ -296,7 +296,7 @@ describe('Unix sockets of two slots', function () {
 
   describe('leaves alone what is not its own', () => {
     async function refused(code: string, words: RegExp, weighed?: Listeners): Promise<void> {
-      const work = async (): Promise<void> =>
+      const work = async (): Promise<unknown> =>
         weighed === undefined ? make().ensure('p', sides, A) : weighed.weigh('p', B);
       await assert.rejects(work, (thrown: { code: string; message: string }) => {
         assert.equal(thrown.code, code, thrown.message);

@@ -152,6 +152,17 @@ describe('the network in a status', () => {
   it('tells where a socket is forwarded to', () => {
     const listeners = [{ address: '127.0.0.1:80', name: 'web', to: 8080, kept: true, slots: [] }];
     const shown = renderStatus(status('hello', { listeners }), { columns: 100, colour: false });
-    assert.match(shown, /Listen: 127\.0\.0\.1:80 \(web, to port 8080 inside\)/);
+    assert.match(shown, /Listen: 127\.0\.0\.1:80 \(web, to port 8080 inside\)\n/);
+  });
+
+  it('tells how connections are shared out, where it is not as always', () => {
+    const slots = [
+      { slot: 'a', weight: 75, queued: 2 },
+      { slot: 'b', weight: 25, queued: null },
+    ] as const;
+    const listeners = [{ address: '127.0.0.1:80', name: 'web', to: null, kept: true, slots }];
+    const shown = renderStatus(status('hello', { listeners, stragglers: 3 }), { columns: 100, colour: false });
+    assert.match(shown, /Listen: 127\.0\.0\.1:80 \(web\): a 75 %, 2 waiting; b 25 %, does not listen any more\n/);
+    assert.match(shown, /Left behind: 3 connections, answered by the live slot\n/);
   });
 });

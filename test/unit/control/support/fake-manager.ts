@@ -195,6 +195,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
         slots: [{ slot: 'a', weight: 100, queued: 0 }],
       },
     ],
+    stragglers: 0,
     sandboxes: [
       {
         unit: `plugin-${name}-a-g1.service`,
