@@ -79,11 +79,12 @@ function treat(draft: Draft, sandbox: SandboxEntry, verdict: Verdict): void {
     class: verdict.class,
     incident: id,
   });
-  if (kind === 'run' || kind === 'notify' || kind === 'quarantine' || kind === 'raise' || kind === 'rollback') {
+  if (kind === 'run' || kind === 'notify' || kind === 'quarantine' || kind === 'raise') {
     // What it was ill of is answered; when it goes on, it is told of again.
     draft.put({ ...sandbox, verdict: undefined });
     return perform(draft, turn.step, sandbox, reason);
   }
+  if (kind === 'rollback') rollbackByRecovery(draft, reason.text);
   const { startTimeoutMs = 0 } = draft.state.plan?.declaration.health ?? {};
   const stopMs = draft.state.plan?.declaration.stop.timeoutMs ?? 0;
   draft.set({ healing: { unit: sandbox.unit, until: now + startTimeoutMs + stopMs + HEALING_SLACK_MS } });

@@ -30,7 +30,8 @@ export function plansInForce(state: Plans): BySlot<PluginPlan> {
 /** How new connections are to be shared out. */
 export function weightsOf(state: PluginState): Weights {
   const { slot, upgrade } = state;
-  return { live: slot, other: upgrade === undefined || isCommitted(state) ? 0 : upgrade.weight };
+  const isBeside = upgrade?.way === 'beside' && !isCommitted(state);
+  return { live: slot, other: isBeside ? upgrade.weight : 0 };
 }
 
 export function otherSlot(slot: SlotName): SlotName {

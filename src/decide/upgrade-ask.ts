@@ -50,6 +50,8 @@ export function rollbackAsked(draft: Draft, { by, why }: Asked<'rollback-asked'>
 
 /** A step of the recovery: what was live before may not have what this one fails of. */
 export function rollbackByRecovery(draft: Draft, text: string): void {
+  if (!canGoBack(draft.state)) return;
+  draft.deeds.push(`roll back to ${draft.state.previous?.version ?? 'what was declared before'}`);
   goBack(draft, { by: 'recovery', why: text });
 }
 

@@ -6,7 +6,7 @@ import { bake, canary, notWeighed, starting, weighed } from './upgrade-canary.ts
 import { committing } from './upgrade-commit.ts';
 import { setUpgrade } from './upgrade-course.ts';
 import { endBeside, over, stopBeside } from './upgrade-end.ts';
-import { switching, switchingBack } from './upgrade-in-place.ts';
+import { signalAgain, switching, switchingBack } from './upgrade-in-place.ts';
 import { planning, preparing, verifying } from './upgrade-plan.ts';
 
 /** Goes on with the upgrade as far as that needs nothing to be waited for. Only of a plugin that is on. */
@@ -64,6 +64,7 @@ export function sharesSeen(draft: Draft, seen: Extract<Observation, { kind: 'wei
 export function resumeUpgrade(draft: Draft): void {
   const { upgrade } = draft.state;
   if (upgrade === undefined) return;
+  if (upgrade.way === 'in-place') signalAgain(draft, upgrade);
   const isWatched = upgrade.step === 'canary' || upgrade.step === 'baking';
   setUpgrade(draft, {
     tries: 0,

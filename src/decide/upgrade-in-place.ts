@@ -8,6 +8,8 @@ import { over, undo } from './upgrade-end.ts';
 const SWITCH_MS = 30_000;
 const SWITCH_TIMES = 3;
 const SWITCH_AGAIN_MS = 1000;
+/** Payloads were told by then, if the supervisor lives. */
+const TOLD_MS = 1000;
 
 /** What runs gets another directory. */
 export function switching(draft: Draft, { id, to }: Upgrade): void {
@@ -17,8 +19,13 @@ export function switching(draft: Draft, { id, to }: Upgrade): void {
 }
 
 /** It has the directory that it had before; there is no other way to end this. */
-export function switchingBack(draft: Draft, { id, from }: Upgrade): void {
+export function switchingBack(draft: Draft, { id, from, ending, stageSince = 0 }: Upgrade): void {
   const { slot } = draft.state;
+  if (ending) {
+    // Until then a new supervisor tells of it again.
+    const told = stageSince + TOLD_MS;
+    return draft.moment.now < told ? draft.wakeBy(told) : over(draft);
+  }
   insist(draft, [{ kind: 'switch', id, slot, version: from }], SWITCH_MS, Number.POSITIVE_INFINITY);
 }
 
@@ -28,11 +35,24 @@ export function switched(draft: Draft, { id, version }: Extract<Observation, { k
   const isThere = upgrade.step === 'switching' && version === upgrade.to;
   const isBack = upgrade.step === 'undoing' && version === upgrade.from;
   if (!isThere && !isBack) return;
-  const { signal = 'SIGHUP' } = upgrade.plan?.declaration.upgrade ?? {};
-  for (const { unit, life } of living(draft.state)) if (life === 'ready') draft.order({ kind: 'signal', unit, signal });
-  if (isBack) return over(draft);
+  signal(draft, upgrade);
+  if (isBack) return setUpgrade(draft, { ending: true, stageSince: draft.moment.now });
   draft.note('weighed', undefined, undefined, 'all of it has the new directory', { upgrade: id });
   enter(draft, 'baking', { stageSince: draft.moment.now, weight: 100, signals: undefined });
+}
+
+/** A new supervisor cannot know whether the one before it came to tell the payloads. */
+export function signalAgain(draft: Draft, upgrade: Upgrade): void {
+  const { step, ending } = upgrade;
+  if (step === 'baking' || step === 'committing' || (step === 'undoing' && ending)) signal(draft, upgrade);
+}
+
+function signal(draft: Draft, { plan }: Upgrade): void {
+  if (plan === undefined) return;
+  const { signal: name } = plan.declaration.upgrade;
+  for (const { unit, life } of living(draft.state)) {
+    if (life === 'ready') draft.order({ kind: 'signal', unit, signal: name });
+  }
 }
 
 export function notSwitched(draft: Draft, id: string, reason: Reason): void {

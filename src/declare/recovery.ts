@@ -6,7 +6,8 @@ import type { FailureClass } from '../base/failure-class.ts';
  * What is done about one failure. `run` and `notify` bring nothing back: the next step is taken at once. All others do,
  * or end it: `restart` starts anew, `replace` promotes a standby first, `recycle` starts the new sandbox before the old
  * one is asked to stop, `raise` raises a limit and then replaces, `freeze` keeps the sandbox as it is outside of the
- * pool and starts another one, `quarantine` stops the plugin until somebody releases it.
+ * pool and starts another one, `rollback` replaces it and goes back to what was live before, `quarantine` stops the
+ * plugin until somebody releases it.
  */
 export type Step = PlainStep | RaiseStep | RunStep;
 

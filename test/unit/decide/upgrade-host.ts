@@ -12,12 +12,14 @@ export interface Manner {
   readonly neverReady?: boolean;
   readonly diesAtStart?: boolean;
   readonly diesWithTraffic?: boolean;
+  readonly diesAfterMs?: number;
   readonly verdict?: Judgement['verdict'];
   readonly unverified?: boolean;
   /** What it has never ends: it is killed when its time is over, and may not even go then. */
   readonly stopMs?: number;
   readonly unkillable?: boolean;
   readonly notCommitted?: boolean;
+  readonly notSwitched?: boolean;
 }
 
 const STEP_MS = 250;
@@ -55,12 +57,17 @@ export class UpgradeHost extends SimulatedHost {
   readonly shares: Record<SlotName, number> = { a: 100, b: 0 };
   record: VersionRecord = { version: 'v1', previous: undefined, declared: 'v1', underWay: undefined, failed: [] };
   readonly orders: Order[] = [];
+  /** In place: the version that all sandboxes see, and who was told of it. */
+  sees: string | undefined = 'v1';
+  readonly signalled: string[] = [];
   readonly #plans: ReadonlyMap<string, PluginPlan>;
   readonly #manners: ReadonlyMap<string, Manner>;
   readonly #since = new Map<string, number>();
   readonly #stopping = new Map<string, { since: number; timeoutMs: number }>();
   readonly #fenced = new Set<string>();
   #lookedAt = 0;
+  /** Orders of upgrades are not answered. */
+  deaf = false;
   declared = 'v1';
 
   constructor(plans: readonly PluginPlan[], manners: Readonly<Record<string, Manner>>) {
@@ -94,6 +101,7 @@ export class UpgradeHost extends SimulatedHost {
 
   protected override carryOutMore(order: Order): Observation | undefined {
     this.orders.push(order);
+    if (this.deaf) return undefined;
     switch (order.kind) {
       case 'plan-version': {
         const { id, version } = order;
@@ -125,6 +133,19 @@ export class UpgradeHost extends SimulatedHost {
         this.record = { version, previous, declared, failed, underWay: undefined };
         return undefined;
       }
+      case 'switch':
+        if (this.#manner(order.version).notSwitched === true)
+          return {
+            kind: 'not-switched',
+            id: order.id,
+            version: order.version,
+            reason: { code: 'BH601', text: 'EINVAL' },
+          };
+        this.sees = order.version;
+        return { kind: 'switched', id: order.id, version: order.version };
+      case 'signal':
+        this.signalled.push(`${order.unit} ${order.signal} ${this.sees}`);
+        return undefined;
       case 'stop':
         this.#stopping.set(order.unit, { since: this.now, timeoutMs: order.timeoutMs ?? 30_000 });
         return undefined;
@@ -136,7 +157,15 @@ export class UpgradeHost extends SimulatedHost {
   /** What happens to it as time goes by. */
   #age(one: RealSandbox): void {
     const { unit } = one;
-    const { startMs = 500, neverReady, diesAtStart, diesWithTraffic, stopMs = 200, unkillable } = this.#mannerOf(one);
+    const {
+      startMs = 500,
+      neverReady,
+      diesAtStart,
+      diesWithTraffic,
+      diesAfterMs,
+      stopMs = 200,
+      unkillable,
+    } = this.#mannerOf(one);
     const began = this.#since.get(unit) ?? this.now;
     this.#since.set(unit, began);
     if (this.#fenced.has(unit)) return;
@@ -152,7 +181,8 @@ export class UpgradeHost extends SimulatedHost {
       if (neverReady === true) return this.#giveUp(one, this.now - began);
       return this.becomeReady(one);
     }
-    if (diesWithTraffic === true && this.shares[one.slot] > 0) this.end(one, 11);
+    if (diesWithTraffic === true && this.shares[one.slot] > 0) return this.end(one, 11);
+    if (diesAfterMs !== undefined && this.now - began >= diesAfterMs) this.end(one, 11);
   }
 
   #giveUp(one: RealSandbox, ms: number): void {
@@ -189,6 +219,7 @@ export class UpgradeHost extends SimulatedHost {
   }
 
   #mannerOf({ digest }: RealSandbox): Manner {
+    if (this.plan.declaration.upgrade.way === 'in-place') return this.#manner(this.sees);
     const plan = [...this.#plans.values()].find((each) => each.digest === digest);
     return this.#manner(plan?.version);
   }
