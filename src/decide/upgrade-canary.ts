@@ -11,9 +11,13 @@ import { nextRung } from './upgrade-ladder.ts';
 const WEIGH_MS = 5000;
 const WEIGH_TIMES = 5;
 const WEIGH_AGAIN_MS = 500;
-/** A judgement that is older (ms) says nothing of now; one that does not come is waited for this long. */
-const SIGHT_MS = 5000;
-const SIGHTLESS_MS = 15_000;
+/**
+ * In heartbeats: a judgement that is older says nothing of now, nor does one of a watch that began so much later than the
+ * stage; one that does not come is waited for.
+ */
+const SIGHT_BEATS = 3;
+const LATE_BEATS = 2;
+const SIGHTLESS_BEATS = 10;
 
 /** The new side starts, without traffic. */
 export function starting(draft: Draft, upgrade: Upgrade): void {
@@ -70,14 +74,18 @@ export function bake(draft: Draft, upgrade: Upgrade): void {
   const { bakeMs, stageSince = now, kind, signals, plan } = upgrade;
   const isWatched = kind !== 'rollback';
   if (isWatched && now < stageSince + bakeMs) return draft.wakeBy(stageSince + bakeMs);
-  const isFresh = signals !== undefined && now - signals.at <= SIGHT_MS;
-  if (isWatched && !isFresh && now < stageSince + bakeMs + SIGHTLESS_MS)
-    return draft.wakeBy(stageSince + bakeMs + SIGHTLESS_MS);
+  const beatMs = Math.max(1000, plan?.declaration.health.heartbeatMs ?? 0);
+  const isFresh =
+    signals !== undefined &&
+    now - signals.at <= SIGHT_BEATS * beatMs &&
+    signals.judgement.watchedMs >= bakeMs - LATE_BEATS * beatMs;
+  const sightless = stageSince + bakeMs + SIGHTLESS_BEATS * beatMs;
+  if (isWatched && !isFresh && now < sightless) return draft.wakeBy(sightless);
   if (!isWatched || (isFresh && signals.judgement.verdict === 'good')) return goOn(draft, upgrade);
   const { few, waitMostMs } = plan?.declaration.upgrade.judge ?? { few: 'rollback', waitMostMs: 0 };
   if (few === 'promote') return goOn(draft, upgrade);
   const until = stageSince + bakeMs + waitMostMs;
-  if (few === 'wait' && now < until) return draft.wakeBy(Math.min(until, now + SIGHT_MS));
+  if (few === 'wait' && now < until) return draft.wakeBy(Math.min(until, now + beatMs));
   const seen = signals?.judgement.reason?.text ?? 'nothing was seen of it';
   undo(draft, {
     code: 'BH323',

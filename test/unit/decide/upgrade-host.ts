@@ -214,7 +214,7 @@ export class UpgradeHost extends SimulatedHost {
     this.#lookedAt = this.now;
     const { verdict = 'good' } = this.#manner(upgrade.to);
     const reason = verdict === 'good' ? undefined : ({ signal: 'errors', text: 'errors: 40 of 100' } as const);
-    const judgement: Judgement = { verdict, reason, rows: [], watchedMs: 1000 };
+    const judgement: Judgement = { verdict, reason, rows: [], watchedMs: this.now - (upgrade.stageSince ?? this.now) };
     this.observe({ kind: 'signals', id: upgrade.id, old: NO_ONE, new: NO_ONE, judgement });
   }
 
