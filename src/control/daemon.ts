@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { AnchorServer } from '../act/anchor-server.ts';
 import { isWanted } from '../act/anchor-units.ts';
 import { DaemonHands } from '../act/daemon-hands.ts';
@@ -50,6 +49,7 @@ import type { EventKind } from './api.ts';
 import { Auditor } from './auditor.ts';
 import { IncidentDesk } from './incident-desk.ts';
 import { sceneOf } from './incident-scene.ts';
+import { byPrefix, closeStrayReports } from './inherited.ts';
 import { Learner } from './learner.ts';
 import { serveManager } from './manager-interface.ts';
 import { NodeDesk } from './node-desk.ts';
@@ -378,32 +378,9 @@ function route(
   if (activeState === 'inactive') supervisor.loops.get(plugin)?.observe({ kind: 'forgiven' });
 }
 
-/** Report pipes that came back from the store and belong to no sandbox any more. */
-function closeStrayReports(
-  reports: Map<string, number>,
-  records: readonly SandboxRecord[],
-  store: { remove(name: string): void },
-): void {
-  const units = new Set(records.map(({ unit }) => unit));
-  for (const [unit, fd] of [...reports]) {
-    if (units.has(unit)) continue;
-    reports.delete(unit);
-    store.remove(`${REPORT_PREFIX}${unit}`);
-    closeSync(fd);
-  }
-}
-
 function makeRuntimeDirectories(paths: HostPaths): void {
   makeDirectory(paths.run, 0o755);
   for (const name of ['plugin', 'sandbox', 'seccomp', 'credentials', 'image', 'state', 'check'])
     makeDirectory(`${paths.run}/${name}`, 0o700);
   makeSkeleton(`${paths.run}/skeleton`);
-}
-
-/** Descriptors whose names begin with the prefix, by the rest of the name; one each. */
-function byPrefix(inherited: ReadonlyMap<string, readonly number[]>, prefix: string): Map<string, number> {
-  const found = new Map<string, number>();
-  for (const [name, [fd]] of inherited)
-    if (name.startsWith(prefix) && fd !== undefined) found.set(name.slice(prefix.length), fd);
-  return found;
 }
