@@ -113,14 +113,14 @@ export class DaemonHands implements Hands {
       const sides = { ...(plans.a && { a: plans.a.listeners }), ...(plans.b && { b: plans.b.listeners }) };
       await sockets.ensure(plugin, sides, weights);
       const live = plans[weights.live];
-      if (live !== undefined) await this.applyLimits(live);
+      if (live !== undefined) await this.applyLimits(live, plans[weights.live === 'a' ? 'b' : 'a']);
     });
   }
 
   /** Gives the plugin's slice its limits: the declared ones, over which the administrator's for the anchor go. */
-  async applyLimits(plan: PluginPlan): Promise<void> {
+  async applyLimits(plan: PluginPlan, beside?: PluginPlan): Promise<void> {
     const { units } = this.#parts;
-    await units.ensureSlice(withLimits(pluginSlice(plan), await units.anchorLimits(plan.plugin)));
+    await units.ensureSlice(withLimits(pluginSlice(plan, beside), await units.anchorLimits(plan.plugin)));
   }
 
   retire(plugin: string): void {

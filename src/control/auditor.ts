@@ -5,6 +5,7 @@ import { judgeSandbox, outdated } from '../audit/judge-sandbox.ts';
 import { judgeProperties } from '../audit/judge-unit.ts';
 import type { Clock } from '../base/clock.ts';
 import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
+import { otherSlot, planOf } from '../decide/sides.ts';
 import { type HostProcesses, hostProcesses } from '../kernel/host-processes.ts';
 import { sandboxFacts } from '../kernel/sandbox-facts.ts';
 import type { HostPaths, PluginPlan, SandboxPlan } from '../plan/plan.ts';
@@ -71,7 +72,7 @@ export class Auditor {
       const host = await hostProcesses();
       const again: SandboxEntry[] = [];
       for (const entry of pending) {
-        const result = await this.#look(plan, entry, host);
+        const result = await this.#look(planOf(before, entry.slot) ?? plan, entry, host);
         if (result === undefined) audited.delete(entry.unit);
         else audited.set(entry.unit, result);
         const verdict = result === undefined ? 'unknown' : worst(result.findings);
@@ -87,7 +88,7 @@ export class Auditor {
         notCompared.push({ unit, why: 'it ended while it was read' });
       } else if (!audited.has(unit)) audited.set(unit, unreadable(unit));
     }
-    const slice = audited.size === 0 ? [] : await this.#slice(plan);
+    const slice = audited.size === 0 ? [] : await this.#slice(plan, planOf(before, otherSlot(before.slot)));
     const sandboxes = [...audited.values()];
     return {
       plugin,
@@ -141,13 +142,13 @@ export class Auditor {
     return { properties, filterGiven: record.filter ?? null, filterCompiled };
   }
 
-  async #slice(plan: PluginPlan): Promise<Finding[]> {
+  async #slice(plan: PluginPlan, beside: PluginPlan | undefined): Promise<Finding[]> {
     const { manager, units } = this.#parts;
     const [limits, properties] = await Promise.all([
       units.anchorLimits(plan.plugin),
       manager.unitProperties(plan.sliceUnit, ['Unit', 'Slice']),
     ]);
-    const slice = withLimits(pluginSlice(plan), limits);
+    const slice = withLimits(pluginSlice(plan, beside), limits);
     return judgeProperties(slice.name, slice.properties, properties);
   }
 

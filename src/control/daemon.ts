@@ -12,7 +12,7 @@ import { asFailure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
 import type { Observation } from '../decide/observation.ts';
 import { type RememberedState, remember } from '../decide/restore.ts';
-import { isServed, plansInForce } from '../decide/sides.ts';
+import { isServed, otherSlot, planOf, plansInForce } from '../decide/sides.ts';
 import { makeDirectory } from '../kernel/files.ts';
 import { groupId } from '../kernel/identities.ts';
 import { memoryAvailable } from '../kernel/memory.ts';
@@ -260,8 +260,9 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   await supervisor.resync();
   anchors.listen(`${paths.run}/anchor.sock`, anchorGroup);
   const applyLimits = (plugin: string): void => {
-    const { phase, plan } = supervisor.loop(plugin).state;
-    if (phase === 'on' && plan !== undefined) guard(hands.applyLimits(plan));
+    const { state } = supervisor.loop(plugin);
+    if (state.phase === 'on' && state.plan !== undefined)
+      guard(hands.applyLimits(state.plan, planOf(state, otherSlot(state.slot))));
   };
   manager.onResync.add(({ reason }) => {
     guard(supervisor.resync());

@@ -79,6 +79,37 @@ export function sliceLimits(
   };
 }
 
+/** What has room for either of both: the plans of an upgrade's sides. */
+export function roomierLimits(one: PlannedLimits, other: PlannedLimits): PlannedLimits {
+  const rates = one.io.flatMap((rate) => {
+    const alike = other.io.find(({ path }) => path === rate.path);
+    if (alike === undefined) return [];
+    const { path, read, write, readIops, writeIops } = alike;
+    return [
+      {
+        path,
+        read: larger(rate.read, read),
+        write: larger(rate.write, write),
+        readIops: larger(rate.readIops, readIops),
+        writeIops: larger(rate.writeIops, writeIops),
+      },
+    ];
+  });
+  return {
+    ...one,
+    memoryMax: larger(one.memoryMax, other.memoryMax),
+    swapMax: larger(one.swapMax, other.swapMax),
+    cpuQuotaPerSecUsec: larger(one.cpuQuotaPerSecUsec, other.cpuQuotaPerSecUsec),
+    tasksMax: larger(one.tasksMax, other.tasksMax),
+    // What only one of them names is no limit of both.
+    io: rates,
+  };
+}
+
+function larger(one: number | 'infinity', other: number | 'infinity'): number | 'infinity' {
+  return one === 'infinity' || other === 'infinity' ? 'infinity' : Math.max(one, other);
+}
+
 function plus(value: number | 'infinity', more: number): number | 'infinity' {
   return value === 'infinity' ? value : value + more;
 }

@@ -1,17 +1,16 @@
 import { helperNeeds } from '../plan/network.ts';
-import type { PluginPlan } from '../plan/plan.ts';
-import { limitSettings, sliceLimits } from './overhead.ts';
+import type { PlannedLimits, PluginPlan } from '../plan/plan.ts';
+import { limitSettings, roomierLimits, sliceLimits } from './overhead.ts';
 import { busProperties, type Settings } from './properties.ts';
 import type { TransientUnit } from './transient-unit.ts';
 
-/** What is set on the plugin's slice, by plan field: its totals, and its weight against other plugins. */
-export function sliceSettings(plan: PluginPlan): Settings {
-  const limits = sliceLimits(
-    plan.limits,
-    plan.size + plan.declaration.pool.standby,
-    plan.declaration.isolation,
-    helperNeeds(plan, plan.declaration.health),
-  );
+/**
+ * What is set on the plugin's slice, by plan field: its totals, and its weight against other plugins.
+ *
+ * @param beside the plan of an upgrade's other side, which has to have its room, too.
+ */
+export function sliceSettings(plan: PluginPlan, beside?: PluginPlan): Settings {
+  const limits = beside === undefined ? limitsOf(plan) : roomierLimits(limitsOf(plan), limitsOf(beside));
   return {
     description: `Plugin ${plan.plugin}`,
     collectMode: 'inactive-or-failed',
@@ -19,7 +18,13 @@ export function sliceSettings(plan: PluginPlan): Settings {
   };
 }
 
+function limitsOf(plan: PluginPlan): PlannedLimits {
+  const { limits, size, declaration } = plan;
+  const { pool, isolation, health } = declaration;
+  return sliceLimits(limits, size + pool.standby, isolation, helperNeeds(plan, health));
+}
+
 /** The plugin's slice, for StartTransientUnit; when it exists already, its resource properties can be set again. */
-export function pluginSlice(plan: PluginPlan): TransientUnit {
-  return { name: plan.sliceUnit, properties: busProperties(sliceSettings(plan)) };
+export function pluginSlice(plan: PluginPlan, beside?: PluginPlan): TransientUnit {
+  return { name: plan.sliceUnit, properties: busProperties(sliceSettings(plan, beside)) };
 }

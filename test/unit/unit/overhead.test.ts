@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PlannedLimits } from '../../../src/plan/plan.ts';
-import { OVERHEAD, sliceLimits, unitLimits } from '../../../src/unit/overhead.ts';
+import { OVERHEAD, roomierLimits, sliceLimits, unitLimits } from '../../../src/unit/overhead.ts';
 
 const LIMITS: PlannedLimits = {
   memoryMax: 1000,
@@ -48,6 +48,17 @@ for (const isolation of ['nspawn', 'scope'] as const) {
       assert.deepEqual(slice.io, [
         { path: '/var/lib', read: 6000, write: 'infinity', readIops: 'infinity', writeIops: 300 },
       ]);
+    });
+
+    it('gives the slice room for the larger of two sides, whatever is larger of it', () => {
+      const small = sliceLimits(LIMITS, 1, isolation, HELPERS);
+      const large = sliceLimits({ ...LIMITS, tasksMax: 1 }, 3, isolation, HELPERS);
+      const both = roomierLimits(small, large);
+      assert.equal(both.memoryMax, large.memoryMax);
+      assert.equal(both.tasksMax, Math.max(Number(small.tasksMax), Number(large.tasksMax)));
+      assert.deepEqual(both.io, large.io);
+      assert.deepEqual(roomierLimits(large, { ...small, io: [], memoryMax: 'infinity' }).io, []);
+      assert.equal(roomierLimits({ ...small, memoryMax: 'infinity' }, large).memoryMax, 'infinity');
     });
 
     it('keeps no limit no limit', () => {
