@@ -14,10 +14,10 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a command to its end; any exit status is a result. Longer than a minute means a hang. */
+/** Runs a command to its end; any exit status is a result. Longer than five minutes means a hang, on an emulated machine, too. */
 export function run(command: string, ...args: readonly string[]): Promise<Ran> {
   return new Promise((resolve) => {
-    execFile(command, args, { timeout: 60_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+    execFile(command, args, { timeout: 300_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
       resolve({ status: code, stdout, stderr: error !== null && code === 255 ? `${stderr}${error.message}` : stderr });
     });

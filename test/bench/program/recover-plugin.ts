@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Isolation } from '../../../src/declare/declaration.ts';
 import { readySandboxes, systemctl, until } from '../../support/system.ts';
 import { BenchPlugin } from './plugin.ts';
-import { type Keeper, WATCHDOG_S } from './recovery.ts';
+import { type Keeper, WATCHDOG_S, WHOLE_MS } from './recovery.ts';
 
 /** Each injury counts as a first one, after a second of good health; and no budget to speak of. */
 const RECOVERY = ['  backoff: { reset: 1s }', '  budget: { restarts: 1000, within: 1s }'];
@@ -66,10 +66,11 @@ export class PluginKeeper implements Keeper {
 
   async whole(): Promise<void> {
     const all = this.size + this.#standby;
-    await until(`${all} payloads of ${this.title}`, () => this.#plugin.payloads().length === all);
+    await until(`${all} payloads of ${this.title}`, () => this.#plugin.payloads().length === all, WHOLE_MS);
     await until(
       `${all} ready sandboxes of ${this.title}`,
       async () => (await readySandboxes(this.#plugin.name)).length === all,
+      WHOLE_MS,
     );
   }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { must, run, systemctl, until } from '../../support/system.ts';
 import { BENCH_DIRECTORY } from './plugin.ts';
-import { type Injury, type Keeper, pidsWith, WATCHDOG_S } from './recovery.ts';
+import { type Injury, type Keeper, pidsWith, WATCHDOG_S, WHOLE_MS } from './recovery.ts';
 
 /** The others: each set up by what its manual offers, and where there is a choice, for the fastest recovery. */
 
@@ -40,7 +40,7 @@ abstract class Named implements Keeper {
   }
 
   whole(): Promise<void> {
-    return until(`${this.size} processes of ${this.title}`, () => this.pids().length === this.size);
+    return until(`${this.size} processes of ${this.title}`, () => this.pids().length === this.size, WHOLE_MS);
   }
 
   pids(): number[] {
@@ -184,6 +184,8 @@ export class Pm2 extends Named {
     const service = [
       '[Service]',
       'Type=forking',
+      // On an emulated machine it takes minutes.
+      'TimeoutStartSec=5min',
       `Environment=PM2_HOME=${DIRECTORY}/${this.name}-home PM2_DISABLE_VERSION_CHECK=true`,
       `ExecStart=/usr/bin/node ${BENCH_DIRECTORY}/pm2/node_modules/pm2/bin/pm2 start ${file}`,
     ];

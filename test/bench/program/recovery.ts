@@ -29,6 +29,9 @@ export interface Recovery {
 }
 
 /** Somebody who keeps the same server running. */
+/** How long (ms) it may take until all of it runs: an emulated machine needs minutes for what else takes seconds. */
+export const WHOLE_MS = 300_000;
+
 export interface Keeper {
   readonly title: string;
   readonly port: number;
