@@ -28,10 +28,10 @@ export interface Recovery {
   readonly late: number;
 }
 
-/** Somebody who keeps the same server running. */
 /** How long (ms) it may take until all of it runs: an emulated machine needs minutes for what else takes seconds. */
 export const WHOLE_MS = 300_000;
 
+/** Somebody who keeps the same server running. */
 export interface Keeper {
   readonly title: string;
   readonly port: number;
