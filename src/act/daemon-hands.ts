@@ -21,7 +21,7 @@ import type { SandboxParts } from '../sandbox/sandbox-parts.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { withLimits } from '../unit/administrator-limits.ts';
 import { pluginSlice } from '../unit/plugin-slice.ts';
-import { requirePlan, requireVersion } from './load-plan.ts';
+import { requireVersion } from './load-plan.ts';
 import type { Hands, LoadedDeclaration, PlannedVersion } from './plugin-loop.ts';
 import type { RanCommand, RunCommands } from './run-command.ts';
 import type { SystemdUnits } from './systemd-units.ts';
@@ -99,9 +99,9 @@ export class DaemonHands implements Hands {
 
   /** A plan is no plan as long as its version is not what was installed. */
   async load(plugin: string): Promise<LoadedDeclaration> {
-    const plan = await requirePlan(plugin, this.#parts.paths, this.#parts.systemdVersion);
-    await this.#parts.versions.require(plan);
-    return { plan, failed: failedPlans(readLiveRecord(plugin)) };
+    const loaded = await requireVersion(plugin, 'declared', this.#parts.paths, this.#parts.systemdVersion);
+    await this.#parts.versions.require(loaded.plan);
+    return { ...loaded, failed: failedPlans(readLiveRecord(plugin)) };
   }
 
   prepare(plugin: string, plans: BySlot<PluginPlan>, weights: Weights): Promise<void> {

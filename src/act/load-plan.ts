@@ -28,12 +28,10 @@ export async function loadPlan(plugin: string, host: Host, asked?: VersionInForc
   return { plan: planned.plan, problems: planned.problems, files, declared };
 }
 
-/** The plan; throws the first problem as a Failure, with the number of the others. */
-export async function requirePlan(plugin: string, paths: HostPaths, systemdVersion: number): Promise<PluginPlan> {
-  return required(plugin, await loadPlan(plugin, await readHost(paths, systemdVersion))).plan;
-}
-
-/** The same for another version. @throws Failure BH427 when there is none before the one that is live. */
+/**
+ * The plan of a version; throws the first problem as a Failure, with the number of the others, and BH427 when there is no
+ * version before the one that is live.
+ */
 export async function requireVersion(
   plugin: string,
   wanted: WantedVersion,

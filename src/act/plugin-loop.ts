@@ -70,8 +70,7 @@ export interface Hands {
 }
 
 /** The plan as it is declared now, and plans that failed, of which it may be one. */
-export interface LoadedDeclaration {
-  readonly plan: PluginPlan;
+export interface LoadedDeclaration extends PlannedVersion {
   readonly failed: readonly FailedPlan[];
 }
 

@@ -8,6 +8,7 @@ import type { NodeThresholds } from '../declare/configuration.ts';
 import type { ProbeName } from '../declare/probe.ts';
 import type { NodeFacts } from '../diagnose/node-facts.ts';
 import type { TroubleKind } from '../diagnose/node-health.ts';
+import type { ChangeWay } from '../plan/changes.ts';
 import type { IncidentReport, IncidentSummary, WhyReport } from './incident-api.ts';
 import type { VersionNews } from './manager.ts';
 import type { ResilienceStatus } from './resilience.ts';
@@ -220,8 +221,15 @@ export interface PlanReport {
   readonly version: string | null;
   readonly digest: string;
   readonly sections: readonly PlanSection[];
-  /** Sandboxes that run now and do not match the plan, and what is missing or too many. */
+  /** What differs from the plan in force, with how a reload applies it, and sandboxes that are outdated or missing. */
   readonly differences: readonly string[];
+  /** What a reload would do now; null when nothing runs, or nobody could be asked. */
+  readonly reload: {
+    /** The most disruptive way that it takes; null when there is nothing to do. */
+    readonly way: ChangeWay | null;
+    /** Why it would not be done by itself. */
+    readonly refused: string | null;
+  } | null;
   /** False when the supervisor could not be asked what runs. */
   readonly compared: boolean;
 }

@@ -80,6 +80,7 @@ export async function planOffline(name: string, roots: DeclarationRoots = DECLAR
   const state = planState(made.declaration, HOST_PATHS);
   return planReport(made, HOST_PATHS, {
     differences: undefined,
+    reload: null,
     nextGeneration: 1,
     uidBase: uidBaseOf(0),
     quotaHolds: state === undefined ? undefined : holdsQuota(state.directory, state.quota),

@@ -20,6 +20,7 @@ import type { PlanReport, PlanSection } from './api.ts';
 export interface Comparison {
   /** Sandboxes that run now and do not match, and what is missing or too many; undefined when nobody could be asked. */
   readonly differences: readonly string[] | undefined;
+  readonly reload: PlanReport['reload'];
   /** Generation that the next sandbox gets; it is part of names, so the plan shows it. */
   readonly nextGeneration: number;
   /** Whether the quota of the state directory is in force; undefined when that cannot be seen. */
@@ -67,6 +68,7 @@ export function planReport(plan: PluginPlan, paths: HostPaths, comparison: Compa
       { title: 'command', rows: commandRows(sandbox) },
     ],
     differences: comparison.differences ?? [],
+    reload: comparison.reload,
     compared: comparison.differences !== undefined,
   };
 }

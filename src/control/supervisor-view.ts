@@ -6,14 +6,13 @@ import { Failure } from '../base/failure.ts';
 import { formatProblem } from '../base/problem.ts';
 import { recentDeaths } from '../decide/backoff.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
-import { inTraffic, serving } from '../decide/plugin-state.ts';
+import { inTraffic } from '../decide/plugin-state.ts';
 import { statusLine, visibleState } from '../decide/status-line.ts';
 import { declaredPlugins } from '../kernel/declaration-files.ts';
 import type { Host } from '../kernel/host-facts.ts';
 import { readHost } from '../kernel/host-facts.ts';
 import { holdsQuota } from '../kernel/room.ts';
 import { readSafeMode } from '../kernel/safe-mode.ts';
-import { changeText, planChanges } from '../plan/changes.ts';
 import { planState } from '../plan/host-mounts.ts';
 import { anchorUnitName, pluginSliceName, uidBaseOf } from '../plan/identity.ts';
 import type { HostPaths, PlannedListener, PluginPlan } from '../plan/plan.ts';
@@ -42,6 +41,7 @@ import type { Learner } from './learner.ts';
 import { limitsOfPlugin } from './limit-status.ts';
 import type { VersionNews } from './manager.ts';
 import type { NodeDesk } from './node-desk.ts';
+import { compareWithPlan } from './plan-comparison.ts';
 import { planReport } from './plan-report.ts';
 import { resilience } from './resilience.ts';
 import { sandboxStanding, sandboxStatus } from './sandbox-status.ts';
@@ -167,7 +167,7 @@ export class SupervisorView implements Supervisor {
       throw new Failure(first?.code ?? 'BH108', first === undefined ? name : formatProblem(first));
     const state = this.#state(name);
     const comparison = {
-      differences: state === undefined ? [`nothing runs; ${plan.size} would be started`] : differences(state, plan),
+      ...compareWithPlan(state, plan),
       nextGeneration: state?.nextGeneration ?? 1,
       uidBase: uidBaseOf(0),
       quotaHolds: this.#stateOf(plan)?.quotaHolds ?? undefined,
@@ -340,19 +340,6 @@ export class SupervisorView implements Supervisor {
 function recoveriesOf(state: PluginState | undefined): PluginStatus['recoveries'] {
   const { over, alone, aloneMs } = state?.recoveries ?? { over: 0, alone: 0, aloneMs: 0 };
   return { over, alone, meanMs: alone === 0 ? null : Math.round(aloneMs / alone) };
-}
-
-function differences(state: PluginState, plan: PluginPlan): string[] {
-  const { digest, size } = plan;
-  const alive = serving(state);
-  const outdated = alive.filter((entry) => entry.digest !== digest);
-  const lines = state.plan === undefined ? [] : planChanges(state.plan, plan).map(changeText);
-  for (const { unit } of outdated)
-    lines.push(`${unit} runs an earlier declaration or version; it is replaced at the next reload or start`);
-  const missing = size - alive.length;
-  if (missing > 0) lines.push(`${missing} of ${size} sandboxes missing`);
-  if (missing < 0) lines.push(`${-missing} sandboxes more than the ${size} declared`);
-  return lines;
 }
 
 function addressOf({ listen }: PlannedListener): string {

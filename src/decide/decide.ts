@@ -60,7 +60,7 @@ class Policy extends Draft {
       case 'unwanted':
         return this.#unwanted();
       case 'declared':
-        return declared(this, seen.plan, seen.failed);
+        return declared(this, seen);
       case 'undeclarable':
         return unusable(this, seen.reason);
       case 'not-listening':

@@ -1,9 +1,7 @@
-import type { PluginPlan } from '../plan/plan.ts';
 import type { Draft } from './draft.ts';
-import type { Reason } from './observation.ts';
+import type { Observation, Reason } from './observation.ts';
 import { living } from './plugin-state.ts';
 import { fail } from './quarantine.ts';
-import type { FailedPlan } from './upgrade.ts';
 import { upgradeByReload } from './upgrade-ask.ts';
 import { weighing } from './upgrade-course.ts';
 import { isSame } from './upgrade-end.ts';
@@ -12,13 +10,14 @@ import { isSame } from './upgrade-end.ts';
  * The declaration was read. At a start it holds; what runs comes to another one by an upgrade, but for what can be changed
  * on it as it runs.
  */
-export function declared(draft: Draft, plan: PluginPlan, failed: readonly FailedPlan[] = []): void {
+export function declared(draft: Draft, seen: Extract<Observation, { kind: 'declared' }>): void {
+  const { plan, failed = [] } = seen;
   const { phase, plan: live, previous, failedPlans, upgrade } = draft.state;
   // There was a boot since they failed.
   if (failedPlans.length === 0 && failed.length > 0) draft.set({ failedPlans: failed });
   // It is read again when that is over.
   if (upgrade !== undefined) return;
-  draft.set({ reloading: false, reason: undefined, refused: undefined });
+  draft.set({ declared: seen.declared, reloading: false, reason: undefined, refused: undefined });
   const runs = live !== undefined && phase === 'on' && living(draft.state).length > 0;
   if (runs && !isSame(live, plan)) return upgradeByReload(draft, plan);
   draft.set({ plan, previous: previous !== undefined && isSame(previous, plan) ? undefined : previous });

@@ -19,7 +19,13 @@ export type Observation =
   /** Its anchor was asked to stop, or is not there any more. */
   | { readonly kind: 'unwanted' }
   /** `failed`: plans that failed, as the durable record has them, which outlives a reboot. */
-  | { readonly kind: 'declared'; readonly plan: PluginPlan; readonly failed?: readonly FailedPlan[] }
+  | {
+      readonly kind: 'declared';
+      readonly plan: PluginPlan;
+      /** The version that the declaration itself names. */
+      readonly declared?: string | undefined;
+      readonly failed?: readonly FailedPlan[];
+    }
   | { readonly kind: 'undeclarable'; readonly reason: Reason }
   /** Its listening sockets exist. `upgrade`: those of both sides of it. */
   | { readonly kind: 'listening'; readonly upgrade?: string | undefined }

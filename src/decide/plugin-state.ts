@@ -30,6 +30,8 @@ export interface PluginState {
   readonly invocation: string | undefined;
   /** The plan in force. A declaration that was edited meanwhile counts from the next start or reload. */
   readonly plan: PluginPlan | undefined;
+  /** The version that the declaration itself named when it was read last; an upgrade stands in its place until it is edited. */
+  readonly declared: string | undefined;
   readonly sandboxes: ReadonlyMap<string, SandboxEntry>;
   /** The generation of the next sandbox; grows for ever, because a unit name can stay occupied. */
   readonly nextGeneration: number;
@@ -195,6 +197,7 @@ export function initialState(plugin: string): PluginState {
     phase: 'off',
     invocation: undefined,
     plan: undefined,
+    declared: undefined,
     sandboxes: new Map(),
     nextGeneration: 1,
     slot: 'a',

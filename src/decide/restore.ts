@@ -7,6 +7,7 @@ const REMEMBERED = [
   'phase',
   'invocation',
   'plan',
+  'declared',
   'nextGeneration',
   'slot',
   'upgrade',

@@ -17,8 +17,8 @@ const LISTEN_MS = 60_000;
 
 /** What is to run is found out; of a rollback it is mostly known. */
 export function planning(draft: Draft, upgrade: Upgrade): void {
-  const { previous } = draft.state;
-  if (upgrade.kind === 'rollback' && previous !== undefined) return adopt(draft, upgrade, previous);
+  const { previous, declared } = draft.state;
+  if (upgrade.kind === 'rollback' && previous !== undefined) return adopt(draft, { ...upgrade, declared }, previous);
   const version = wanted(upgrade);
   const isAsked = insist(draft, [{ kind: 'plan-version', id: upgrade.id, version }], PLAN_MS, 1);
   if (!isAsked) refuse(draft, noAnswer('reading the declaration', PLAN_MS));
@@ -33,6 +33,7 @@ function wanted({ kind, to }: Upgrade): WantedVersion {
 export function planned(draft: Draft, { id, plan, declared }: Extract<Observation, { kind: 'upgrade-planned' }>): void {
   const { upgrade } = draft.state;
   if (upgrade?.id !== id || upgrade.step !== 'planning') return;
+  draft.set({ declared });
   adopt(draft, { ...upgrade, declared }, plan);
 }
 

@@ -1,4 +1,5 @@
 import { escapeText } from '../../base/printable.ts';
+import type { ChangeWay } from '../../plan/changes.ts';
 import type { PlanReport, PlanSection } from '../api.ts';
 import { paint } from './colour.ts';
 import type { TableOptions } from './table.ts';
@@ -34,5 +35,25 @@ function difference(report: PlanReport, options: TableOptions): string {
     return `${title}\n  not compared: the supervisor does not answer, so this is what the declaration asks for\n`;
   }
   if (report.differences.length === 0) return `${title}\n  none\n`;
-  return `${title}\n${report.differences.map((each) => `  ${paint(escapeText(each), 'warning', options.colour)}\n`).join('')}`;
+  const lines = [...report.differences, ...reloadLines(report)];
+  return `${title}\n${lines.map((each) => `  ${paint(escapeText(each), 'warning', options.colour)}\n`).join('')}`;
+}
+
+const RELOAD: Readonly<Record<ChangeWay, string>> = {
+  now: 'nothing that runs is touched',
+  live: 'what runs goes on with other limits',
+  'in-place': 'what runs sees the other version, and is told',
+  beside: 'new sandboxes come beside the old ones, with a canary as declared, and no request is lost',
+};
+
+/** What "systemctl reload plugin@NAME" comes to. */
+function reloadLines({ plugin, reload }: PlanReport): string[] {
+  if (reload?.way == null) return [];
+  const refused =
+    reload.refused === null
+      ? []
+      : [
+          `but a reload does not try it by itself, because ${reload.refused}; "bulkheadctl upgrade ${plugin} --force" does`,
+        ];
+  return [`in all, "systemctl reload plugin@${plugin}": ${RELOAD[reload.way]}`, ...refused];
 }

@@ -7,6 +7,7 @@ import { limitLines } from './limit-lines.ts';
 import { PLUGIN_LOOK, SANDBOX_STYLE } from './state.ts';
 import { type Cell, type Column, renderTable, type TableOptions } from './table.ts';
 import { formatMoment, formatSpan } from './time.ts';
+import { wayText } from './upgrade-view.ts';
 import { shorten } from './width.ts';
 
 const LABEL_WIDTH = 12;
@@ -87,9 +88,9 @@ function changeLines({ upgrade, lastUpgrade }: PluginStatus): string[] {
     return [line, `${id}, asked for by ${by}${why === null ? '' : `: ${why}`}`, ...sides];
   }
   if (lastUpgrade === null) return [];
-  const { id, from, to, outcome, at, reason } = lastUpgrade;
+  const { id, outcome, at, reason } = lastUpgrade;
   const because = reason === null ? '' : `: ${reason.code} ${reason.text}`;
-  return [`${from ?? '-'} -> ${to ?? '-'} ${outcome}, ${moment(at)}, ${id}${because}`];
+  return [`${wayText(lastUpgrade)} ${outcome}, ${moment(at)}, ${id}${because}`];
 }
 
 function moment(at: number): string {

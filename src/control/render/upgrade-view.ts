@@ -120,12 +120,17 @@ const OUTCOME: Readonly<Record<UpgradeOutcomeStatus['outcome'], { readonly text:
 
 /** What became of it, on one line. */
 export function renderOutcome(plugin: string, outcome: UpgradeOutcomeStatus, colour: boolean): string {
-  const { from, to, reason } = outcome;
+  const { to, reason } = outcome;
   const { text, style } = OUTCOME[outcome.outcome];
   const because = reason === null ? '' : `: ${reason.code} ${reason.text}`;
-  const what =
-    outcome.outcome === 'promoted' ? `${to ?? 'the new side'} ${text}` : `${from ?? '-'} -> ${to ?? '-'} ${text}`;
+  const what = outcome.outcome === 'promoted' ? `${to ?? 'the new side'} ${text}` : `${wayText(outcome)} ${text}`;
   return `${paint(outcome.outcome === 'promoted' ? '●' : '×', style, colour)} ${escapeText(`${plugin}: ${what}${because}`)}\n`;
+}
+
+/** `v1 -> v2`; a change that keeps the version has only one. */
+export function wayText({ from, to, kind }: Pick<UpgradeOutcomeStatus, 'from' | 'to' | 'kind'>): string {
+  if (from !== to) return `${from ?? '-'} -> ${to ?? '-'}`;
+  return to === null ? kind : `${kind} of ${to}`;
 }
 
 function orDash(value: number | null | undefined): string {

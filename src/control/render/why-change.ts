@@ -6,7 +6,7 @@ import { paint } from './colour.ts';
 import { IncidentLines } from './incident-lines.ts';
 import type { TableOptions } from './table.ts';
 import { formatMoment } from './time.ts';
-import { renderRows } from './upgrade-view.ts';
+import { renderRows, wayText } from './upgrade-view.ts';
 import { shorten, wrap } from './width.ts';
 
 const WIDEST = 120;
@@ -60,14 +60,15 @@ function lines(text: string): string[] {
   return text.split('\n').slice(0, -1);
 }
 
-function head({ id, from, to, outcome, at }: UpgradeOutcomeStatus): string {
+function head(change: UpgradeOutcomeStatus): string {
+  const { id, outcome, at } = change;
   const word = {
     promoted: 'is live',
     'rolled-back': 'was rolled back',
     refused: 'was refused',
     aborted: 'was given up',
   };
-  return `${from ?? '-'} -> ${to ?? '-'} ${word[outcome]}, ${formatMoment(at).slice(0, -'.000'.length)}, ${id}`;
+  return `${wayText(change)} ${word[outcome]}, ${formatMoment(at).slice(0, -'.000'.length)}, ${id}`;
 }
 
 function asked({ kind, by, why }: UpgradeOutcomeStatus): string {

@@ -59,6 +59,8 @@ function isLive(host: UpgradeHost, version: string): void {
   assert.equal(host.state.plan?.version, version);
   assert.equal(host.record.version, version);
   assert.equal(host.record.underWay, undefined);
+  // Else the declaration would decide at the next start.
+  assert.equal(host.record.declared, 'v1');
   assert.equal(host.shares[host.state.slot], 100);
   assert.equal(host.able(host.state.slot).length, 2);
   assert.equal(host.present().length, 2);

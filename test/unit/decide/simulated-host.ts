@@ -151,7 +151,7 @@ export class SimulatedHost {
   #carryOut(order: Order, before: Before, answers: Observation[]): void {
     switch (order.kind) {
       case 'load':
-        return void answers.push({ kind: 'declared', plan: this.plan });
+        return void answers.push({ kind: 'declared', plan: this.plan, declared: 'v1' });
       case 'listen':
         return void answers.push({ kind: 'listening', upgrade: order.upgrade });
       case 'start':

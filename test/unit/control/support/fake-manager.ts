@@ -49,7 +49,7 @@ export class FakeManager implements Manager {
 
   async plan(name: string): Promise<PlanReport> {
     await this.status(name);
-    return { plugin: name, version: 'v1', digest: 'd', sections: [], differences: [], compared: true };
+    return { plugin: name, version: 'v1', digest: 'd', sections: [], differences: [], reload: null, compared: true };
   }
 
   async audit(name: string): Promise<AuditReport> {

@@ -104,7 +104,7 @@ export class FakeWorld implements World {
   }
 
   async planOffline(name: string) {
-    return { plugin: name, version: null, digest: 'd', sections: [], differences: [], compared: false };
+    return { plugin: name, version: null, digest: 'd', sections: [], differences: [], reload: null, compared: false };
   }
 
   async gatherDoctorFacts() {
