@@ -53,7 +53,8 @@ export class VersionFiles implements VersionSource {
       return readLiveRecord(this.#name, this.#roots.live);
     } catch (error) {
       const { code, message } = asFailure(error);
-      this.#reader.add(code, `${this.#roots.live}/${this.#name}.json`, message);
+      const path = `${this.#roots.live}/${this.#name}.json`;
+      this.#reader.add(code, path, message.replace(`'${path}': `, ''));
       return NO_LIVE_RECORD;
     }
   }

@@ -35,6 +35,8 @@ interface Case {
   /** Lines of `bulkheadctl check`. */
   readonly problems: readonly string[];
   readonly dropIns: readonly string[];
+  /** Versions, with what they say themselves. */
+  readonly versions: readonly { readonly version: string; readonly file: string }[];
 }
 
 /** The lines `## WORD REST` of a case. */
@@ -50,17 +52,24 @@ function readCases(): Case[] {
       const name = file.replace(/\.\w+$/, '');
       const all = directives(readFileSync(`${CASES}/broken/${file}`, 'utf8'));
       const madeUp = all.some(
-        ({ word, rest }) => word === 'name' || word.startsWith('host-') || / on this node/.test(rest),
+        ({ word, rest }) => /^(name$|upgraded-to$|host-)/.test(word) || / on this node/.test(rest),
       );
       if (madeUp || NOT_HERE.includes(name) || !/\.(yaml|conf)$/.test(file)) return [];
       const path = file.endsWith('.yaml')
         ? `${PLUGINS}/${file}`
         : `/etc/systemd/system/plugin@${name}.service.d/${file}`;
       const dropIns = all.filter(({ word }) => word === 'with').map(({ rest }) => rest);
+      const versions = all
+        .filter(({ word }) => word === 'brings')
+        .map(({ rest }) => rest.split(' '))
+        .map(([version = '', said = '']) => ({ version, file: said }));
       const problems = all
         .filter(({ word }) => word === 'expect-problem')
-        .map(({ rest }) => installed(rest, file, name, path));
-      return [{ name, path, problems, dropIns }];
+        .map(({ rest }) => installed(rest, file, name, path))
+        .map((problem) =>
+          versions.reduce((text, each) => text.replaceAll(each.file, versionFile(name, each.version)), problem),
+        );
+      return [{ name, path, problems, dropIns, versions }];
     });
 }
 
@@ -79,10 +88,18 @@ function installed(problem: string, file: string, name: string, path: string): s
     );
 }
 
-function install({ name, path, dropIns }: Case): void {
+function versionFile(name: string, version: string): string {
+  return `/opt/plugin/${name}/${version}/plugin.yaml`;
+}
+
+function install({ name, path, dropIns, versions }: Case): void {
   mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true });
   copyFileSync(`${CASES}/broken/${path.slice(path.lastIndexOf('/') + 1)}`, path);
   mkdirSync(`/opt/plugin/${name}/v1`, { recursive: true });
+  for (const { version, file } of versions) {
+    mkdirSync(`/opt/plugin/${name}/${version}`, { recursive: true });
+    copyFileSync(`${CASES}/${file}`, versionFile(name, version));
+  }
   for (const dropIn of dropIns) {
     mkdirSync(`${PLUGINS}/${name}.yaml.d`, { recursive: true });
     copyFileSync(`${CASES}/${dropIn}`, `${PLUGINS}/${name}.yaml.d/${dropIn.replace('drop-ins/', '')}`);
