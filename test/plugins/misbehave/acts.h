@@ -10,7 +10,7 @@ struct act {
 };
 
 /* Each list ends with an act without a name. */
-extern const struct act DEATHS[], GREED[], STUCK[];
+extern const struct act DEATHS[], GREED[], STUCK[], ANSWERS[];
 
 /* What acts tell the server. */
 struct manners {
@@ -24,6 +24,8 @@ struct manners {
     bool unready, unhealthy;
     /* /ready is answered with 200 and 503 in turn, each for so many milliseconds; 0: it does not flap. */
     int flapping;
+    /* Each request takes so many milliseconds longer; so many of a hundred are answered with 503. */
+    int slowed, bad_percent;
 };
 extern volatile struct manners manners;
 

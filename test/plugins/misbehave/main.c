@@ -39,7 +39,7 @@ static int stopping[2]; /* A pipe: readable as soon as this program is asked to 
 static int in_hand;
 
 static const struct act *find_act(const char *name) {
-    const struct act *const lists[] = {DEATHS, GREED, STUCK};
+    const struct act *const lists[] = {DEATHS, GREED, STUCK, ANSWERS};
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
         for (const struct act *act = lists[i]; act->name != NULL; act++)
             if (strcmp(act->name, name) == 0) return act;
@@ -122,6 +122,13 @@ static bool answered_probe(int fd, const struct request *request) {
     return true;
 }
 
+/* Evenly: of each hundred as many as were asked for. */
+static bool answers_well(void) {
+    static unsigned int answered;
+    unsigned int number = __atomic_fetch_add(&answered, 1, __ATOMIC_RELAXED) % 100;
+    return (int)(number * 37 % 100) >= manners.bad_percent;
+}
+
 /* What is left when the workers are dead: health checks pass, as ever. */
 static void answer_probes(int unused);
 
@@ -138,8 +145,10 @@ static bool serve(int fd, int slot) {
         in_background(answer_probes, 0);
         pthread_exit(NULL);
     }
-    page_end(slot);
-    answer(fd, true);
+    if (manners.slowed > 0) (void)usleep((useconds_t)manners.slowed * 1000);
+    bool well = answers_well();
+    page_end(slot, well);
+    answer(fd, well);
     return false;
 }
 

@@ -33,8 +33,8 @@ void page_progress(int slot) {
     page->slot[slot].progress++;
 }
 
-void page_end(int slot) {
+void page_end(int slot, bool well) {
     (void)pthread_mutex_lock(&records);
-    activity_end(page, &page->slot[slot], true);
+    activity_end(page, &page->slot[slot], well);
     (void)pthread_mutex_unlock(&records);
 }

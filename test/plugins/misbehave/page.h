@@ -1,5 +1,6 @@
 /* The activity page of a program whose threads serve: a slot for each of them. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 void page_open(void);
@@ -13,4 +14,5 @@ void page_begin(int slot, const char *method, const uint8_t trace[16], uint64_t 
 /* It gets on with it. */
 void page_progress(int slot);
 
-void page_end(int slot);
+/* `well`: not badly. */
+void page_end(int slot, bool well);
