@@ -108,3 +108,32 @@ struct outcome ask_by_command(const struct probe *probe, const struct options *o
     bool means = is_want_of_means(failure.error) || failure.error == EAGAIN;
     return (struct outcome){means ? OUTCOME_NO_MEANS : OUTCOME_NOT_RUN, failure.error};
 }
+
+void ask_for_metrics(const struct metrics_source *source, struct metrics *out) {
+    static char answer[MOST_METRICS_BYTES + 1];
+    char text[512];
+    *out = (struct metrics){.result = METRICS_NO_ANSWER};
+    int fd = connect_to(source->port);
+    if (fd < 0) {
+        out->detail = -fd;
+        return;
+    }
+    /* Of an older HTTP, so that nobody answers in pieces. */
+    int length = snprintf(text, sizeof(text),
+                          "GET %s HTTP/1.0\r\nHost: localhost\r\nUser-Agent: bulkhead-probe\r\nAccept: text/plain; version=0.0.4\r\n\r\n",
+                          source->path);
+    if (send(fd, text, (size_t)length, MSG_NOSIGNAL) < 0) {
+        out->detail = errno;
+        return;
+    }
+    size_t used = 0;
+    while (used < sizeof(answer)) {
+        ssize_t got = receive(fd, answer + used, sizeof(answer) - used);
+        if (got < 0) out->detail = (int)-got;
+        if (got < 0) return;
+        if (got == 0) break;
+        used += (size_t)got;
+    }
+    if (used > MOST_METRICS_BYTES) *out = (struct metrics){.result = METRICS_TOO_LONG};
+    else if (used > 0) metrics_answer(answer, used, source, out);
+}

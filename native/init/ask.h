@@ -1,5 +1,6 @@
 #pragma once
 #include "init/filter.h"
+#include "init/metrics.h"
 #include "init/options.h"
 #include "init/probe.h"
 
@@ -11,3 +12,6 @@ struct outcome ask_by_connection(const struct probe *probe);
 
 /* Becomes the command of the probe, with all walls of the payload. Returns only what failed. */
 struct outcome ask_by_command(const struct probe *probe, const struct options *options, const struct filter *filter);
+
+/* Asks once for the figures that the payload tells, in the same way. */
+void ask_for_metrics(const struct metrics_source *source, struct metrics *out);

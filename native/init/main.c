@@ -88,7 +88,8 @@ static int run(char **argv) {
     if ((error = payload_fork(&payload, &options, &filter)) < 0) return fail("fork", -error, NULL);
     /* After the payload, so that this is its parent's first child. */
     if (options.to_count > 0 && (helpers.adapter = adapter_fork(&options)) < 0) return fail("adapter", -helpers.adapter, NULL);
-    if (probe_are_asked(options.probes) && (helpers.prober = prober_fork(&options, &filter)) < 0)
+    bool asks = probe_are_asked(options.probes) || options.metrics.port > 0;
+    if (asks && (helpers.prober = prober_fork(&options, &filter)) < 0)
         return fail("prober", -helpers.prober, NULL);
     /* The listeners stay open here, too: a supervisor that lost its own can get them back with pidfd_getfd(2). */
     (void)close(FILTER_FD);

@@ -124,7 +124,9 @@ static bool apply(struct options *options, const char *name, size_t length, cons
         return options->close_view;
     }
 #undef IS
-    static const char probe[] = "--probe";
+    static const char metrics[] = "--metrics", probe[] = "--probe";
+    if (length >= sizeof(metrics) - 1 && memcmp(name, metrics, sizeof(metrics) - 1) == 0)
+        return metrics_option(&options->metrics, name + sizeof(metrics) - 1, length - (sizeof(metrics) - 1), value);
     const size_t prefix = sizeof(probe) - 1;
     if (length < prefix || memcmp(name, probe, prefix) != 0) return false;
     return probe_option(options->probes, &options->last_probe, name + prefix, length - prefix, value);
@@ -161,6 +163,7 @@ bool options_parse(struct options *options, char **argv, char *error, size_t siz
                                               : NULL;
     enum probe_name incomplete;
     if (missing == NULL && !probe_complete(options->probes, &incomplete)) missing = "what a --probe asks for";
+    if (missing == NULL && !metrics_complete(&options->metrics)) missing = "what --metrics asks for";
     if (missing != NULL) {
         (void)snprintf(error, size, "%s is missing", missing);
         return false;

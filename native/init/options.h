@@ -7,6 +7,7 @@
 
 #include "forward/address.h"
 #include "init/gate.h"
+#include "init/metrics.h"
 #include "init/probe.h"
 
 /* Descriptors as the launcher numbers them. */
@@ -36,6 +37,7 @@ struct options {
     struct address egress[MAX_EGRESS];
     size_t egress_count;
     struct probe probes[PROBE_COUNT];
+    struct metrics_source metrics;
     /* The probe that further options belong to; -1 before the first. */
     int last_probe;
     /* The socket for probes, which the program gets behind its listeners; -1 for none. */

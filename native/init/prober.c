@@ -25,6 +25,7 @@
 #include "forward/confine.h"
 #include "init/ask.h"
 #include "init/payload.h"
+#include "init/scrape.h"
 
 enum { CONTROL_FD = 3 };
 /* Connections of probes that nobody took wait here. */
@@ -52,6 +53,7 @@ struct prober {
     const struct filter *filter;
     bool privileged;
     struct round rounds[PROBE_COUNT];
+    struct scrape scrape;
 };
 
 static int64_t now_ms(void) {
@@ -163,6 +165,14 @@ static void finish(struct prober *prober, int name) {
 /* One question at a time; one that was ended for its time and does not end is told of instead of another one. */
 static bool may_begin(const struct round *round) { return round->pid == 0 || round->ended; }
 
+static void look_at_scrape(struct prober *prober) {
+    struct metrics metrics;
+    int64_t now = now_ms();
+    if (scrape_look(&prober->scrape, now, &metrics) && send(CONTROL_FD, &metrics, sizeof(metrics), MSG_NOSIGNAL) != sizeof(metrics))
+        _exit(0);
+    scrape_begin(&prober->scrape, prober->privileged, now);
+}
+
 static void look(struct prober *prober, int64_t late) {
     for (int name = 0; name < PROBE_COUNT; name++) {
         struct round *round = &prober->rounds[name];
@@ -192,14 +202,16 @@ static void hear(struct prober *prober) {
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got > 0 && word == PROBER_EXECUTED) start(prober, PROBE_STARTUP, PROBE_STARTUP);
     if (got > 0 && word == PROBER_READY) start(prober, PROBE_READINESS, PROBE_LIVENESS);
+    if (got > 0 && word == PROBER_METRICS) prober->scrape.wanted = prober->scrape.source->port > 0;
     if (got > 0) return;
+    scrape_end(&prober->scrape);
     for (int name = 0; name < PROBE_COUNT; name++)
         if (prober->rounds[name].pid > 0) end(&prober->rounds[name]);
     _exit(0);
 }
 
 static int64_t next_due(const struct prober *prober) {
-    int64_t due = INT64_MAX;
+    int64_t due = scrape_due(&prober->scrape);
     for (int name = 0; name < PROBE_COUNT; name++) {
         const struct round *round = &prober->rounds[name];
         if (round->on && may_begin(round) && round->due < due) due = round->due;
@@ -210,14 +222,16 @@ static int64_t next_due(const struct prober *prober) {
 
 static void run(struct prober *prober) {
     for (;;) {
-        struct pollfd polled[1 + PROBE_COUNT] = {{.fd = CONTROL_FD, .events = POLLIN}};
+        struct pollfd polled[2 + PROBE_COUNT] = {{.fd = CONTROL_FD, .events = POLLIN}};
         for (int name = 0; name < PROBE_COUNT; name++)
             polled[1 + name] = (struct pollfd){.fd = prober->rounds[name].pid > 0 ? prober->rounds[name].pidfd : -1, .events = POLLIN};
+        polled[1 + PROBE_COUNT] = (struct pollfd){.fd = prober->scrape.pid > 0 ? prober->scrape.pidfd : -1, .events = POLLIN};
         int64_t due = next_due(prober), left = due == INT64_MAX ? -1 : due - now_ms();
-        (void)poll(polled, 1 + PROBE_COUNT, due == INT64_MAX ? -1 : left > 0 ? (int)left : 0);
+        (void)poll(polled, 2 + PROBE_COUNT, due == INT64_MAX ? -1 : left > 0 ? (int)left : 0);
         int64_t now = now_ms();
         if (polled[0].revents != 0) hear(prober);
         look(prober, due < now ? now - due : 0);
+        look_at_scrape(prober);
     }
 }
 
@@ -244,6 +258,7 @@ int prober_fork(const struct options *options, const struct filter *filter) {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) return -errno;
     prober.options = options;
     prober.filter = filter;
+    prober.scrape.source = &options->metrics;
     for (int name = 0; name < PROBE_COUNT; name++) {
         prober.rounds[name].probe = &options->probes[name];
         prober.privileged |= options->probes[name].kind == PROBE_COMMAND;

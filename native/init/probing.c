@@ -5,6 +5,9 @@
 
 #include "init/report.h"
 
+/* Messages are told apart by their sizes. */
+_Static_assert(sizeof(struct metrics) != sizeof(struct probe_news), "they are of one size");
+
 /* Least time between two reports about one probe: one that changes all the time must not fill the pipe. */
 enum { REPORT_INTERVAL_MS = 1000 };
 /* As the prober has it: after such a delay of our own, nobody is blamed. */
@@ -32,11 +35,24 @@ void probing_stop(struct probing *probing) {
     probing->heard = 0;
 }
 
+void probing_ask_metrics(const struct probing *probing) {
+    if (probing->options->metrics.port > 0) say(probing, PROBER_METRICS);
+}
+
 bool probing_read(struct probing *probing) {
-    for (int turn = 0; turn < PROBE_COUNT; turn++) {
-        struct probe_news news;
-        ssize_t got = recv(probing->prober, &news, sizeof(news), MSG_DONTWAIT);
+    for (int turn = 0; turn < PROBE_COUNT + 1; turn++) {
+        union {
+            struct probe_news news;
+            struct metrics metrics;
+        } said;
+        ssize_t got = recv(probing->prober, &said, sizeof(said), MSG_DONTWAIT);
         if (got < 0) return errno == EAGAIN || errno == EINTR;
+        if (got == sizeof(said.metrics) && metrics_valid(&said.metrics)) {
+            probing->metrics = said.metrics;
+            probing->metrics_news = true;
+            continue;
+        }
+        const struct probe_news news = said.news;
         if (got != sizeof(news) || news.name < 0 || news.name >= PROBE_COUNT) return false;
         probing->of[news.name].state = news.state;
         probing->of[news.name].outcome = news.outcome;
@@ -81,6 +97,8 @@ static void judge_watchdog(struct probing *probing, bool heard, int64_t now) {
 
 void probing_turn(struct probing *probing, bool heard, int64_t now) {
     if (probing->heard > 0) judge_watchdog(probing, heard, now);
+    if (probing->metrics_news) report_metrics(&probing->metrics);
+    probing->metrics_news = false;
     for (int name = 0; name < PROBE_COUNT; name++) {
         if (!probing->of[name].news || probing->of[name].told + REPORT_INTERVAL_MS > now) continue;
         probing->of[name].news = false;

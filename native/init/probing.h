@@ -1,6 +1,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "init/metrics.h"
 #include "init/options.h"
 #include "init/prober.h"
 
@@ -15,6 +16,9 @@ struct probing {
         bool news;
         int64_t told;
     } of[PROBE_COUNT];
+    /* What the payload told of itself last, and whether it is to be reported. */
+    struct metrics metrics;
+    bool metrics_news;
     /* Of --probe=liveness:notify: when WATCHDOG=1 came last; 0 while it is not waited for. */
     int64_t heard;
 };
@@ -26,6 +30,9 @@ void probing_open(struct probing *probing, const struct options *options, int pr
 void probing_executed(struct probing *probing);
 void probing_ready(struct probing *probing, int64_t now);
 void probing_stop(struct probing *probing);
+
+/* The payload's own figures are to be asked for once. */
+void probing_ask_metrics(const struct probing *probing);
 
 /* Reads what the prober says. False: it has ended. */
 bool probing_read(struct probing *probing);

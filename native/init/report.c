@@ -22,7 +22,7 @@ bool report_open(void) {
 
 /* One write(2) of less than PIPE_BUF: whole or not at all (pipe(7)). */
 __attribute__((format(printf, 1, 2))) static void line(const char *format, ...) {
-    char text[1024];
+    char text[1280];
     va_list values;
     va_start(values, format);
     int length = vsnprintf(text, sizeof(text), format, values);
@@ -80,6 +80,54 @@ void report_probe(enum probe_name name, const struct probe_state *state, struct 
     text_quote(text, quoted, sizeof(quoted));
     line("{\"event\":\"probe\",\"probe\":\"%s\",\"passes\":%s,\"asked\":%s,\"text\":\"%s\"}\n", probe_name(name),
          state->passes ? "true" : "false", state->unasked ? "false" : "true", quoted);
+}
+
+static const char *why_no_metrics(const struct metrics *metrics, char *text, size_t size) {
+    int detail = metrics->detail;
+    switch (metrics->result) {
+        case METRICS_NOT_ASKED:
+            (void)snprintf(text, size, "could not be asked: %s", strerror(detail));
+            return text;
+        case METRICS_NO_ANSWER:
+            (void)snprintf(text, size, "no answer: %s", detail == 0 ? "the connection ended" : strerror(detail));
+            return text;
+        case METRICS_STATUS:
+            (void)snprintf(text, size, "HTTP status %d", detail);
+            return text;
+        case METRICS_TOO_LONG:
+            (void)snprintf(text, size, "more than %d bytes", MOST_METRICS_BYTES);
+            return text;
+        case METRICS_NOT_HTTP:
+            (void)snprintf(text, size, "the answer is not HTTP, or comes in pieces");
+            return text;
+        default:
+            (void)snprintf(text, size, "line %d is not of the text format of Prometheus", detail);
+            return text;
+    }
+}
+
+/* At most MAX_BUCKETS of 14 and 16 digits with 5 other characters each: it fits into a line. */
+static void buckets_text(const struct metrics *metrics, char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < metrics->buckets && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s[%.8g,%llu]", i == 0 ? "" : ",", metrics->bucket[i].bound,
+                                 (unsigned long long)metrics->bucket[i].count);
+}
+
+void report_metrics(const struct metrics *metrics) {
+    char text[900], quoted[400], requests[32] = "null", errors[32] = "null", all[32] = "null";
+    if (metrics->result != METRICS_READ) {
+        char why[160];
+        text_quote(why_no_metrics(metrics, why, sizeof(why)), quoted, sizeof(quoted));
+        line("{\"event\":\"metrics\",\"error\":\"%s\"}\n", quoted);
+        return;
+    }
+    if (metrics->has_requests) (void)snprintf(requests, sizeof(requests), "%llu", (unsigned long long)metrics->requests);
+    if (metrics->has_errors) (void)snprintf(errors, sizeof(errors), "%llu", (unsigned long long)metrics->errors);
+    if (metrics->has_latency) (void)snprintf(all, sizeof(all), "%llu", (unsigned long long)metrics->all);
+    buckets_text(metrics, text, sizeof(text));
+    line("{\"event\":\"metrics\",\"requests\":%s,\"errors\":%s,\"all\":%s,\"buckets\":[%s]}\n", requests, errors, all, text);
 }
 
 void report_exit(int status, const struct rusage *usage, bool children_left) {

@@ -7,6 +7,7 @@
 #include "init/forbidden.h"
 #include "init/gate.h"
 #include "init/learn.h"
+#include "init/metrics.h"
 #include "init/probe.h"
 
 /* Takes the report pipe into use: close-on-exec, never blocking. False: there is none. */
@@ -27,6 +28,8 @@ void report_helper_lost(const char *name);
 /* `error` is NULL for the errno's own text. */
 void report_setup_failed(const char *step, int error_number, const char *error);
 void report_probe(enum probe_name name, const struct probe_state *state, struct outcome outcome);
+/* What the payload told of itself, when it was asked, or why there is nothing. */
+void report_metrics(const struct metrics *metrics);
 /* `status` as wait4(2) gives it; `children_left`: others of the payload are still there. */
 void report_exit(int status, const struct rusage *usage, bool children_left);
 

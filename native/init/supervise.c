@@ -40,6 +40,8 @@ enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]) };
 enum { GATE_SIGNAL = 35 };
 /* Whoever sends it wants to be told again what the probes say; src/kernel/init-signal.ts has it, too. */
 enum { PROBES_SIGNAL = 36 };
+/* Whoever sends it wants to be told what the payload tells of itself; also there. */
+enum { METRICS_SIGNAL = 37 };
 
 /* Least time between two status reports: a payload that changes it all the time must not fill the pipe. */
 enum { STATUS_INTERVAL_MS = 100 };
@@ -86,6 +88,7 @@ static void handled_signals(sigset_t *set) {
     for (int i = 0; i < FORWARDED; i++) sigaddset(set, forwarded[i]);
     sigaddset(set, GATE_SIGNAL);
     sigaddset(set, PROBES_SIGNAL);
+    sigaddset(set, METRICS_SIGNAL);
 }
 
 int supervise_block_signals(void) {
@@ -276,6 +279,7 @@ static void read_signals(struct state *state) {
     while (read(state->signals, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGCHLD) state->more_to_reap = true;
         if (info.ssi_signo == PROBES_SIGNAL) probing_repeat(&state->probing);
+        if (info.ssi_signo == METRICS_SIGNAL) probing_ask_metrics(&state->probing);
         if (info.ssi_signo == GATE_SIGNAL) change_gate(state, info.ssi_int);
         for (int i = 0; i < FORWARDED; i++)
             if (info.ssi_signo == (unsigned int)forwarded[i]) forward(state, i);

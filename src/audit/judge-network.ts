@@ -3,7 +3,7 @@ import { endpointText } from '../declare/endpoint.ts';
 import { parseTcpAddress } from '../declare/tcp-address.ts';
 import { ADAPTER_UID, FORWARDER_UID } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
-import { askedProbes, asksByCommand, PROBER_UID } from '../plan/probes.ts';
+import { asksByCommand, PROBER_UID, questionsOf } from '../plan/probes.ts';
 import { NAMESPACES, type Namespaces, type ProcessFacts, type SandboxFacts } from './facts.ts';
 import { type Finding, wallOf } from './finding.ts';
 import { nameOf } from './judge-processes.ts';
@@ -73,7 +73,7 @@ function helperDeviations(plan: SandboxPlan, seen: SandboxFacts): string[] {
 
 /** Where it has to become the payload, the prober keeps what that takes; else it is confined as the others are. */
 function proberDeviations(plan: SandboxPlan, { prober, init }: SandboxFacts): string[] {
-  const planned = askedProbes(plan.probes).length > 0;
+  const planned = questionsOf(plan.probes, plan.metrics) > 0;
   if (planned !== (prober !== undefined)) return [`the prober is ${planned ? 'missing' : 'not planned'}`];
   if (prober === undefined) return [];
   const privileges = capabilityMask([...PROBER_CAPABILITIES, ...plan.capabilities]);

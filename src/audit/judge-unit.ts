@@ -45,7 +45,7 @@ export function judgeLimits(
   files: Readonly<Record<string, string | null>>,
   disks: ReadonlyMap<string, string | undefined>,
 ): Finding[] {
-  const limits = unitLimits(plan.limits, plan.isolation, helperNeeds(plan, plan.probes));
+  const limits = unitLimits(plan.limits, plan.isolation, helperNeeds(plan, plan.probes, plan.metrics));
   return [...limitRows(limits), ...diskRows(limits, disks)].map(({ name, asked, byDefault, file, parse }) => {
     const text = files[file] ?? null;
     const wanted = `${name} ${asked}`;

@@ -107,6 +107,10 @@ export const FAILURES = {
     summary: 'the plugin cannot be upgraded now',
     advice: 'it has to run, and not to be on its way to another state; see "bulkheadctl status NAME"',
   },
+  BH330: {
+    summary: 'the metrics of the program cannot be read',
+    advice: 'it is judged without them; see upgrade.judge.metrics',
+  },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

@@ -129,6 +129,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       },
       probed: (record, { probe, passes, text }) =>
         observeUnit(record.unit, { kind: 'probed', unit: record.unit, probe, passes, text }),
+      metrics: (record, metrics) => sampling.told(record.unit, metrics),
       stopSeen: (record) => observe(record, { kind: 'stop-seen', unit: record.unit }),
       gate: (record, gate) => observe(record, { kind: 'gate', unit: record.unit, gate }),
       unkillable: (record) => observe(record, { kind: 'unkillable', unit: record.unit }),

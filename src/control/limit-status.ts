@@ -42,7 +42,7 @@ export async function limitsOfPlugin(
       if (properties.LoadState !== 'loaded') return undefined;
       const own = {
         unit,
-        limits: unitLimits(limits, isolation, helperNeeds(plan, declaration.health)),
+        limits: unitLimits(limits, isolation, helperNeeds(plan, declaration.health, declaration.upgrade.judge.metrics)),
         administrator: { unit: '', limits: [] },
       };
       return [unit, limitsInForce({ ...own, properties, files: limitFiles(record.cgroup), disks })] as const;
@@ -55,7 +55,7 @@ export async function limitsOfPlugin(
       limits,
       size + declaration.pool.standby,
       declaration.isolation,
-      helperNeeds(plan, declaration.health),
+      helperNeeds(plan, declaration.health, declaration.upgrade.judge.metrics),
     ),
     administrator,
     properties,

@@ -1,6 +1,6 @@
 import type { Supervisor } from '../act/supervisor.ts';
 import type { Clock, Owned } from '../base/clock.ts';
-import { asFailure } from '../base/failure.ts';
+import { asFailure, Failure } from '../base/failure.ts';
 import type { Observation } from '../decide/observation.ts';
 import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
 import type { Terms } from '../diagnose/look.ts';
@@ -11,6 +11,7 @@ import { activityFile } from '../plan/activity.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import type { HostPaths, PluginPlan, SlotName } from '../plan/plan.ts';
 import type { Chronicle } from '../record/chronicle.ts';
+import type { MetricsReport } from '../sandbox/report.ts';
 import type { SandboxRecord } from '../sandbox/sandbox-record.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Listeners } from '../traffic/listeners.ts';
@@ -39,6 +40,8 @@ export class Sampling implements Owned {
   /** Units whose liveness probe fails now. */
   readonly #failing = new Set<string>();
   #sampler: Sampler | undefined;
+  /** The upgrade of which it was told last that metrics cannot be read. */
+  #untold: string | undefined;
 
   constructor(parts: SamplingParts) {
     this.#parts = parts;
@@ -47,9 +50,10 @@ export class Sampling implements Owned {
       (unit, counters) => observe(unit, { kind: 'counted', unit, counters }),
       (thrown) => chronicle.defect(thrown),
     );
-    this.#upgrades = new UpgradeWatch((plugin, judged) =>
-      parts.supervisor.loops.get(plugin)?.observe({ kind: 'signals', ...judged }),
-    );
+    this.#upgrades = new UpgradeWatch({
+      judged: (plugin, judged) => parts.supervisor.loops.get(plugin)?.observe({ kind: 'signals', ...judged }),
+      ask: (unit) => parts.sandboxes.get(unit)?.askMetrics(),
+    });
   }
 
   /** From here on sandboxes are looked at, beginning with what was counted for those of an earlier supervisor. */
@@ -81,6 +85,17 @@ export class Sampling implements Owned {
     if (observation.kind !== 'probed' || observation.probe !== 'liveness') return;
     if (observation.passes) this.#failing.delete(observation.unit);
     else this.#failing.add(observation.unit);
+  }
+
+  /** What a program tells of itself; nobody asks but for an upgrade. */
+  told(unit: string, report: MetricsReport): void {
+    const upgrade = this.#upgradeOf(unit);
+    if (upgrade === undefined) return;
+    if (report.error === undefined) return this.#upgrades.told(upgrade, unit, report, this.#parts.clock.now());
+    const { id } = upgrade;
+    if (this.#untold === id) return;
+    this.#untold = id;
+    this.#parts.chronicle.ignored(`the metrics of '${unit}' cannot be read`, new Failure('BH330', report.error));
   }
 
   /** It ended; what it died of is to be known first. */

@@ -46,6 +46,7 @@ export function sideOf({ way, slot, step }: Upgrade, entry: Pick<SandboxEntry, '
 function sandboxOf(state: PluginState, entry: SandboxEntry): WatchedSandbox[] {
   const { unit, life, slot, standby, readyAt, readiness, verdict } = entry;
   if (state.upgrade === undefined || (life !== 'starting' && life !== 'ready' && life !== 'stopping')) return [];
+  const plan = planOf(state, slot);
   return [
     {
       unit,
@@ -54,7 +55,8 @@ function sandboxOf(state: PluginState, entry: SandboxEntry): WatchedSandbox[] {
       readyAt,
       unready: readiness === false,
       ill: verdict !== undefined,
-      memoryMax: planOf(state, slot)?.limits.memoryMax ?? 'infinity',
+      memoryMax: plan?.limits.memoryMax ?? 'infinity',
+      metrics: plan?.declaration.upgrade.judge.metrics,
     },
   ];
 }

@@ -38,6 +38,8 @@ interface Compared {
   /** Of the new side, each. */
   readonly stretches: readonly Answers[];
   readonly meanwhile: boolean;
+  /** Whether the new side says which answers were bad. */
+  readonly told: boolean;
   /** How often there is something new to judge. */
   readonly times: number;
 }
@@ -51,14 +53,15 @@ export function judgeAnswers(trial: Trial, terms: JudgeTerms, bakeMs: number): r
     new: answersIn(trial, 'new'),
     stretches: trial.stretches.map((stretch) => stretch.new).filter(({ requests }) => requests > 0),
     meanwhile,
+    told: trial.looks.at(-1)?.new.errors !== undefined,
     times,
   };
   return [errorsOf(compared, terms), latencyOf(compared, terms), tailOf(compared, terms)];
 }
 
 function errorsOf(compared: Compared, { errors }: JudgeTerms): JudgedSignal {
-  const { old, new: is, stretches, meanwhile, times } = compared;
-  const [ofOld, ofNew] = [countOf(old), countOf(is)];
+  const { old, new: is, stretches, meanwhile, told, times } = compared;
+  const [ofOld, ofNew] = [countOf(old), told ? countOf(is) : { of: 0, count: 0 }];
   const points = errors === 'infinity' ? 1 : errors / 100;
   const known = ofOld.of === 0 ? BELIEVED : shareAtMost(ofOld, KNOWN_Z);
   const lasting = sumOf(without(stretches, ONCE_BAD, (stretch) => stretch.errors).map(countOf));

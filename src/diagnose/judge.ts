@@ -97,7 +97,10 @@ export function signalsOf({ looks, totals }: Trial): BothSides<SideSignals> | un
 
 function signals(look: SideLook, { requests, errors, durations }: Answers): SideSignals {
   const { sandboxes, unready, deaths, ill, restarts, queued, inHand, memoryBytes, memoryPerMinute, source } = look;
-  const answers = source === undefined ? { requests: undefined, errors: undefined } : { requests, errors };
+  const answers = {
+    requests: source === undefined ? undefined : requests,
+    errors: look.errors === undefined ? undefined : errors,
+  };
   const latency = {
     known: durations.length,
     medianMs: quantileOf(durations, 0.5),

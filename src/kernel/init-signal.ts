@@ -6,6 +6,14 @@ import { isInit } from './payload.ts';
 /** What init takes for the wish to say again what its probes say, SIGRTMIN + 2; native/init/supervise.c. */
 const PROBES_SIGNAL = 36;
 
+/** What init takes for the wish to know what the program tells of itself, SIGRTMIN + 3. */
+const METRICS_SIGNAL = 37;
+
+/** Init asks the program for its figures, where it has any, and reports them. Throws BH601. */
+export function askMetrics(payloadCgroup: string): void {
+  signalInit(payloadCgroup, METRICS_SIGNAL, 0);
+}
+
 /** Init reports what it knows by its probes once more. Throws BH601. */
 export function askProbes(payloadCgroup: string): void {
   signalInit(payloadCgroup, PROBES_SIGNAL, 0);

@@ -5,7 +5,7 @@ import { LIMIT_FILES } from '../audit/limit-rows.ts';
 import { parseInterfaces, parseListening, parseMounts } from '../audit/proc-text.ts';
 import { FORWARDER_UID } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
-import { askedProbes, PROBER_NAME } from '../plan/probes.ts';
+import { PROBER_NAME, questionsOf } from '../plan/probes.ts';
 import { liveInTunnel } from '../plan/slot.ts';
 import { CGROUP_ROOT, processesIn, readProc, unitOfProcess } from './cgroup.ts';
 import { diskOf } from './disk.ts';
@@ -65,7 +65,7 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
   const next = (index: number) => others.find(({ innerPid }) => innerPid === (main?.innerPid ?? 0) + index);
   const adapts = plan.listeners.some(({ listen }) => listen.to !== undefined);
   const adapter = adapts ? next(1) : undefined;
-  const prober = askedProbes(plan.probes).length > 0 ? next(adapts ? 2 : 1) : undefined;
+  const prober = questionsOf(plan.probes, plan.metrics) > 0 ? next(adapts ? 2 : 1) : undefined;
   const payload = processes.filter((each) => each !== adapter && each !== prober && !isQuestion(each, prober));
   const mountinfo = readProc(init.pid, 'mountinfo');
   const interfaces = readProc(init.pid, 'net/dev');

@@ -3,7 +3,7 @@ import { ACTIVITY_PATH } from './activity.ts';
 import { PAYLOAD_GID, PAYLOAD_UID } from './identity.ts';
 import { networkOptions } from './network.ts';
 import type { PlannedListener, PlannedNetwork, SandboxPlan } from './plan.ts';
-import { probeOptions } from './probes.ts';
+import { metricsOptions, probeOptions } from './probes.ts';
 import { INIT_PATH, programInside, viewEnvironment, workingDirectory } from './sandbox-view.ts';
 import { isInPlace } from './slot.ts';
 
@@ -45,6 +45,7 @@ export function initCommand(
     ...networkOptions(declaration, network, listeners),
     ...Object.entries(payloadEnvironment(declaration, machine)).map(([name, value]) => `--env=${name}=${value}`),
     ...probeOptions(declaration.health),
+    ...metricsOptions(declaration.upgrade.judge.metrics),
     `--chdir=${workingDirectory(declaration)}`,
     `--ready=${declaration.health.ready}`,
     `--stop-signal=${signalNumber(declaration.stop.signal)}`,

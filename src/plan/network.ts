@@ -1,8 +1,9 @@
 import type { Declaration, Network } from '../declare/declaration.ts';
 import { endpointText } from '../declare/endpoint.ts';
 import type { Probes } from '../declare/probe.ts';
+import type { MetricsEndpoint } from '../declare/upgrade.ts';
 import type { HostPaths, PlannedEndpoint, PlannedListener, PlannedNetwork, ReadOnlyBind, SandboxPlan } from './plan.ts';
-import { askedProbes } from './probes.ts';
+import { questionsOf } from './probes.ts';
 
 /** uid and gid of the adapter inside (native/init/adapter.h), and of the forwarder outside, in the sandbox's range. */
 export const ADAPTER_UID = 1001;
@@ -52,15 +53,16 @@ export interface HelperNeeds {
   readonly memory: number;
 }
 
-/** Of processes of ours in the unit; who asks by probes has one process for each question. */
+/** Of processes of ours in the unit; who asks has one process for each question. */
 export function helperNeeds(
   { network, listeners }: Pick<SandboxPlan, 'network' | 'listeners'>,
   probes: Probes,
+  metrics: MetricsEndpoint | undefined,
 ): HelperNeeds {
   const hasNames = network.endpoints.some(({ name }) => name !== undefined);
   const egress = network.mode === 'egress' ? (hasNames ? 2 : 1) : 0;
   const adapter = listeners.some(({ listen }) => listen.to !== undefined) ? 1 : 0;
-  const questions = askedProbes(probes).length;
+  const questions = questionsOf(probes, metrics);
   const prober = questions === 0 ? 0 : 1 + questions;
   return { tasks: egress + adapter + prober, memory: (egress + adapter + Math.min(prober, 1)) * HELPER_MEMORY };
 }

@@ -59,6 +59,7 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     limits: plan.limits,
     gated,
     probes: probesOf(declaration),
+    metrics: declaration.upgrade.judge.metrics,
     startTimeoutMs: declaration.health.startTimeoutMs,
     stopTimeoutMs: declaration.stop.timeoutMs,
     drainMs: declaration.upgrade.drainMs,

@@ -9,6 +9,7 @@ import type {
   Origins,
 } from '../declare/declaration.ts';
 import type { Probes } from '../declare/probe.ts';
+import type { MetricsEndpoint } from '../declare/upgrade.ts';
 
 /** What the plan needs to know of the host; gathered by the doors, so that planning itself stays pure. */
 export interface HostFacts {
@@ -279,6 +280,8 @@ export interface SandboxPlan extends SandboxIdentity {
   /** Whether it asks before each accept(2), so that it can be without traffic while it runs. */
   readonly gated: boolean;
   readonly probes: Probes;
+  /** Where its program tells its own figures, which are asked for from inside, too. */
+  readonly metrics: MetricsEndpoint | undefined;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   /** The longest time that it may be given to end when another version takes its place. */

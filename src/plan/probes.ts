@@ -1,4 +1,5 @@
 import { PROBE_NAMES, type Probe, type Probes } from '../declare/probe.ts';
+import type { MetricsEndpoint } from '../declare/upgrade.ts';
 
 /** Of processes in the sandbox that ask by connections; native/init/prober.h knows it, too. */
 export const PROBER_UID = 1003;
@@ -9,6 +10,11 @@ export const PROBER_NAME = 'plugin-prober';
 /** Those that a process of init's asks; WATCHDOG=1 comes by itself. */
 export function askedProbes(probes: Probes): readonly Probe[] {
   return PROBE_NAMES.flatMap((name) => probes[name] ?? []).filter(({ kind }) => kind !== 'notify');
+}
+
+/** Questions that can be under way at a time; without any, nobody is there who asks. */
+export function questionsOf(probes: Probes, metrics: MetricsEndpoint | undefined): number {
+  return askedProbes(probes).length + (metrics === undefined ? 0 : 1);
 }
 
 /** Whether the program is handed a socket for probes. */
@@ -34,4 +40,18 @@ export function probeOptions(probes: Probes): readonly string[] {
       ...words.map((word) => `--probe-word=${word}`),
     ];
   });
+}
+
+/** Init's options about the program's own figures. */
+export function metricsOptions(metrics: MetricsEndpoint | undefined): readonly string[] {
+  if (metrics === undefined) return [];
+  const { port, path, ...names } = metrics;
+  return [
+    `--metrics-port=${port}`,
+    `--metrics-path=${path}`,
+    ...(['requests', 'errors', 'latency'] as const).flatMap((name) => {
+      const called = names[name];
+      return called === undefined ? [] : [`--metrics-${name}=${called}`];
+    }),
+  ];
 }

@@ -1,5 +1,6 @@
 import { printable } from '../base/printable.ts';
 import { PROBE_NAMES, type ProbeName } from '../declare/probe.ts';
+import type { ToldMetrics } from '../diagnose/metrics.ts';
 import type { SeenCall } from '../learn/rule.ts';
 import { isGate } from '../plan/gate.ts';
 import type { Gate } from '../plan/plan.ts';
@@ -17,6 +18,7 @@ export type Report =
   | { readonly event: 'helper-lost'; readonly helper: Helper }
   | { readonly event: 'setup-failed'; readonly step: string; readonly error: string }
   | ({ readonly event: 'probe' } & ProbeReport)
+  | ({ readonly event: 'metrics' } & MetricsReport)
   | {
       readonly event: 'exit';
       readonly how: 'exited' | 'killed' | 'dumped';
@@ -33,6 +35,9 @@ export interface ProbeReport {
   readonly text: string;
 }
 
+/** What the program tells of itself, or why there is nothing. All of it is counted since the program began. */
+export type MetricsReport = { readonly error: string } | (ToldMetrics & { readonly error: undefined });
+
 /** A process of ours that a sandbox cannot do without: the forwarder outside, the adapter or the prober inside. */
 export type Helper = 'egress' | 'adapter' | 'prober';
 
@@ -47,6 +52,9 @@ export interface ForbiddenCall {
 
 /** Highest process id there can be (pid_max of proc_sys_kernel(5)). */
 const MOST_PID = 4_194_304;
+
+/** native/init/metrics.h. */
+const MOST_BUCKETS = 24;
 
 /** A line of init is shorter than this (PIPE_BUF, so that each is written whole). */
 export const LONGEST_REPORT_BYTES = 4096;
@@ -85,6 +93,8 @@ export function parseReport(line: string): Report | undefined {
       return helper === 'egress' || helper === 'adapter' || helper === 'prober' ? { event, helper } : undefined;
     case 'probe':
       return parseProbe(value as Record<string, unknown>);
+    case 'metrics':
+      return parseMetrics(value as Record<string, unknown>);
     case 'setup-failed':
       if (typeof step !== 'string' || typeof error !== 'string') return undefined;
       return { event, step: printable(step), error: printable(error) };
@@ -101,6 +111,26 @@ function parseProbe({ probe, passes, asked, text }: Record<string, unknown>): Re
   if (name === undefined || typeof text !== 'string') return undefined;
   if (typeof passes !== 'boolean' || typeof asked !== 'boolean') return undefined;
   return { event: 'probe', probe: name, passes, asked, text: printable(text) };
+}
+
+function parseMetrics({ error, requests, errors, all, buckets }: Record<string, unknown>): Report | undefined {
+  if (typeof error === 'string') return { event: 'metrics', error: printable(error) };
+  if (!isToldCount(requests) || !isToldCount(errors) || !isToldCount(all)) return undefined;
+  if (!Array.isArray(buckets) || buckets.length > MOST_BUCKETS || !buckets.every(isBucket)) return undefined;
+  const upTo = buckets.map(([bound, count]) => ({ bound, count }));
+  if (upTo.some(({ bound }, index) => index > 0 && bound <= (upTo[index - 1]?.bound ?? 0))) return undefined;
+  const told = { requests: requests ?? undefined, errors: errors ?? undefined };
+  const times = all === null ? undefined : { all, upTo };
+  return { event: 'metrics', error: undefined, ...told, times };
+}
+
+function isToldCount(value: unknown): value is number | null {
+  return value === null || isCount(value, Number.MAX_SAFE_INTEGER + 1);
+}
+
+function isBucket(value: unknown): value is [number, number] {
+  const [bound, count, more] = Array.isArray(value) ? (value as unknown[]) : [];
+  return Number.isFinite(bound) && isCount(count, Number.MAX_SAFE_INTEGER + 1) && more === undefined;
 }
 
 function parseCall({ call, argument, value, more, answer, errno }: Record<string, unknown>): Report | undefined {

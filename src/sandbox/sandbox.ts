@@ -5,7 +5,7 @@ import type { ProbeName } from '../declare/probe.ts';
 import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
 import { signalGate } from '../kernel/gate-signal.ts';
-import { askProbes } from '../kernel/init-signal.ts';
+import { askMetrics, askProbes } from '../kernel/init-signal.ts';
 import type { SeenCall } from '../learn/rule.ts';
 import type { Gate } from '../plan/plan.ts';
 import { GateTeller } from './gate-teller.ts';
@@ -128,6 +128,15 @@ export class Sandbox implements Owned {
     if (this.#record.probed !== true) return;
     try {
       askProbes(this.#record.payloadCgroup);
+    } catch (error) {
+      this.#voice.untold(asFailure(error));
+    }
+  }
+
+  /** Has init ask for the program's own figures; they come as a report. */
+  askMetrics(): void {
+    try {
+      askMetrics(this.#record.payloadCgroup);
     } catch (error) {
       this.#voice.untold(asFailure(error));
     }

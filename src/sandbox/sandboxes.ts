@@ -12,7 +12,7 @@ import { liveProperties } from '../unit/live-properties.ts';
 import type { FilterCache } from './filter-cache.ts';
 import { newRecord } from './new-record.ts';
 import { NspawnStarter } from './nspawn-starter.ts';
-import type { ForbiddenCall, Helper, ProbeReport, Report } from './report.ts';
+import type { ForbiddenCall, Helper, MetricsReport, ProbeReport, Report } from './report.ts';
 import { type DescriptorStore, ReportPipes } from './report-pipes.ts';
 import { Sandbox } from './sandbox.ts';
 import type { SandboxParts } from './sandbox-parts.ts';
@@ -45,6 +45,8 @@ export interface SandboxEvents {
   unkillable(record: SandboxRecord): void;
   /** A probe passes now, or does not any more; not told while it cannot be asked. */
   probed(record: SandboxRecord, probe: ProbeReport): void;
+  /** What its program tells of itself, after somebody asked. */
+  metrics(record: SandboxRecord, metrics: MetricsReport): void;
   /** Nothing is left of it. Also told of a unit that was ordered but of which nothing ever came to be. */
   cleared(sandbox: Pick<SandboxRecord, 'plugin' | 'unit'>): void;
 }
@@ -374,6 +376,7 @@ export class Sandboxes {
     if (report.event === 'stopping') events.stopSeen(record);
     if (report.event === 'gate') events.gate(record, report.gate);
     if (report.event === 'probe' && report.asked) events.probed(record, report);
+    if (report.event === 'metrics') events.metrics(record, report);
     if (report.event === 'exit') {
       const { how, status, childrenLeft } = report;
       const { forbidden, lostHelper } = sandbox;

@@ -7,7 +7,13 @@ import { type BusProperty, busProperties } from './properties.ts';
 export function liveProperties(plan: PluginPlan): BusProperty[] {
   return anew(
     busProperties(
-      limitSettings(unitLimits(plan.limits, plan.declaration.isolation, helperNeeds(plan, plan.declaration.health))),
+      limitSettings(
+        unitLimits(
+          plan.limits,
+          plan.declaration.isolation,
+          helperNeeds(plan, plan.declaration.health, plan.declaration.upgrade.judge.metrics),
+        ),
+      ),
     ),
   );
 }

@@ -20,8 +20,8 @@ export function sliceSettings(plan: PluginPlan, beside?: PluginPlan): Settings {
 
 function limitsOf(plan: PluginPlan): PlannedLimits {
   const { limits, size, declaration } = plan;
-  const { pool, isolation, health } = declaration;
-  return sliceLimits(limits, size + pool.standby, isolation, helperNeeds(plan, health));
+  const { pool, isolation, health, upgrade } = declaration;
+  return sliceLimits(limits, size + pool.standby, isolation, helperNeeds(plan, health, upgrade.judge.metrics));
 }
 
 /** The plugin's slice, for StartTransientUnit; when it exists already, its resource properties can be set again. */

@@ -83,7 +83,7 @@ function commonSettings(plan: SandboxPlan): Settings {
     slice: plan.sliceUnit,
     devicePolicy: 'closed',
     ...deviceSettings(plan),
-    ...limitSettings(unitLimits(plan.limits, plan.isolation, helperNeeds(plan, plan.probes))),
+    ...limitSettings(unitLimits(plan.limits, plan.isolation, helperNeeds(plan, plan.probes, plan.metrics))),
   };
 }
 

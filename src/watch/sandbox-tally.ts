@@ -1,24 +1,28 @@
 import { inFlight } from '../diagnose/activity-page.ts';
 import { growthPerMinute } from '../diagnose/growth.ts';
 import type { SandboxLook } from '../diagnose/look.ts';
+import { durationsBetween, type Histogram, type ToldMetrics } from '../diagnose/metrics.ts';
 import { NO_TREND, type Trend, withValue } from '../diagnose/trend.ts';
-import { type Answers, NO_ANSWERS } from '../diagnose/trial.ts';
+import { type Answers, joinAnswers, NO_ANSWERS } from '../diagnose/trial.ts';
 
 /** Nobody answers more in a second, or has more in hand; whoever says so is believed this much. */
 const MOST_PER_SECOND = 1_000_000;
 const MOST_IN_HAND = 1_000_000;
-/** Durations that are kept until somebody takes them. */
-const MOST_DURATIONS = 512;
 /** What a program says of its whole life counts like so many requests: it is long ago. */
 const LIFE_COUNTS = 200;
 
 /** Requests that ended, ever. */
 export interface Counters {
   readonly requests: number;
-  readonly errors: number;
+  readonly errors: number | undefined;
 }
 
+/** Who says something: its activity page, or its metrics where they are declared. */
+type Source = 'activity' | 'metrics';
+
 export interface TallySettings {
+  /** What it tells by metrics: how many requests there were, and how long they took. */
+  readonly metrics: { readonly counts: boolean; readonly times: boolean };
   /** It began just now: all that it ever answered counts, and its first times do not. */
   readonly fresh: boolean;
   /** For so long (ms) after its first answer it may be slow, and after its start it may grow. */
@@ -29,7 +33,9 @@ export interface TallySettings {
 /** What one sandbox answers and how it grows, from look to look. Everything that it says of itself is bounded. */
 export class SandboxTally {
   readonly #settings: TallySettings;
-  #before: { readonly at: number; readonly counters: Counters | undefined } | undefined;
+  #before: { readonly at: number; readonly counters: Counters; readonly source: Source } | undefined;
+  #timed = false;
+  #times: Histogram | undefined;
   #answers: Answers = NO_ANSWERS;
   #earlier: Answers = NO_ANSWERS;
   #firstAnswerAt: number | undefined;
@@ -44,8 +50,24 @@ export class SandboxTally {
   /** @param ready whether it serves: what it grows by at its start is no leak */
   look(look: SandboxLook, durations: readonly number[], ready: boolean): void {
     this.#look = look;
-    this.#count(look.at, countersOf(look), durations);
+    const { counts, times } = this.#settings.metrics;
+    const counters = countersOf(look);
+    // The first counts say whether it has answered yet.
+    if (!counts && counters !== undefined) this.#count(look.at, counters, 'activity');
+    if (!times) this.#time(look.at, durations, this.#timed);
+    this.#timed = true;
     if (ready) this.#measure(look);
+  }
+
+  /** What it told of itself just now. */
+  told(at: number, { requests, errors, times }: ToldMetrics): void {
+    if (requests !== undefined && errors !== undefined) this.#count(at, { requests, errors }, 'metrics');
+    if (times === undefined) return;
+    // Without anybody else who says how many there were.
+    if (!this.#settings.metrics.counts && this.#look?.page === undefined)
+      this.#count(at, { requests: times.all, errors: undefined }, 'metrics');
+    this.#time(at, durationsBetween(this.#times, times), this.#times !== undefined);
+    this.#times = times;
   }
 
   /** What it answered since it was last asked, and before it was followed. Each is told once. */
@@ -55,8 +77,13 @@ export class SandboxTally {
     return taken;
   }
 
-  get tells(): boolean {
-    return this.#before?.counters !== undefined;
+  /** Who says how many requests there were; undefined while nobody does. */
+  get source(): Source | undefined {
+    return this.#before?.source;
+  }
+
+  get tellsErrors(): boolean {
+    return this.#before?.counters.errors !== undefined;
   }
 
   get inHand(): number | undefined {
@@ -83,27 +110,28 @@ export class SandboxTally {
     return growthPerMinute(this.#trend);
   }
 
-  #count(at: number, counters: Counters | undefined, durations: readonly number[]): void {
+  #count(at: number, counters: Counters, source: Source): void {
     const before = this.#before;
-    this.#before = { at, counters: counters ?? before?.counters };
-    if (counters === undefined) return;
+    this.#before = { at, counters, source };
     if (before === undefined && !this.#settings.fresh) {
-      this.#earlier = lifeOf(counters, durations);
+      this.#earlier = joinAnswers(this.#earlier, lifeOf(counters));
       return;
     }
     const since = before?.counters ?? { requests: 0, errors: 0 };
     const most = MOST_PER_SECOND * Math.max(1, (at - (before?.at ?? at)) / 1000);
     // What goes back was begun anew, and is counted from there.
     const requests = bounded(counters.requests - since.requests, most);
-    const errors = Math.min(requests, bounded(counters.errors - since.errors, most));
+    const errors = Math.min(requests, bounded((counters.errors ?? 0) - (since.errors ?? 0), most));
     if (requests > 0) this.#firstAnswerAt ??= at;
+    this.#answers = joinAnswers(this.#answers, { requests, errors, durations: [] });
+  }
+
+  /** @param followed whether they were asked for before: else they are of all its life */
+  #time(at: number, durations: readonly number[], followed: boolean): void {
     const { fresh, graceMs } = this.#settings;
-    const isCold = fresh && at - (this.#firstAnswerAt ?? at) < graceMs;
-    this.#answers = {
-      requests: this.#answers.requests + requests,
-      errors: this.#answers.errors + errors,
-      durations: isCold ? this.#answers.durations : [...this.#answers.durations, ...durations].slice(-MOST_DURATIONS),
-    };
+    const times = { ...NO_ANSWERS, durations };
+    if (!followed && !fresh) this.#earlier = joinAnswers(this.#earlier, times);
+    else if (!fresh || at - (this.#firstAnswerAt ?? at) >= graceMs) this.#answers = joinAnswers(this.#answers, times);
   }
 
   #measure(look: SandboxLook): void {
@@ -120,9 +148,9 @@ function countersOf({ page }: SandboxLook): Counters | undefined {
   return { requests: page.slots.reduce((sum, { done }) => sum + done, 0) + errors, errors };
 }
 
-function lifeOf({ requests, errors }: Counters, durations: readonly number[]): Answers {
+function lifeOf({ requests, errors = 0 }: Counters): Answers {
   const counts = Math.min(LIFE_COUNTS, requests);
-  return { requests: counts, errors: requests === 0 ? 0 : Math.round((errors / requests) * counts), durations };
+  return { requests: counts, errors: requests === 0 ? 0 : Math.round((errors / requests) * counts), durations: [] };
 }
 
 /** What only its own processes have, as the search for leaks counts it. */

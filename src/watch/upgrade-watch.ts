@@ -1,5 +1,6 @@
-import type { JudgeSettings } from '../declare/upgrade.ts';
+import type { JudgeSettings, MetricsEndpoint } from '../declare/upgrade.ts';
 import { type Judgement, judgeTrial, type SideSignals, signalsOf } from '../diagnose/judge.ts';
+import type { ToldMetrics } from '../diagnose/metrics.ts';
 import {
   type BothSides,
   beginTrial,
@@ -27,6 +28,8 @@ export interface WatchedSandbox {
   readonly unready: boolean;
   readonly ill: boolean;
   readonly memoryMax: number | 'infinity';
+  /** Where its program tells its own figures. */
+  readonly metrics: MetricsEndpoint | undefined;
 }
 
 /** An upgrade that is under way. Times in ms. */
@@ -48,6 +51,12 @@ export interface Judged {
   readonly old: SideSignals;
   readonly new: SideSignals;
   readonly judgement: Judgement;
+}
+
+export interface UpgradeWatchParts {
+  readonly judged: (plugin: string, judged: Judged) => void;
+  /** Its program is to be asked for its figures; what comes of it is given to `told`. */
+  readonly ask: (unit: string) => void;
 }
 
 /** Both sides are looked at together so often (ms). */
@@ -80,11 +89,11 @@ interface Watched {
  * new side has traffic. All that is remembered goes with the upgrade; after a restart it begins anew.
  */
 export class UpgradeWatch {
-  readonly #judged: (plugin: string, judged: Judged) => void;
+  readonly #parts: UpgradeWatchParts;
   readonly #watched = new Map<string, Watched>();
 
-  constructor(judged: (plugin: string, judged: Judged) => void) {
-    this.#judged = judged;
+  constructor(parts: UpgradeWatchParts) {
+    this.#parts = parts;
   }
 
   /** What a look at one of its sandboxes has read. */
@@ -92,6 +101,12 @@ export class UpgradeWatch {
     const sandbox = upgrade.sandboxes.find((one) => one.unit === unit);
     if (sandbox === undefined) return;
     this.#tallyOf(upgrade, sandbox, look.at).look(look, durations, sandbox.readyAt !== undefined);
+  }
+
+  /** What the program of one of its sandboxes tells of itself. */
+  told(upgrade: WatchedUpgrade, unit: string, told: ToldMetrics, now: number): void {
+    const sandbox = upgrade.sandboxes.find((one) => one.unit === unit);
+    if (sandbox !== undefined) this.#tallyOf(upgrade, sandbox, now).told(now, told);
   }
 
   /** One of its sandboxes ended. `asked`: because it was to; `ill`: for what was found of it. */
@@ -119,10 +134,12 @@ export class UpgradeWatch {
     if (now - watched.trial.at < Math.max(TURN_MS, upgrade.heartbeatMs) - EARLY_MS) return;
     const look = { at: now, ...this.#sides(watched, upgrade) };
     watched.trial = withLook(watched.trial, look, upgrade.terms.samples);
+    for (const { unit, serves, metrics } of upgrade.sandboxes)
+      if (serves && metrics !== undefined) this.#parts.ask(unit);
     const signals = signalsOf(watched.trial);
     if (upgrade.stageSince === undefined || signals === undefined) return;
     const judgement = judgeTrial(watched.trial, upgrade.terms, upgrade.bakeMs);
-    this.#judged(upgrade.plugin, { id: upgrade.id, ...signals, judgement });
+    this.#parts.judged(upgrade.plugin, { id: upgrade.id, ...signals, judgement });
   }
 
   #of({ plugin, id, stageSince }: WatchedUpgrade, now: number): Watched {
@@ -141,7 +158,7 @@ export class UpgradeWatch {
     return watched;
   }
 
-  #tallyOf(upgrade: WatchedUpgrade, { unit, side, readyAt }: WatchedSandbox, now: number): SandboxTally {
+  #tallyOf(upgrade: WatchedUpgrade, { unit, side, readyAt, metrics }: WatchedSandbox, now: number): SandboxTally {
     const { tallies } = this.#of(upgrade, now);
     const known = tallies.get(unit)?.tally;
     if (known !== undefined) return known;
@@ -149,6 +166,7 @@ export class UpgradeWatch {
       fresh: readyAt === undefined || now - readyAt < FRESH_LOOKS * upgrade.heartbeatMs,
       graceMs: Math.min(COLD_MS, upgrade.bakeMs / 3),
       heartbeatMs: upgrade.heartbeatMs,
+      metrics: { counts: metrics?.requests !== undefined, times: metrics?.latency !== undefined },
     });
     tallies.set(unit, { side, tally });
     return tally;
@@ -180,15 +198,15 @@ export class UpgradeWatch {
       if (side === 'old') watched.trial = withEarlier(watched.trial, taken.earlier);
     }
     const tallies = there.flatMap(({ unit }) => watched.tallies.get(unit)?.tally ?? []);
-    const isKnown = tallies.some(({ tells }) => tells);
+    const source = tallies.find((tally) => tally.source !== undefined)?.source;
     return {
       sandboxes: serving.length,
       unready: serving.filter(({ unready }) => unready).length,
       deaths: watched.deaths[side],
       ill: watched.illOnes[side].size,
       restarts: watched.replaced[side],
-      requests: isKnown ? answers.requests : undefined,
-      errors: isKnown ? answers.errors : undefined,
+      requests: source === undefined ? undefined : answers.requests,
+      errors: tallies.some(({ tellsErrors }) => tellsErrors) ? answers.errors : undefined,
       durations: answers.durations,
       inHand: sumOf(tallies.map(({ inHand }) => inHand)),
       oldestMs: greatestOf(tallies.map(({ oldestMs }) => oldestMs)),
@@ -196,7 +214,7 @@ export class UpgradeWatch {
       memoryBytes: sumOf(tallies.map(({ memoryBytes }) => memoryBytes)),
       memoryPerMinute: sumOf(tallies.map(({ memoryPerMinute }) => memoryPerMinute)),
       memoryRoom: roomOf(there, watched.tallies),
-      source: isKnown ? 'activity' : undefined,
+      source,
     };
   }
 }

@@ -59,7 +59,7 @@ function connected(change: (facts: Healthy['facts']) => Partial<Healthy['facts']
 /** With the unit and the limits that the plan asks for. */
 function asPlanned({ plan, facts, unit, plugin }: Healthy): Healthy {
   const asked = Object.fromEntries(transientUnit(plan).properties.map(([name, , value]) => [name, value]));
-  const limits = unitLimits(plan.limits, plan.isolation, helperNeeds(plan, plan.probes));
+  const limits = unitLimits(plan.limits, plan.isolation, helperNeeds(plan, plan.probes, plan.metrics));
   const files = {
     'memory.max': String(limits.memoryMax),
     'memory.high': String(limits.memoryHigh),

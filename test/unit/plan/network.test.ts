@@ -43,9 +43,9 @@ describe('the planned network', () => {
     const adapted = { key: 'k', listen: { kind: 'tcp', host: '::', port: 1, name: 'n', backlog: 1, to: 2 } } as const;
     const { network: none } = examplePlan();
     const needs = [
-      helperNeeds({ network: none, listeners: [] }, {}),
-      helperNeeds({ network: egress('10.0.0.1:1'), listeners: [] }, {}),
-      helperNeeds({ network: egress('a.test:1'), listeners: [adapted] }, {}),
+      helperNeeds({ network: none, listeners: [] }, {}, undefined),
+      helperNeeds({ network: egress('10.0.0.1:1'), listeners: [] }, {}, undefined),
+      helperNeeds({ network: egress('a.test:1'), listeners: [adapted] }, {}, undefined),
     ];
     assert.deepEqual(
       needs.map(({ tasks }) => tasks),

@@ -68,4 +68,55 @@ describe('a report of an end', () => {
     assert.deepEqual(parseReport(JSON.stringify({ ...exit, childrenLeft: true })), { ...exit, childrenLeft: true });
     assert.deepEqual(parseReport(JSON.stringify({ ...exit, childrenLeft: 'yes' })), exit);
   });
+
+  it('has the figures of a program within their bounds', () => {
+    const told = {
+      event: 'metrics',
+      requests: 42,
+      errors: null,
+      all: 42,
+      buckets: [
+        [0.001, 5],
+        [0.01, 21],
+      ],
+    };
+    assert.deepEqual(parseReport(JSON.stringify(told)), {
+      event: 'metrics',
+      error: undefined,
+      requests: 42,
+      errors: undefined,
+      times: {
+        all: 42,
+        upTo: [
+          { bound: 0.001, count: 5 },
+          { bound: 0.01, count: 21 },
+        ],
+      },
+    });
+    const failed = parseReport(JSON.stringify({ event: 'metrics', error: 'HTTP status 404' }));
+    assert.deepEqual(failed, { event: 'metrics', error: 'HTTP status 404' });
+    for (const wrong of [
+      { requests: -1 },
+      { requests: 1.5 },
+      { requests: '42' },
+      { all: 2 ** 54 },
+      {
+        buckets: [
+          [0.01, 1],
+          [0.01, 2],
+        ],
+      },
+      {
+        buckets: [
+          [0.02, 1],
+          [0.01, 2],
+        ],
+      },
+      { buckets: [['0.01', 1]] },
+      { buckets: [[0.01, 1, 2]] },
+      { buckets: Array.from({ length: 25 }, (_, at) => [at, 1]) },
+      { buckets: {} },
+    ])
+      assert.equal(parseReport(JSON.stringify({ ...told, ...wrong })), undefined, JSON.stringify(wrong));
+  });
 });

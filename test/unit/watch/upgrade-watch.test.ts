@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { DEFAULT_UPGRADE } from '../../../src/declare/upgrade.ts';
+import { DEFAULT_UPGRADE, type MetricsEndpoint } from '../../../src/declare/upgrade.ts';
 import type { ActivitySlot } from '../../../src/diagnose/activity-page.ts';
 import type { SandboxLook } from '../../../src/diagnose/look.ts';
 import {
@@ -19,14 +19,19 @@ class Watched {
   readonly sandboxes = new Map<string, WatchedSandbox>();
   readonly said = new Map<string, { done: number; failed: number; durations: number[]; ownBytes: number }>();
   readonly judged: Judged[] = [];
+  readonly asked: string[] = [];
+  metrics: MetricsEndpoint | undefined;
   queued = { old: 0, new: 0 };
   inFlight = 0;
   hasPage = true;
   memoryMax: number | 'infinity' = 256 * MIB;
-  readonly watch = new UpgradeWatch((_plugin, judged) => void this.judged.push(judged));
+  readonly watch = new UpgradeWatch({
+    judged: (_plugin, judged) => void this.judged.push(judged),
+    ask: (unit) => void this.asked.push(unit),
+  });
 
   add(unit: string, side: 'old' | 'new', readyAt: number | undefined): void {
-    const over = { serves: true, unready: false, ill: false, memoryMax: this.memoryMax };
+    const over = { serves: true, unready: false, ill: false, memoryMax: this.memoryMax, metrics: this.metrics };
     this.sandboxes.set(unit, { unit, side, readyAt, ...over });
     this.said.set(unit, { done: 0, failed: 0, durations: [], ownBytes: 50 * MIB });
   }
@@ -207,6 +212,58 @@ describe('UpgradeWatch', () => {
     watched.watch.turn([], watched.now);
     watched.second();
     assert.equal(watched.judged.length, count, 'a new watch begins with its first second');
+  });
+
+  it('believes metrics where they are declared, asks for them each second, and takes times from a histogram', () => {
+    const watched = new Watched();
+    watched.metrics = { port: 9090, path: '/metrics', requests: 'r', errors: 'e', latency: 's' };
+    watched.add('old', 'old', 1000);
+    watched.add('new', 'new', watched.now);
+    watched.stage();
+    const counted = { old: { requests: 5000, errors: 0, slow: 0 }, new: { requests: 0, errors: 0, slow: 0 } };
+    const tell = () => {
+      for (const unit of ['old', 'new'] as const) {
+        const { requests, errors, slow } = counted[unit];
+        const upTo = [0.01, 0.1].map((bound, at) => ({ bound, count: requests - (at === 0 ? slow : 0) }));
+        watched.watch.told(watched.upgrade, unit, { requests, errors, times: { all: requests, upTo } }, watched.now);
+      }
+    };
+    tell();
+    for (let second = 0; second < 9; second++)
+      watched.second(() => {
+        // The page of the new side claims what its metrics do not.
+        watched.answer('new', 1000);
+        counted.old.requests += 20;
+        counted.new.requests += 20;
+        counted.new.slow += 20;
+        tell();
+      });
+    const { judgement, new: is, old } = watched.last;
+    assert.deepEqual([is.source, is.requests, old.requests, is.errors], ['metrics', 180, 180, 0]);
+    assert.ok(Math.abs((is.latency?.medianMs ?? 0) - 55) < 5, `${is.latency?.medianMs}`);
+    assert.equal(judgement.reason?.signal, 'latency');
+    assert.deepEqual(watched.asked.slice(-2), ['old', 'new']);
+    counted.new.requests = 3;
+    counted.new.slow = 0;
+    watched.second(tell);
+    assert.equal(watched.last.new.requests, 180, 'counts that went back are begun anew');
+  });
+
+  it('does not say that no answer was bad when nobody says which were', () => {
+    const watched = new Watched();
+    watched.metrics = { port: 9090, path: '/metrics', latency: 's' };
+    watched.hasPage = false;
+    watched.add('new', 'new', watched.now);
+    watched.stage();
+    watched.second();
+    watched.second(() => {
+      const times = { all: 70, upTo: [{ bound: 1, count: 70 }] };
+      watched.watch.told(watched.upgrade, 'new', { requests: undefined, errors: undefined, times }, watched.now);
+    });
+    const { judgement, new: is } = watched.last;
+    assert.deepEqual([is.requests, is.errors, judgement.verdict], [70, undefined, 'good']);
+    const row = judgement.rows.find(({ signal }) => signal === 'errors');
+    assert.deepEqual([row?.new, row?.enough], ['unknown', false]);
   });
 
   it('finds a leak of a megabyte a second within an upgrade, and none where a collector gives back what it took', () => {

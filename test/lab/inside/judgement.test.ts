@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import type { UpgradeOutcomeStatus } from '../../../src/control/upgrade-api.ts';
+import { forEachIsolation } from '../../support/isolation.ts';
+import { HttpLoad } from '../../support/load.ts';
+import { declare, installHostile, run, systemctl, uninstall, untilWhole } from '../../support/system.ts';
+
+const NAME = 'judged';
+const PORT = 9171;
+
+/** Half of the connections for so long (s), then all of them. */
+function declaration(bakeS: number, judge = 'samples: 20'): string[] {
+  return [
+    'template: native',
+    'exec: [./main]',
+    'version: v1',
+    `listen: [{ tcp: 127.0.0.1:${PORT} }]`,
+    'health: { ready: notify }',
+    'limits: { memory: 128M }',
+    `upgrade: { canary: [50%], bake: ${bakeS}s, drain: 1s, judge: { ${judge} } }`,
+  ];
+}
+
+/** Installs a version of the same program that does wrong from its start what is named. */
+function install(version: string, ...words: readonly string[]): void {
+  const directory = `/opt/plugin/${NAME}/${version}`;
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  copyFileSync(`/opt/plugin/${NAME}/v1/main`, `${directory}/main`);
+  const exec = ['./main', ...words].map((word) => `'${word}'`).join(', ');
+  writeFileSync(`${directory}/plugin.yaml`, `exec: [${exec}]\n`);
+}
+
+async function upgrade(version: string): Promise<{ status: number; outcome: UpgradeOutcomeStatus }> {
+  const { status, stdout, stderr } = await run('bulkheadctl', 'upgrade', NAME, version, '--json');
+  assert.notEqual(stdout, '', stderr);
+  return { status: status ?? -1, outcome: JSON.parse(stdout) as UpgradeOutcomeStatus };
+}
+
+/** What became of it, with the signal that was bad. */
+function summaryOf({ status, outcome }: Awaited<ReturnType<typeof upgrade>>): string {
+  const bad = outcome.rows.filter((row) => row.bad).map(({ signal }) => signal);
+  return `${status} ${outcome.outcome} ${outcome.reason?.code ?? '-'} ${bad.join(',') || '-'}`;
+}
+
+forEachIsolation('the judgement of an upgrade', function () {
+  this.timeout(120_000);
+  let load: HttpLoad | undefined;
+
+  async function begin(lines: readonly string[], connections: number): Promise<void> {
+    installHostile(NAME, 'misbehave', lines);
+    await systemctl('start', `plugin@${NAME}`);
+    await untilWhole(NAME, 1);
+    const target = { host: '127.0.0.1', port: PORT };
+    if (connections > 0) load = new HttpLoad({ target, connections, keepAlive: false, thinkMs: 40 });
+  }
+
+  afterEach(async () => {
+    await load?.stop();
+    load = undefined;
+    await uninstall(NAME);
+  });
+
+  it('finds an equal version good, with as many requests of both as there were', async () => {
+    await begin(declaration(4), 4);
+    install('v2');
+    const made = await upgrade('v2');
+    assert.equal(summaryOf(made), '0 promoted - -', JSON.stringify(made.outcome));
+  });
+
+  it('undoes a version whose answers are bad, and one that is ten times slower, and says which', async () => {
+    await begin(declaration(6), 4);
+    install('v2', '--at-start=answer-badly:30');
+    const bad = await upgrade('v2');
+    assert.equal(summaryOf(bad), '6 rolled-back BH322 errors', JSON.stringify(bad.outcome));
+    assert.match(
+      bad.outcome.reason?.text ?? '',
+      /^errors: \d+\.\d % of \d+; the old side: 0\.0 % of \d+; borne: 1 points more/,
+    );
+    install('v3', '--at-start=answer-slowly:60');
+    const slow = await upgrade('v3');
+    assert.match(summaryOf(slow), /^6 rolled-back BH322 (latency|latency,tail|tail)$/, JSON.stringify(slow.outcome));
+  });
+
+  it('undoes a version that leaks, long before it is at its limit', async () => {
+    await begin(declaration(18), 2);
+    install('v2', '--at-start=leak-memory:2');
+    const made = await upgrade('v2');
+    assert.equal(summaryOf(made), '6 rolled-back BH322 memory', JSON.stringify(made.outcome));
+  });
+
+  it('undoes a version that takes requests and answers none', async () => {
+    await begin(declaration(6), 4);
+    install('v2', '--at-start=silent');
+    const silent = await upgrade('v2');
+    assert.match(summaryOf(silent), /^6 rolled-back BH32\d /, JSON.stringify(silent.outcome));
+  });
+
+  it('does what is declared when there was too little to judge by', async () => {
+    await begin(declaration(2), 0);
+    install('v2');
+    assert.equal(summaryOf(await upgrade('v2')), '0 promoted - -');
+    declare(NAME, [
+      ...declaration(2, 'samples: 20, few: rollback').filter((line) => line !== 'version: v1'),
+      'version: v2',
+    ]);
+    install('v3');
+    const undone = await upgrade('v3');
+    assert.match(summaryOf(undone), /^6 rolled-back BH323 -$/, JSON.stringify(undone.outcome));
+    assert.match(undone.outcome.reason?.text ?? '', /requests: 0 of 20/);
+    const waits = 'samples: 20, few: wait, wait-most: 4s';
+    declare(NAME, [...declaration(2, waits).filter((line) => line !== 'version: v1'), 'version: v2']);
+    install('v4');
+    const began = Date.now();
+    const waited = await upgrade('v4');
+    assert.match(summaryOf(waited), /^6 rolled-back BH323 -$/, JSON.stringify(waited.outcome));
+    assert.ok(Date.now() - began >= 6000, 'it waited');
+  });
+});
