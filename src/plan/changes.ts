@@ -114,7 +114,7 @@ function listenText(listen: Listen): string {
 
 /** Keys that no sandbox is made of. */
 const NOW =
-  /^(template|description|pool\.size|health\.(heartbeat|request-timeout|spin|stopped)|recovery\..*|upgrade\.(?!way$).*|versions\..*|schedule.*)$/;
+  /^(template|description|pool\.size|health\.(heartbeat|request-timeout|spin|stopped)|recovery\..*|upgrade\.(?!way$|judge\.metrics$).*|versions\..*|schedule.*)$/;
 
 function wayOf(key: string, before: PluginPlan, after: PluginPlan): ChangeWay {
   if (NOW.test(key)) return 'now';

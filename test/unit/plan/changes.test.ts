@@ -74,7 +74,7 @@ const CASES: readonly (readonly [more: string, key: string, way: ChangeWay])[] =
   [
     'upgrade: { judge: { metrics: { port: 1, path: /m, requests: r, errors: e, latency: l } } }',
     'upgrade.judge.metrics',
-    'now',
+    'beside',
   ],
   ['versions: { keep: 9 }', 'versions.keep', 'now'],
   ['schedule: [{ recycle: 1 1 * * * }]', 'schedule[0]', 'now'],
