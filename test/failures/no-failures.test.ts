@@ -4,7 +4,16 @@ import { connectManager } from '../../src/control/manager-client.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { forEachIsolation } from '../support/isolation.ts';
 import { HttpLoad } from '../support/load.ts';
-import { declare, installHostile, run, systemctl, uninstall, until, untilWhole } from '../support/system.ts';
+import {
+  declare,
+  installHostile,
+  run,
+  systemctl,
+  UPGRADED_AT_ONCE,
+  uninstall,
+  until,
+  untilWhole,
+} from '../support/system.ts';
 import { request } from './client.ts';
 import { incidentsOf } from './incidents.ts';
 
@@ -62,6 +71,7 @@ forEachIsolation('a plugin that ignores SIGTERM', function () {
     ...LINES,
     'exec: [./main, --ignore-term]',
     'stop: { timeout: 1s }',
+    UPGRADED_AT_ONCE,
     `environment: { FLAVOUR: ${flavour} }`,
   ];
 

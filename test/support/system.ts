@@ -66,6 +66,9 @@ export function installHostile(name: string, program: string, declaration: reado
   declare(name, declaration);
 }
 
+/** A line of a declaration: what a reload changes is not watched for longer than it has to be. */
+export const UPGRADED_AT_ONCE = 'upgrade: { canary: [], bake: 1s, drain: 2s }';
+
 /** Writes /etc/bulkhead/plugins/NAME.yaml, for the isolation that is tested now. */
 export function declare(name: string, lines: readonly string[]): void {
   const isolation = isolationNow();

@@ -9,6 +9,7 @@ import {
   run,
   sandboxUnits,
   systemctl,
+  UPGRADED_AT_ONCE,
   uninstall,
   until,
   untilReplaced,
@@ -128,10 +129,11 @@ forEachIsolation('a reload', function () {
     'version: v1',
     'listen: [{ tcp: 127.0.0.1:9151 }]',
     `pool: { size: ${size} }`,
+    UPGRADED_AT_ONCE,
     `environment: { FLAVOUR: ${value} }`,
   ];
 
-  it('replaces sandboxes one at a time when the declaration has changed, without a lost request', async () => {
+  it('starts others beside them when the declaration has changed, without a lost request', async () => {
     installExample(NAME, 'python', lines('vanilla', 2));
     await systemctl('start', `plugin@${NAME}`);
     const before = (await untilWhole(NAME, 2)).map(({ unit }) => unit);

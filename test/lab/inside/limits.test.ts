@@ -15,6 +15,7 @@ import {
   supervisorBack,
   supervisorPid,
   systemctl,
+  UPGRADED_AT_ONCE,
   uninstall,
   until,
   untilReplaced,
@@ -25,7 +26,8 @@ const NAME = 'bounded';
 const SLICE = `plugin-${NAME}.slice`;
 
 function declaration(limits: string): string[] {
-  return ['template: python', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9141 }]', `limits: { ${limits} }`];
+  const listen = 'listen: [{ tcp: 127.0.0.1:9141 }]';
+  return ['template: python', 'version: v1', listen, UPGRADED_AT_ONCE, `limits: { ${limits} }`];
 }
 
 async function property(unit: string, name: string): Promise<string> {

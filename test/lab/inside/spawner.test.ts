@@ -9,6 +9,7 @@ import {
   run,
   sandboxUnits,
   systemctl,
+  UPGRADED_AT_ONCE,
   uninstall,
   until,
   untilWhole,
@@ -34,6 +35,7 @@ describe('the spawner', function () {
     'isolation: scope',
     `listen: [{ tcp: 127.0.0.1:${PORT} }]`,
     'pool: { size: 2 }',
+    UPGRADED_AT_ONCE,
     'recovery: { budget: { restarts: 50, within: 60s } }',
   ];
   const spawner = async () => Number((await systemctl('show', '-P', 'MainPID', UNIT)).trim());

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { killSupervisor, must, run, systemctl, until, untilReplaced, untilWhole } from '../../support/system.ts';
+import {
+  killSupervisor,
+  must,
+  run,
+  systemctl,
+  UPGRADED_AT_ONCE,
+  until,
+  untilReplaced,
+  untilWhole,
+} from '../../support/system.ts';
 import { ask, auditOf, declareProbe, KINDS, refused, remove, start } from './view-lab.ts';
 
 const COPIES = '/run/bulkhead/credentials';
@@ -17,6 +26,7 @@ for (const kind of KINDS) {
   const name = `credentials-${kind}`;
   const declaration = (...credentials: readonly string[]): string[] => [
     `isolation: ${kind}`,
+    UPGRADED_AT_ONCE,
     `credentials: { ${credentials.join(', ')} }`,
   ];
 

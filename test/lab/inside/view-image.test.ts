@@ -18,6 +18,7 @@ import {
   run,
   status,
   systemctl,
+  UPGRADED_AT_ONCE,
   until,
   untilReplaced,
   untilWhole,
@@ -64,6 +65,7 @@ for (const kind of KINDS) {
   const name = `image-${kind}`;
   const declaration = (image: string, more: readonly string[] = []): string[] => [
     `isolation: ${kind}`,
+    UPGRADED_AT_ONCE,
     `view: { root: ${image} }`,
     ...more,
   ];

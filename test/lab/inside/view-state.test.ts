@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { killSupervisor, must, run, status, systemctl, until, untilWhole } from '../../support/system.ts';
+import {
+  killSupervisor,
+  must,
+  run,
+  status,
+  systemctl,
+  UPGRADED_AT_ONCE,
+  until,
+  untilWhole,
+} from '../../support/system.ts';
 import { audit } from './audit-lab.ts';
 import { ask, auditOf, declareProbe, KINDS, refused, remove, start } from './view-lab.ts';
 
@@ -15,6 +24,7 @@ for (const kind of KINDS) {
   const place = `/run/bulkhead/state/${name}`;
   const declaration = (more = ''): string[] => [
     `isolation: ${kind}`,
+    UPGRADED_AT_ONCE,
     `state: { path: /var/lib/plugin${more} }`,
     'view: { tmpfs: [{ path: /var/cache/app, size: 1M }] }',
   ];
