@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
-import { asFailure, Failure } from '../base/failure.ts';
+import { asFailure, type Failure } from '../base/failure.ts';
 import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { isRiskyAllowed } from '../declare/risky.ts';
@@ -109,7 +109,7 @@ export class DaemonHands implements Hands {
     const all = [plans.a, plans.b].filter((plan) => plan !== undefined);
     for (const plan of all) sandboxes.announce(plan);
     return this.#inTurn(plugin, async () => {
-      hostParts.inForce(plugin, all);
+      hostParts.inForce(plugin, plans);
       const sides = { ...(plans.a && { a: plans.a.listeners }), ...(plans.b && { b: plans.b.listeners }) };
       await sockets.ensure(plugin, sides, weights);
       const live = plans[weights.live];
@@ -173,12 +173,12 @@ export class DaemonHands implements Hands {
     });
   }
 
-  async switchVersion(): Promise<void> {
-    throw notYet('switching a version in place');
+  switchVersion(plugin: string, { slot, version }: Extract<Order, { kind: 'switch' }>): Promise<void> {
+    return this.#parts.hostParts.switchVersion(plugin, slot, version);
   }
 
-  async signalSandbox(): Promise<void> {
-    throw notYet('telling a payload of its new version');
+  async signalSandbox(unit: string, signal: string): Promise<void> {
+    this.#parts.sandboxes.get(unit)?.signal(signal as NodeJS.Signals);
   }
 
   async freezeSandbox(unit: string): Promise<void> {
@@ -249,8 +249,4 @@ export class DaemonHands implements Hands {
     });
     return mine;
   }
-}
-
-function notYet(what: string): Failure {
-  return new Failure('BH326', `${what} is not among what this supervisor can do`);
 }

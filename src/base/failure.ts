@@ -111,6 +111,10 @@ export const FAILURES = {
     summary: 'the metrics of the program cannot be read',
     advice: 'it is judged without them; see upgrade.judge.metrics',
   },
+  BH340: {
+    summary: 'the version cannot be put in its place',
+    advice: 'sandboxes see what they saw before; check the directory named, and the mounts below /run/bulkhead/slot',
+  },
 
   BH401: { summary: 'usage', advice: 'see "bulkheadctl --help"' },
   BH402: { summary: 'the supervisor does not answer', advice: 'see "systemctl status bulkheadd"' },

@@ -243,7 +243,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   for (const key of listeners.closeInheritedBut(new Set(wantedKeys)))
     chronicle.ignored(`listener '${key}' is of no plugin; closed`);
   const sandboxRecords = records.all(damaged);
-  for (const [plugin, state] of remembered) if (state.phase !== 'off') hostParts.inForce(plugin, plansOf(state));
+  for (const [plugin, state] of remembered) if (state.phase !== 'off') hostParts.inForce(plugin, plansInForce(state));
   const reports = byPrefix(parts.inherited, REPORT_PREFIX);
   closeStrayReports(reports, sandboxRecords, store);
   await supervisor.takeOver({

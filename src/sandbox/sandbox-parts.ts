@@ -7,13 +7,15 @@ import { ACTIVITY_BYTES, activityFile, activityOwner } from '../plan/activity.ts
 import { planHostMounts } from '../plan/host-mounts.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
 import { HOSTS } from '../plan/network.ts';
-import type { HostPaths, PluginPlan, SandboxPlan } from '../plan/plan.ts';
+import type { BySlot, HostPaths, PluginPlan, SandboxPlan, SlotName } from '../plan/plan.ts';
 import { credentialsOf, ROOT_DIRECTORIES, skeletonOf, slotSkeletonOf } from '../plan/sandbox-view.ts';
 import { SLOT_LINK } from '../plan/slot.ts';
 import { stepUnit } from '../unit/step-unit.ts';
 import { copyCredentials, removeCredentials } from './credentials.ts';
 import { HostMounts, type MountControl } from './host-mounts.ts';
+import type { SandboxRecord } from './sandbox-record.ts';
 import { makeSkeleton } from './skeleton.ts';
+import { Slots } from './slots.ts';
 import { ensureState, type WithoutQuota } from './state-directory.ts';
 
 /** How much longer (ms) than its own limit a step is waited for. */
@@ -25,17 +27,21 @@ export class SandboxParts {
   readonly #units: MountControl;
   readonly #mounts: HostMounts;
   readonly #withoutQuota: WithoutQuota = new Set();
+  readonly #slots: Slots;
   #steps = 0;
 
   constructor(paths: HostPaths, units: MountControl) {
     this.#paths = paths;
     this.#units = units;
     this.#mounts = new HostMounts(units);
+    this.#slots = new Slots(paths, (description, command) => this.#step(description, command));
   }
 
   /** The plans are in force from now on, so that their mounts stay while no sandbox runs. */
-  inForce(plugin: string, plans: readonly PluginPlan[]): void {
-    const mounts = plans.flatMap((plan) => planHostMounts(plan, this.#paths));
+  inForce(plugin: string, plans: BySlot<PluginPlan>): void {
+    const mounts = Object.values(plans).flatMap((plan) => planHostMounts(plan, this.#paths));
+    for (const slot of ['a', 'b'] as const)
+      if (plans[slot] !== undefined) this.#slots.planned(plugin, slot, plans[slot].version);
     this.#mounts.need(planOf(plugin), places(mounts));
   }
 
@@ -43,6 +49,7 @@ export class SandboxParts {
   async retire(plugin: string): Promise<void> {
     for (const root of [skeletonOf(plugin, this.#paths), slotSkeletonOf(plugin, this.#paths)])
       rmSync(root, { recursive: true, force: true });
+    await this.#slots.retire(plugin);
     await this.#mounts.drop(planOf(plugin));
   }
 
@@ -51,9 +58,21 @@ export class SandboxParts {
     this.#mounts.need(unit, mounts);
   }
 
-  /** Makes all of it; the sandbox is recorded. Throws BH309, BH310, BH311 and BH313. */
+  /** The same of one that an earlier supervisor started. */
+  adopted({ unit, plugin, slot, hostMounts }: SandboxRecord): void {
+    this.recorded(unit, hostMounts ?? []);
+    this.#slots.adopted(plugin, slot);
+  }
+
+  /** All that run in the slot see this version from now on. Throws BH340. */
+  switchVersion(plugin: string, slot: SlotName, version: string | undefined): Promise<void> {
+    return this.#slots.switch({ plugin, slot, version });
+  }
+
+  /** Makes all of it; the sandbox is recorded. Throws BH309, BH310, BH311, BH313 and BH340. */
   async prepare(plan: SandboxPlan): Promise<void> {
-    const { unit, state, credentials, hostMounts, rootDirectory } = plan;
+    const { unit, state, credentials, hostMounts, mounts, rootDirectory } = plan;
+    if (mounts.some(({ kind }) => kind === 'slot')) await this.#slots.prepare(plan);
     if (state !== undefined) {
       const words = [`${this.#paths.lib}/plugin-quota`, state.directory, String(state.quota)];
       await ensureState(state, () => this.#step(`Quota of ${state.directory}`, words), this.#withoutQuota);
@@ -85,6 +104,7 @@ export class SandboxParts {
       for (const unit of namesBelow(`${this.#paths.run}/activity/${plugin}`))
         if (!recorded.has(unit)) removeFile(activityFile({ plugin, unit }, this.#paths));
     await this.#mounts.sweep(this.#paths.run);
+    await this.#slots.sweep();
   }
 
   #makeRoot(plan: SandboxPlan): void {

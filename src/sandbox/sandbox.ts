@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure, type Failure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
@@ -5,7 +6,7 @@ import type { ProbeName } from '../declare/probe.ts';
 import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
 import { signalGate } from '../kernel/gate-signal.ts';
-import { askMetrics, askProbes } from '../kernel/init-signal.ts';
+import { askMetrics, askProbes, signalInit } from '../kernel/init-signal.ts';
 import type { SeenCall } from '../learn/rule.ts';
 import type { Gate } from '../plan/plan.ts';
 import { GateTeller } from './gate-teller.ts';
@@ -145,6 +146,11 @@ export class Sandbox implements Owned {
   /** Tells init, until it has answered, how the record says that its gate is to stand. */
   tellGate(): void {
     if (this.#record.gate !== undefined) this.#gate.tell(this.#record.gate);
+  }
+
+  /** Init sends the payload's main process this signal. */
+  signal(name: NodeJS.Signals): void {
+    signalInit(this.#record.payloadCgroup, constants.signals[name], 0);
   }
 
   /** Kills the payload, not nspawn: nspawn then ends by itself and cleans up. */

@@ -172,7 +172,7 @@ export class Sandboxes {
   /** Takes over a sandbox of an earlier supervisor. @param readEnd its report pipe, if the fd store kept it. */
   adopt(record: SandboxRecord, readEnd: number | undefined, life: 'starting' | 'ready' | 'stopping'): void {
     this.#parts.uidRanges.occupy(record.uidBase);
-    this.#parts.hostParts.recorded(record.unit, record.hostMounts ?? []);
+    this.#parts.hostParts.adopted(record);
     const sandbox = this.#add(record);
     if (life === 'starting') sandbox.limitStart();
     if (life === 'stopping') sandbox.limitStop();
