@@ -82,6 +82,9 @@ export async function uninstall(name: string): Promise<void> {
   await run('systemctl', 'reset-failed', `plugin@${name}`);
   rmSync(`/etc/bulkhead/plugins/${name}.yaml`, { force: true });
   rmSync(`/opt/plugin/${name}`, { recursive: true, force: true });
+  // What an upgrade made live, and what is known of versions.
+  rmSync(`/var/lib/bulkhead/live/${name}.json`, { force: true });
+  rmSync(`/var/lib/bulkhead/versions/${name}`, { recursive: true, force: true });
 }
 
 /**
