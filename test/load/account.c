@@ -114,13 +114,14 @@ static void print_losses(void) {
   printf("]");
 }
 
-void print_account(const struct options *options, uint64_t begun, long long now) {
-  if (now - last_good > longest_gap) {
-    longest_gap = now - last_good;
+void print_account(const struct options *options, uint64_t begun, long long asked_until, long long now) {
+  /* What is waited for when nobody asks any more is no gap. */
+  if (asked_until - last_good > longest_gap) {
+    longest_gap = asked_until - last_good;
     gap_at = last_good;
   }
-  printf("{\"progress\":false,\"beganNs\":%lld,\"ms\":%lld,\"asked\":%llu,\"lost\":%llu", began, (now - began) / MS,
-         (unsigned long long)begun, (unsigned long long)account_lost());
+  printf("{\"progress\":false,\"beganNs\":%lld,\"ms\":%lld,\"askedMs\":%lld,\"asked\":%llu,\"lost\":%llu", began,
+         (now - began) / MS, (asked_until - began) / MS, (unsigned long long)begun, (unsigned long long)account_lost());
   for (int outcome = 0; outcome < OUTCOMES; outcome++)
     printf(",\"%s\":%llu", outcome_names[outcome], (unsigned long long)counts[outcome]);
   printf(",\"connections\":%llu,\"idleEnds\":%llu", (unsigned long long)opened_count, (unsigned long long)idle_ends);

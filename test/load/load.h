@@ -77,7 +77,7 @@ void account_idle_end(void);
 uint64_t account_good(void);
 uint64_t account_lost(void);
 void print_progress(long long now);
-void print_account(const struct options *options, uint64_t begun, long long now);
+void print_account(const struct options *options, uint64_t begun, long long asked_until, long long now);
 
 /* histogram.c: of times, with an error of at most 1/64 */
 void histogram_add(long long ns);

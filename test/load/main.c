@@ -268,13 +268,15 @@ int main(int argc, char **argv) {
     if (!connections[i].in || !connections[i].out)
       abort();
   }
-  long long began = now_ns(), told = began, looked = began, next = began;
+  long long began = now_ns(), told = began, looked = began, next = began, asked_until = 0;
   planned = (double)began;
   account_begin(&options, began);
   for (;;) {
     long long now = now_ns();
     bool open_for_more = !asked_to_stop && (options.lasts == 0 || now - began < options.lasts);
-    if (!may_ask(open_for_more) && under_way == 0)
+    if (!may_ask(open_for_more) && asked_until == 0)
+      asked_until = now;
+    if (asked_until > 0 && under_way == 0)
       break;
     if (now >= next)
       next = ask_due(open_for_more, now);
@@ -295,6 +297,6 @@ int main(int argc, char **argv) {
     if (count > 0)
       next = 0; /* one of them may have become free for what is due */
   }
-  print_account(&options, begun, now_ns());
+  print_account(&options, begun, asked_until, now_ns());
   return 0;
 }

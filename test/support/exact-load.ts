@@ -13,11 +13,14 @@ export interface Account extends Readonly<Record<Loss, number>> {
   readonly asked: number;
   readonly good: number;
   readonly lost: number;
+  /** Until the last one was asked, and until the last one was answered or lost. */
+  readonly askedMs: number;
   readonly ms: number;
   readonly connections: number;
   /** Connections that the server ended while no request was in them: no loss, but luck. */
   readonly idleEnds: number;
   readonly latencyUs: Readonly<Record<'mean' | 'p50' | 'p90' | 'p99' | 'p999' | 'max', number>>;
+  /** The longest time between two good answers, while requests were asked. */
   readonly longestGapMs: number;
   /** The first 32. */
   readonly losses: readonly {
@@ -53,6 +56,10 @@ export interface ExactLoadOptions {
   readonly path?: string;
   readonly tally?: string;
   readonly bucketMs?: number;
+  /** For a time (ms) instead of a number of requests. */
+  readonly forMs?: number;
+  /** test/load, where it is elsewhere, and before it what runs it. */
+  readonly command?: readonly string[];
 }
 
 const PROGRESS_MS = 20;
@@ -66,7 +73,8 @@ export class ExactLoad {
   #lost = 0;
 
   constructor(options: ExactLoadOptions) {
-    this.#process = spawn(program(), wordsOf(options), { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [program = ownProgram(), ...words] = options.command ?? [];
+    this.#process = spawn(program, [...words, ...wordsOf(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#ended = this.#read();
     this.#ended.catch(() => undefined); // told to whoever asks
   }
@@ -130,9 +138,9 @@ export function describeLosses(account: Account): string {
 }
 
 function wordsOf(options: ExactLoadOptions): string[] {
-  const { thinkMs, rate, requests, each, timeoutMs, path, tally, bucketMs } = options;
+  const { thinkMs, rate, requests, forMs, each, timeoutMs, path, tally, bucketMs } = options;
   const think = typeof thinkMs === 'object' ? thinkMs.join('-') : thinkMs;
-  const values = { think, rate, requests, each, timeout: timeoutMs, path, tally, buckets: bucketMs };
+  const values = { think, rate, requests, for: forMs, each, timeout: timeoutMs, path, tally, buckets: bucketMs };
   return [
     ...['--to', options.to, '--connections', String(options.connections), '--progress', String(PROGRESS_MS)],
     ...(options.protocol === 'raw' ? ['--raw'] : []),
@@ -141,7 +149,7 @@ function wordsOf(options: ExactLoadOptions): string[] {
   ];
 }
 
-function program(): string {
+function ownProgram(): string {
   const above = (directory: string): string =>
     existsSync(join(directory, 'native', 'build')) ? directory : above(dirname(directory));
   return join(above(dirname(fileURLToPath(import.meta.url))), 'build', 'native', 'test', 'load');
