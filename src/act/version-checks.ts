@@ -3,6 +3,7 @@ import { asFailure, Failure } from '../base/failure.ts';
 import { parseVersionCheck, type VersionCheck } from '../base/version-check.ts';
 import type { Configuration } from '../declare/configuration.ts';
 import { removeFile, replaceFile } from '../kernel/files.ts';
+import { installedVersion, VERSION_PLACES, type VersionPlaces } from '../kernel/installed-versions.ts';
 import { digestText } from '../plan/digest.ts';
 import type { HostPaths, PluginPlan } from '../plan/plan.ts';
 import { versionDirectory } from '../plan/sandbox-view.ts';
@@ -20,6 +21,7 @@ export interface VersionChecksParts {
   readonly manager: Pick<Manager, 'startUnit' | 'startTransientUnit'>;
   readonly paths: HostPaths;
   readonly configuration: () => Configuration;
+  readonly places?: VersionPlaces;
 }
 
 /**
@@ -62,7 +64,9 @@ export class VersionChecks {
   }
 
   /** What the version is beside its record. @throws Failure BH213 when the comparison does not come to an end in time. */
-  verify(plugin: string, version: string): Promise<VersionCheck> {
+  async verify(plugin: string, version: string): Promise<VersionCheck> {
+    const known = this.#atOnce(plugin, version);
+    if (known !== undefined) return known;
     const key = `${plugin}\n${version}`;
     const running = this.#running.get(key);
     if (running !== undefined) return running;
@@ -82,6 +86,14 @@ export class VersionChecks {
         throw error;
       });
     if (result !== 'done') throw new Failure('BH424', (await lastErrorOf(name)) ?? result);
+  }
+
+  /** What can be said without reading the version; undefined when it has to be read. */
+  #atOnce(plugin: string, version: string): VersionCheck | undefined {
+    const there = installedVersion(plugin, version, this.#parts.places ?? VERSION_PLACES);
+    if (there === undefined) return { verdict: 'gone' };
+    if (there.damage !== undefined) return { verdict: 'damaged', text: there.damage.message };
+    return there.record === undefined ? { verdict: 'no-record' } : undefined;
   }
 
   /** A supervisor that comes while it runs asks the same again, and gets the same unit. */

@@ -85,7 +85,7 @@ export const FAILURES = {
   BH308: { summary: 'the spawner does not serve', advice: 'see "systemctl status bulkhead-spawner"' },
   BH309: { summary: 'a credential cannot be had', advice: 'nothing was run; check the file named' },
   BH310: { summary: 'the state directory cannot be had', advice: 'nothing was run; check the directory named' },
-  BH311: { summary: 'the image cannot be had', advice: 'nothing was run; check the file named by view.root' },
+  BH311: { summary: 'the image cannot be had', advice: 'nothing was run; check the file named' },
   BH312: {
     summary: 'the plugin cannot be learned from',
     advice: 'it has to run, and one run at a time; see "bulkheadctl status NAME"',

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { Declaration } from '../declare/declaration.ts';
 import type { DeviceFacts, HostFacts, HostPaths, ImageFormat } from '../plan/plan.ts';
-import { requiredPaths, stampedPaths } from '../plan/plan-plugin.ts';
+import { imagePaths, requiredPaths, stampedPaths } from '../plan/plan-plugin.ts';
 import { deviceFacts, imageFormat, stampOf } from './file-facts.ts';
 
 /** Where the package puts things. */
@@ -43,12 +43,14 @@ export async function hostFactsFor(host: Host, declaration: Declaration): Promis
   for (const path of requiredPaths(declaration, host.paths)) files.set(path, await kindOf(path));
   const stamps = new Map<string, string>();
   const images = new Map<string, ImageFormat>();
-  for (const path of stampedPaths(declaration)) {
+  for (const path of stampedPaths(declaration, host.paths)) {
     const stamp = stampOf(path);
     if (stamp !== undefined) stamps.set(path, stamp);
   }
-  const format = files.get(declaration.view.root) === 'directory' ? undefined : imageFormat(declaration.view.root);
-  if (format !== undefined) images.set(declaration.view.root, format);
+  for (const path of imagePaths(declaration, host.paths)) {
+    const format = files.get(path) === 'directory' ? undefined : imageFormat(path);
+    if (format !== undefined) images.set(path, format);
+  }
   const devices = new Map<string, DeviceFacts>();
   for (const { path } of declaration.devices) {
     const facts = deviceFacts(path);

@@ -5,11 +5,15 @@ import type { HostMount, HostPaths, PlannedImage, PlannedState, PluginPlan } fro
 import { escapeUnitPath } from './unit-name.ts';
 
 /** The mounts that the host makes for a sandbox: they need privileges that the supervisor does not have. */
-export function planHostMounts({ plugin, image, declaration }: PluginPlan, paths: HostPaths): HostMount[] {
+export function planHostMounts(
+  { plugin, image, versionImage, declaration }: PluginPlan,
+  paths: HostPaths,
+): HostMount[] {
   const mounts: HostMount[] = [activityMount(plugin, paths)];
-  if (image !== undefined) {
-    const { file, format, stamp } = image;
-    mounts.push({ where: imageMount(image, paths), what: file, type: format, options: 'loop,ro,nosuid,nodev', stamp });
+  for (const each of [image, versionImage]) {
+    if (each === undefined) continue;
+    const { file, format, stamp } = each;
+    mounts.push({ where: imageMount(each, paths), what: file, type: format, options: 'loop,ro,nosuid,nodev', stamp });
   }
   const state = planState(declaration, paths);
   if (state !== undefined) {

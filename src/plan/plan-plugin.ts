@@ -41,8 +41,16 @@ export function requiredPaths(declaration: Declaration, paths: HostPaths): strin
 }
 
 /** The files whose stamps go into `HostFacts.stamps`; what is an image among them into `HostFacts.images`. */
-export function stampedPaths({ view, credentials }: Declaration): string[] {
-  return [...(view.root === 'host' ? [] : [view.root]), ...credentials.map(({ path }) => path)];
+export function stampedPaths(declaration: Declaration, paths: HostPaths): string[] {
+  return [...imagePaths(declaration, paths), ...declaration.credentials.map(({ path }) => path)];
+}
+
+/** What may be images: the root, and the version. */
+export function imagePaths({ name, version, view }: Declaration, paths: HostPaths): string[] {
+  return [
+    ...(view.root === 'host' ? [] : [view.root]),
+    ...(version === undefined ? [] : [versionDirectory(name, version, paths)]),
+  ];
 }
 
 /** Plans a plugin for this host, or says all that keeps it from running here. */
@@ -77,6 +85,7 @@ export function planPlugin(declaration: Declaration, origins: Origins, host: Hos
     seccomp: filterName(declaration),
     limits,
     image: plannedImage(declaration.view.root, host),
+    versionImage: version === undefined ? undefined : plannedImage(versionDirectory(name, version, host.paths), host),
     credentials: declaration.credentials.map((each) => ({ ...each, stamp: host.stamps.get(each.path) ?? 'none' })),
     digest: '',
     limitsDigest: liveLimitsDigest(limits),
@@ -144,10 +153,22 @@ function checkFiles(declaration: Declaration, host: HostFacts, problems: PlanPro
   if (view.root !== 'host') checkRoot(declaration, host, problems);
   if (version !== undefined) {
     const directory = versionDirectory(name, version, host.paths);
-    if (host.files.get(directory) !== 'directory') {
-      problems.add('BH201', 'version', `version '${version}' is not installed: '${directory}' is not a directory`);
+    const isImage = plannedImage(directory, host) !== undefined;
+    if (host.files.get(directory) !== 'directory' && !isImage) {
+      const what = 'is neither a directory nor a squashfs or erofs image';
+      problems.add('BH201', 'version', `version '${version}' is not installed: '${directory}' ${what}`);
       return;
     }
+    if (isImage && isInPlace(declaration)) {
+      problems.contradiction(
+        'upgrade.way',
+        `version '${version}' is an image, which is not upgraded in place`,
+        'version',
+      );
+      return;
+    }
+    // What is in an image is seen when it is mounted.
+    if (isImage && programOnHost(declaration, host.paths)?.startsWith(`${directory}/`)) return;
   }
   const [program = ''] = declaration.exec;
   const onHost = programOnHost(declaration, host.paths);

@@ -26,7 +26,7 @@ export interface HostFacts {
   readonly files: ReadonlyMap<string, 'directory' | 'executable' | 'file' | 'missing'>;
   /** By path: what changes when an image or credential does; absent for a file that cannot be looked at. */
   readonly stamps: ReadonlyMap<string, string>;
-  /** Of files that are declared as roots: the format of the image in them; absent when it is none that is known. */
+  /** Of files that are roots or versions: the format of the image in them; absent when it is none that is known. */
   readonly images: ReadonlyMap<string, ImageFormat>;
   /** What is at the paths of declared devices; absent for what is not there. */
   readonly devices: ReadonlyMap<string, DeviceFacts>;
@@ -79,6 +79,8 @@ export interface PluginPlan {
   readonly limits: PlannedLimits;
   /** There when `view.root` is an image. */
   readonly image: PlannedImage | undefined;
+  /** There when the version is an image. */
+  readonly versionImage: PlannedImage | undefined;
   readonly credentials: readonly PlannedCredential[];
   /** 16 hex digits over all that a sandbox is made of; a running sandbox with another digest is outdated. */
   readonly digest: string;

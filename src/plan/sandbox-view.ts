@@ -1,6 +1,6 @@
 import type { Declaration } from '../declare/declaration.ts';
 import { imageMount, stateMount } from './host-mounts.ts';
-import type { HostPaths, PlannedMount, PluginPlan, SandboxPlan } from './plan.ts';
+import type { HostPaths, PlannedImage, PlannedMount, PluginPlan, SandboxPlan } from './plan.ts';
 import { isInPlace, slotMount } from './slot.ts';
 
 /** Where a sandbox sees its version's directory, and our init. */
@@ -13,9 +13,14 @@ export const CREDENTIALS_DIRECTORY = '/run/credentials';
 /** Directories that a root directory must have, because nothing can be made in a read-only root. */
 export const ROOT_DIRECTORIES = ['/usr', '/proc', '/sys', '/dev', '/run', '/tmp'] as const;
 
-/** The directory of an installed version on the host. */
+/** The directory of an installed version on the host, or the file with its image. */
 export function versionDirectory(plugin: string, version: string, paths: HostPaths): string {
   return `${paths.versions}/${plugin}/${version}`;
+}
+
+/** Where the content of a version is found on the host: in its directory, or where its image is mounted. */
+function versionSource(plugin: string, version: string, image: PlannedImage | undefined, paths: HostPaths): string {
+  return image === undefined ? versionDirectory(plugin, version, paths) : imageMount(image, paths);
 }
 
 /** The directory that becomes the sandbox's root. */
@@ -61,7 +66,7 @@ export function mountPoints(declaration: Declaration): string[] {
 
 /** What the sandbox sees beside its root directory and what nspawn always makes. */
 export function planMounts(
-  { declaration, credentials }: PluginPlan,
+  { declaration, credentials, versionImage }: PluginPlan,
   { unit, slot }: Pick<SandboxPlan, 'unit' | 'slot'>,
   paths: HostPaths,
 ): PlannedMount[] {
@@ -70,7 +75,7 @@ export function planMounts(
   if (view.root === 'host') mounts.push(bind('/usr', '/usr', 'view.root'));
   if (isInPlace(declaration)) mounts.push(slotMount(name, slot, paths));
   else if (version !== undefined)
-    mounts.push(bind(versionDirectory(name, version, paths), PLUGIN_DIRECTORY, 'version'));
+    mounts.push(bind(versionSource(name, version, versionImage, paths), PLUGIN_DIRECTORY, 'version'));
   mounts.push(bind(`${paths.lib}/plugin-init`, INIT_PATH));
   // nspawn's own /tmp and /dev/shm may take a tenth of the node's memory each.
   mounts.push(tmpfs('/tmp', view.tmp, 'view.tmp'), tmpfs('/dev/shm', view.tmp, 'view.tmp'));

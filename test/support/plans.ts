@@ -92,6 +92,7 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
       ...wishes.limits,
     },
     image: undefined,
+    versionImage: undefined,
     credentials: [],
     digest: wishes.digest ?? 'd1',
     limitsDigest: wishes.limitsDigest ?? 'l1',

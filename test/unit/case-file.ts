@@ -103,7 +103,7 @@ function hostFor(declaration: Declaration, all: readonly Directive[]): HostFacts
     paths: PATHS,
     files,
     stamps: new Map(
-      stampedPaths(declaration)
+      stampedPaths(declaration, PATHS)
         .filter((path) => files.get(path) !== 'missing')
         .map((path) => [path, `stamp of ${path}`]),
     ),

@@ -23,9 +23,18 @@ while True:
 
 /** Declares a plugin that does what it is asked, and starts nothing. */
 export function declareProbe(name: string, lines: readonly string[], version = 'v1'): void {
-  const directory = `/opt/plugin/${name}/${version}`;
+  writeProbe(`/opt/plugin/${name}/${version}`);
+  declareVersion(name, lines, version);
+}
+
+/** Makes the directory with its program. */
+export function writeProbe(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   writeFileSync(`${directory}/main.py`, PROGRAM);
+}
+
+/** Declares it with a version that is there, or is not. */
+export function declareVersion(name: string, lines: readonly string[], version = 'v1'): void {
   declare(name, [
     'template: python',
     `version: ${version}`,

@@ -7,11 +7,11 @@ describe('a host that loses its power', function () {
 
   before(async () => {
     machine = await Machine.up('reboot', '--deb', await makePackage('bulkhead'));
-    await machine.get('mkdir -p /opt/plugin/hello/v1');
+    await machine.get('mkdir -p /root/hello');
     for (const file of ['main.py', 'activity.py'])
-      await machine.push(`templates/examples/hello-python/${file}`, `/opt/plugin/hello/v1/${file}`);
+      await machine.push(`templates/examples/hello-python/${file}`, `/root/hello/${file}`);
+    await machine.get('bulkheadctl install hello /root/hello --version v1');
     await machine.push('templates/examples/hello-python/hello-python.yaml', '/etc/bulkhead/plugins/hello.yaml');
-    await machine.get('chmod -R a+rX /opt/plugin');
   });
 
   after(() => machine?.down());
@@ -25,5 +25,7 @@ describe('a host that loses its power', function () {
     assert.match(await machine.get('bulkheadctl list'), /hello +running +1\/1/);
     assert.equal(await machine.get('ls /run/bulkhead/sandbox'), 'plugin-hello-a-g1.service.json');
     assert.equal(await machine.get('systemctl --failed --no-legend'), '');
+    assert.match(await machine.get('bulkheadctl versions hello'), /v1 +live +[0-9a-f]{16} /);
+    assert.match(await machine.get('bulkheadctl install hello /root/hello --version v1'), /was installed already/);
   });
 });

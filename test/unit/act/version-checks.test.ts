@@ -4,11 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VersionChecks } from '../../../src/act/version-checks.ts';
 import { formatVersionCheck, type VersionCheck } from '../../../src/base/version-check.ts';
+import { formatVersionRecord } from '../../../src/base/version-record.ts';
 import { DEFAULT_CONFIGURATION } from '../../../src/declare/configuration.ts';
 import { HOST_PATHS } from '../../../src/kernel/host-facts.ts';
+import type { VersionPlaces } from '../../../src/kernel/installed-versions.ts';
+
+const RECORD = {
+  kind: 'directory' as const,
+  digest: 'ab'.repeat(32),
+  files: 1,
+  bytes: 0,
+  installedAt: 0,
+  by: 'uid 0',
+  source: 'x',
+};
 
 describe('VersionChecks', () => {
   let run: string;
+  let places: VersionPlaces;
   /** What the unit writes; undefined: it fails. */
   let answer: string | undefined;
   let started: string[];
@@ -16,14 +29,21 @@ describe('VersionChecks', () => {
 
   beforeEach(() => {
     run = mkdtempSync(join(tmpdir(), 'checks-'));
+    places = { versions: `${run}/opt`, records: `${run}/records` };
+    for (const version of ['v1', 'v2', 'by-hand']) mkdirSync(`${run}/opt/hello/${version}`, { recursive: true });
+    mkdirSync(`${run}/records/hello`, { recursive: true });
+    for (const version of ['v1', 'v2'])
+      writeFileSync(recordOf(version), formatVersionRecord('hello', { ...RECORD, version }));
     mkdirSync(`${run}/check`);
     [answer, started, unrecorded] = ['{"verdict":"ok"}', [], 'allow'];
   });
 
   afterEach(() => rmSync(run, { recursive: true }));
 
+  const recordOf = (version: string) => `${places.records}/hello/${version}.json`;
   const checks = () =>
     new VersionChecks({
+      places,
       paths: { ...HOST_PATHS, run },
       configuration: () => ({ ...DEFAULT_CONFIGURATION, versions: { unrecorded } }),
       manager: {
@@ -80,10 +100,18 @@ describe('VersionChecks', () => {
     await assert.rejects(require({ verdict: 'gone' }), { code: 'BH201' });
   });
 
+  it('asks nobody about what is not there, or has no record that can be read', async () => {
+    await assert.rejects(checks().require({ plugin: 'hello', version: 'v9' }), { code: 'BH201' });
+    writeFileSync(recordOf('v1'), '{}');
+    await assert.rejects(checks().require({ plugin: 'hello', version: 'v1' }), { code: 'BH211' });
+    assert.deepEqual(started, []);
+  });
+
   it('leaves what nobody has recorded to the configuration', async () => {
-    await require({ verdict: 'no-record' });
+    await checks().require({ plugin: 'hello', version: 'by-hand' });
     unrecorded = 'refuse';
-    await assert.rejects(require({ verdict: 'no-record' }), { code: 'BH214' });
+    await assert.rejects(checks().require({ plugin: 'hello', version: 'by-hand' }), { code: 'BH214' });
+    assert.deepEqual(started, []);
   });
 
   it('is not satisfied with less than an answer', async () => {
