@@ -146,7 +146,7 @@ export const EXPOSURES: Readonly<
   },
   check: {
     title: '`bulkhead-check@ID.service`, which compares a version with what was installed',
-    most: 2.2,
+    most: 0.8,
     accepted: [
       { settings: ['RootDirectory=/RootImage='], why: NOTHING_OF_ITS_OWN },
       {

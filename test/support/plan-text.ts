@@ -23,7 +23,7 @@ export function planText(text: string, stamp: (path: string) => string = () => '
     cgroupControllers: [],
     paths: PATHS,
     files: new Map(requiredPaths(read.declaration, PATHS).map((path) => [path, kindOf(path)])),
-    stamps: new Map(stampedPaths(read.declaration).map((path) => [path, stamp(path)])),
+    stamps: new Map(stampedPaths(read.declaration, PATHS).map((path) => [path, stamp(path)])),
     images: new Map(),
     devices: new Map(
       read.declaration.devices.map(({ path }) => [path, { kind: 'char', major: 195, minor: 0, mode: 0o666 }]),
