@@ -20,7 +20,7 @@ export function recordAfter(record: LiveRecord, order: RecordOrder, wall: number
     case 'commit':
       return commitUpgrade(record, committed(record, order, order.by, wall));
     case 'end-upgrade': {
-      const ended = { ...endUpgrade(record), failed: order.failed.map(toFailed) };
+      const ended = endUpgrade(record, order.failed.map(toFailed));
       // As long as nothing was ever committed, the declaration says what is live.
       const isDeclared = record.committed === undefined && order.previous === undefined;
       if (isDeclared && order.version === order.declared) return ended;

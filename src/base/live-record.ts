@@ -65,28 +65,10 @@ export function commitUpgrade(record: LiveRecord, committed: CommittedUpgrade): 
   return { ...record, committed: { ...committed, by: committed.by.slice(0, LONGEST_BY) } };
 }
 
-/** It is over, whichever way. */
-export function endUpgrade(record: LiveRecord): LiveRecord {
-  return { ...record, underWay: undefined };
-}
-
-/** One plan is remembered once, for its last failure. */
-export function rememberFailed(record: LiveRecord, failed: FailedUpgrade): LiveRecord {
-  const others = forgetFailed(record, failed.digest).failed;
-  const last = { ...failed, text: failed.text.slice(0, LONGEST_TEXT) };
-  return { ...record, failed: [...others, last].slice(-MOST_FAILED) };
-}
-
-/** The plan may be tried again, or has proved itself. */
-export function forgetFailed(record: LiveRecord, digest: string): LiveRecord {
-  return { ...record, failed: record.failed.filter((each) => each.digest !== digest) };
-}
-
-/** Versions that nobody may remove: what is live, what a rollback leads to, and what an upgrade is about. */
-export function versionsInUse(record: LiveRecord, declared: string | undefined): ReadonlySet<string> {
-  const { committed, underWay } = record;
-  const used = [versionInForce(record, declared), declared, committed?.version, committed?.previous, underWay?.version];
-  return new Set(used.filter((version) => version !== undefined));
+/** It is over, whichever way; these plans have failed by now, of which the last ones are remembered. */
+export function endUpgrade(record: LiveRecord, failed: readonly FailedUpgrade[]): LiveRecord {
+  const last = failed.slice(-MOST_FAILED).map((each) => ({ ...each, text: each.text.slice(0, LONGEST_TEXT) }));
+  return { ...record, underWay: undefined, failed: last };
 }
 
 /** The form on disk. */

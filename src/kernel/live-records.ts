@@ -21,8 +21,10 @@ export function readLiveRecord(plugin: string, directory: string = LIVE_DIRECTOR
   }
 }
 
-/** Durable when it returns. */
+/** Durable when it returns. What could not be read again is not written: it would be taken for damaged. */
 export function writeLiveRecord(plugin: string, record: LiveRecord, directory: string = LIVE_DIRECTORY): void {
+  const text = formatLiveRecord(plugin, record);
+  parseLiveRecord(plugin, text);
   makeDirectory(directory, 0o700);
-  writeFileAtomically(`${directory}/${plugin}.json`, formatLiveRecord(plugin, record));
+  writeFileAtomically(`${directory}/${plugin}.json`, text);
 }

@@ -123,6 +123,7 @@ function revivePlan(stored: StoredPlan): PluginPlan {
     declaration,
     limits: { ...planLimits(declaration.limits, totalmem()), ...stored.limits },
     image: stored.image,
+    versionImage: stored.versionImage,
     credentials: stored.credentials ?? [],
     network: planNetwork(declaration.network),
     origins: new Map(stored.origins),

@@ -5,21 +5,23 @@ import {
   commitUpgrade,
   endUpgrade,
   type FailedUpgrade,
-  forgetFailed,
   formatLiveRecord,
-  type LiveRecord,
   MOST_FAILED,
   NO_LIVE_RECORD,
   parseLiveRecord,
-  rememberFailed,
   versionInForce,
-  versionsInUse,
 } from '../../../src/base/live-record.ts';
 
 const COMMITTED: CommittedUpgrade = { version: 'v2', previous: 'v1', declared: 'v1', at: 1000, by: 'uid 0' };
 
-function failed(number: number, digest = String(number).padStart(16, '0')): FailedUpgrade {
-  return { version: 'v3', digest, at: number, code: 'BH304', text: `attempt ${number}` };
+function failed(number: number): FailedUpgrade {
+  return {
+    version: 'v3',
+    digest: String(number).padStart(16, '0'),
+    at: number,
+    code: 'BH304',
+    text: `attempt ${number}`,
+  };
 }
 
 describe('live record', () => {
@@ -31,48 +33,35 @@ describe('live record', () => {
     assert.equal(versionInForce(NO_LIVE_RECORD, 'v1'), 'v1');
   });
 
-  it('keeps from removal what is live, what was, and what an upgrade is about', () => {
-    const record = beginUpgrade(commitUpgrade(NO_LIVE_RECORD, COMMITTED), { version: 'v3', since: 2000 });
-    assert.deepEqual([...versionsInUse(record, 'v1')].sort(), ['v1', 'v2', 'v3']);
-    assert.deepEqual([...versionsInUse(endUpgrade(record), 'v4')].sort(), ['v1', 'v2', 'v4']);
-    assert.deepEqual([...versionsInUse(NO_LIVE_RECORD, undefined)], []);
-  });
-
   it('stays under way over its commit, until it is over', () => {
     const begun = beginUpgrade(NO_LIVE_RECORD, { version: 'v2', since: 500 });
     const committed = commitUpgrade(begun, COMMITTED);
     assert.deepEqual(committed.underWay, { version: 'v2', since: 500 });
-    assert.deepEqual(endUpgrade(committed), { committed: COMMITTED, underWay: undefined, failed: [] });
+    assert.deepEqual(endUpgrade(committed, []), { committed: COMMITTED, underWay: undefined, failed: [] });
   });
 
-  it('remembers each failed plan once, and the last ones only', () => {
-    let record: LiveRecord = NO_LIVE_RECORD;
-    for (let number = 0; number < MOST_FAILED + 5; number++) record = rememberFailed(record, failed(number));
-    assert.equal(record.failed.length, MOST_FAILED);
-    assert.equal(record.failed[0]?.at, 5);
-    const again = rememberFailed(record, failed(99, failed(7).digest));
-    assert.equal(again.failed.length, MOST_FAILED);
-    assert.equal(again.failed.at(-1)?.at, 99);
-    assert.equal(forgetFailed(again, failed(7).digest).failed.length, MOST_FAILED - 1);
+  it('remembers the last failed plans only', () => {
+    const all = Array.from({ length: MOST_FAILED + 5 }, (_, number) => failed(number));
+    const record = endUpgrade(NO_LIVE_RECORD, all);
+    assert.deepEqual(record.failed, all.slice(5));
+    assert.deepEqual(endUpgrade(record, []).failed, [], 'and what the caller has forgotten is forgotten');
   });
 
   it('bounds what strangers have a part in', () => {
-    const record = rememberFailed(commitUpgrade(NO_LIVE_RECORD, { ...COMMITTED, by: 'x'.repeat(9999) }), {
-      ...failed(1),
-      text: 'y'.repeat(9999),
-    });
+    const committed = commitUpgrade(NO_LIVE_RECORD, { ...COMMITTED, by: 'x'.repeat(9999) });
+    const record = endUpgrade(committed, [{ ...failed(1), text: 'y'.repeat(9999) }]);
     assert.deepEqual(parseLiveRecord('hello', formatLiveRecord('hello', record)), record);
   });
 
   it('is the same after it was written and read', () => {
-    let record = rememberFailed(commitUpgrade(NO_LIVE_RECORD, COMMITTED), failed(1));
+    let record = endUpgrade(commitUpgrade(NO_LIVE_RECORD, COMMITTED), [failed(1)]);
     record = beginUpgrade(record, { version: undefined, since: 3 });
     assert.deepEqual(parseLiveRecord('hello', formatLiveRecord('hello', record)), record);
     assert.deepEqual(parseLiveRecord('hello', formatLiveRecord('hello', NO_LIVE_RECORD)), NO_LIVE_RECORD);
   });
 
   const whole = JSON.parse(
-    formatLiveRecord('hello', rememberFailed(commitUpgrade(NO_LIVE_RECORD, COMMITTED), failed(1))),
+    formatLiveRecord('hello', endUpgrade(commitUpgrade(NO_LIVE_RECORD, COMMITTED), [failed(1)])),
   );
   const [one] = whole.failed;
   const damages: readonly [string, unknown][] = [

@@ -41,6 +41,12 @@ describe('live records', () => {
     assert.throws(() => readLiveRecord('hello', directory), { code: 'BH210', message: new RegExp(`^'${path}': `) });
   });
 
+  it('are not written when they could not be read again', () => {
+    const underWay = { version: '../v1', since: 1 };
+    assert.throws(() => writeLiveRecord('hello', { ...NO_LIVE_RECORD, underWay }, directory), RangeError);
+    assert.deepEqual(readdirSync(directory), []);
+  });
+
   it('are not read through a link', () => {
     symlinkSync('/etc/passwd', `${directory}/hello.json`);
     assert.throws(() => readLiveRecord('hello', directory), { code: 'BH210' });
