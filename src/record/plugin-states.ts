@@ -103,6 +103,7 @@ function revive(stored: StoredState): RememberedState {
     reason: rest.reason,
     refused: rest.refused,
     lastUpgrade: rest.lastUpgrade,
+    declared: rest.declared,
     plan: plan === undefined ? undefined : revivePlan(plan),
     previous: previous === undefined ? undefined : revivePlan(previous),
     upgrade: upgrade === undefined ? undefined : reviveUpgrade(upgrade),
