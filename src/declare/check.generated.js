@@ -6378,7 +6378,7 @@ export const keys = [
    "in-place"
   ],
   "title": "Way of an upgrade",
-  "description": "beside: new sandboxes are started beside the old ones and get more and more of the new connections; the old ones end what they have. in-place: sandboxes go on, their directory changes to that of the new version in one instant, and their program is told by a signal; for programs that load what they need anew. What else changes in a declaration is always applied beside.",
+  "description": "beside: new sandboxes are started beside the old ones and get more and more of the new connections; the old ones end what they have. in-place: sandboxes go on, their directory changes to that of the new version in one instant, and their program is told by a signal; for programs that load what they need anew, by full paths below /plugin: their working directory stays in the old version, and BULKHEAD_VERSION is not in their environment. What else changes in a declaration is always applied beside.",
   "default": "beside"
  },
  {
