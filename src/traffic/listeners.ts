@@ -104,12 +104,18 @@ export class Listeners {
     return { emptied, filled };
   }
 
-  /** Copies of a slot's listeners that get no connections and where somebody waits all the same; the taker closes them. */
+  /**
+   * Copies of a slot's listeners that get no connections and where somebody waits all the same; the taker closes them.
+   * Where the other slot's does not listen any more, all that is sent to the address comes here again: it is left out.
+   */
   left(plugin: string, slot: SlotName): number[] {
     return this.#keysOf(plugin).flatMap((key) => {
+      const standing = this.standing(key);
       const fd = this.#kept.get(key)?.fds[slot];
-      const standing = this.standing(key).find((each) => each.slot === slot);
-      return fd !== undefined && standing?.weight === 0 && (standing.queued ?? 0) > 0 ? [duplicate(fd)] : [];
+      const own = standing.find((each) => each.slot === slot);
+      const isWaitedAt = own?.weight === 0 && (own.queued ?? 0) > 0;
+      const isElsewhere = standing.some((each) => each.slot !== slot && each.queued !== null);
+      return fd !== undefined && isWaitedAt && isElsewhere ? [duplicate(fd)] : [];
     });
   }
 
