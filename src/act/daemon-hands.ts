@@ -114,6 +114,9 @@ export class DaemonHands implements Hands {
       await sockets.ensure(plugin, sides, weights);
       const live = plans[weights.live];
       if (live !== undefined) await this.applyLimits(live, plans[weights.live === 'a' ? 'b' : 'a']);
+      hostParts.letGo().catch((error: unknown) => {
+        this.#parts.ignored(`a mount of '${plugin}' cannot be stopped, ignoring`, asFailure(error));
+      });
     });
   }
 

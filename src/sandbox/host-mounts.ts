@@ -50,13 +50,13 @@ export class HostMounts {
   /** @returns when all that nobody needs any more has been let go */
   async drop(user: string): Promise<void> {
     this.#needs.delete(user);
-    await this.#collect();
+    await this.letGo();
   }
 
   /** Lets go what an earlier supervisor left and nobody needs. */
   async sweep(directory: string): Promise<void> {
     for (const where of await this.#units.mountsBelow(directory)) this.#known.add(where);
-    await this.#collect();
+    await this.letGo();
   }
 
   /** Throws BH310, BH311 or BH313 when it cannot be mounted, or is not what was planned. */
@@ -107,7 +107,8 @@ export class HostMounts {
     }
   }
 
-  async #collect(): Promise<void> {
+  /** What nobody needs any more. */
+  async letGo(): Promise<void> {
     const idle = [...this.#known].filter((where) => !this.#isNeeded(where));
     await Promise.all(
       idle.map((where) =>

@@ -45,6 +45,11 @@ export class SandboxParts {
     this.#mounts.need(planOf(plugin), places(mounts));
   }
 
+  /** What only plans needed that are not in force any more, as after an upgrade, is let go. */
+  letGo(): Promise<void> {
+    return this.#mounts.letGo();
+  }
+
   /** The plugin has no plan any more. */
   async retire(plugin: string): Promise<void> {
     for (const root of [skeletonOf(plugin, this.#paths), slotSkeletonOf(plugin, this.#paths)])

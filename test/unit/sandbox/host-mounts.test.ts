@@ -37,6 +37,15 @@ describe('mounts that sandboxes share', () => {
     assert.deepEqual(stopped, ['run-bulkhead\\x2dunit\\x2dtest-image-needed.mount']);
   });
 
+  it('of a plan that is not in force any more are let go when nothing else needs them', async () => {
+    const { mounts, stopped } = left([]);
+    mounts.need('plan a', [UNUSED, NEEDED]);
+    mounts.need('plan a', [NEEDED]);
+    assert.deepEqual(stopped, []);
+    await mounts.letGo();
+    assert.deepEqual(stopped, ['run-bulkhead\\x2dunit\\x2dtest-image-unused.mount']);
+  });
+
   it('stay when somebody needs them again before their turn has come', async () => {
     const { mounts, stopped } = left([]);
     mounts.need('plan a', [NEEDED]);
