@@ -5,6 +5,7 @@
 # outside/  run by mocha here; they boot machines of their own
 # ../escape a hostile plugin, inside one machine of its own
 # ../failures plugins that fail in every way, inside one machine of their own
+# ../upgrades plugins that change their versions, inside one machine of their own
 
 # Files of inside/ that take half a minute and more, longest first: at the end, nothing should be waited for.
 longest=(supervisor weights network-adapter audit-broken isolation-broken crash network scope-steps plugin-runs)
@@ -20,10 +21,13 @@ lab_jobs() {
   enqueue escape "${files[@]}"
   mapfile -t files < <(compiled test/failures)
   enqueue failures "${files[@]}"
+  mapfile -t files < <(compiled test/upgrades)
+  enqueue upgrades "${files[@]}"
   mapfile -t files < <(compiled test/lab/inside "${longest[@]}")
   enqueue inside "${files[@]}"
   job drain 'escapes' test/lab/lab escape "${options[@]}"
   job drain 'failures' test/lab/lab failures "${options[@]}"
+  job drain 'upgrades' test/lab/lab upgrades "${options[@]}"
   job lab_outside
   for ((lane = 0; lane < lanes; lane++)); do job drain 'inside a lab' test/lab/lab inside "${options[@]}"; done
 }
