@@ -21,10 +21,10 @@ export function recordAfter(record: LiveRecord, order: RecordOrder, wall: number
       return commitUpgrade(record, committed(record, order, order.by, wall));
     case 'end-upgrade': {
       const ended = endUpgrade(record, order.failed.map(toFailed));
-      // As long as nothing was ever committed, the declaration says what is live.
-      const isDeclared = record.committed === undefined && order.previous === undefined;
-      if (isDeclared && order.version === order.declared) return ended;
-      return commitUpgrade(ended, committed(record, order, record.committed?.by ?? 'bulkheadd', wall));
+      const { committed: before } = record;
+      // What was tried in vain says nothing of what is live, not even what the declaration named for it.
+      if (before === undefined || before.version === order.version) return ended;
+      return commitUpgrade(ended, committed(record, order, before.by, wall));
     }
   }
 }

@@ -78,7 +78,7 @@ export function verifying(draft: Draft, upgrade: Upgrade): void {
   const { id, kind, plan, to } = upgrade;
   const { plan: from } = draft.state;
   if (plan === undefined || from === undefined) return;
-  const surge = upgrade.way === 'in-place' ? 0 : mostSandboxes(draft.state) - from.size;
+  const surge = upgrade.way === 'in-place' ? 0 : Math.min(plan.size, mostSandboxes(draft.state) - from.size);
   const limitMs = plan.declaration.upgrade.checkTimeoutMs + DIGEST_MS;
   const isAsked = insist(
     draft,

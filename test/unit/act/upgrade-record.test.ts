@@ -35,6 +35,13 @@ describe('the durable record of an upgrade', () => {
     assert.deepEqual(recordAfter(begun, { kind: 'end-upgrade', failed: [], ...DECLARED }, 6), NO_LIVE_RECORD);
   });
 
+  it('leaves the declaration in force when a declared version failed', () => {
+    const live = { version: 'v2', previous: 'v1', declared: 'v3' };
+    const ended = { kind: 'end-upgrade', failed: [FAILED], ...live } as const;
+    assert.equal(recordAfter(NO_LIVE_RECORD, ended, 6).committed, undefined);
+    assert.deepEqual(recordAfter(COMMITTED, ended, 6).committed, COMMITTED.committed);
+  });
+
   it('takes back what was committed and undone, and keeps what failed', () => {
     const record = recordAfter(COMMITTED, { kind: 'end-upgrade', failed: [FAILED], ...DECLARED }, 8);
     assert.deepEqual(record.committed, { ...DECLARED, at: 8, by: 'uid 0' });
