@@ -1,5 +1,6 @@
 import { formatDuration } from '../base/duration.ts';
 import type { Verdict } from '../diagnose/verdict.ts';
+import type { PluginPlan } from '../plan/plan.ts';
 import type { Turn } from './chain.ts';
 import type { Draft } from './draft.ts';
 import { openIncident } from './incidents.ts';
@@ -21,6 +22,11 @@ export const ANSWER_BESIDE: Turn = {
   pastBudget: false,
   waits: false,
 };
+/**
+ * A program of which nothing says when it accepts, but that it was executed, has so long (ms) for it before connections
+ * come: what is longer they wait for, as at every start. One that dies at once does so without any.
+ */
+const SETTLES_MS = 1000;
 /** Another one is started so long (ms) after a failure that is borne. */
 const AFTER_DEATH_MS = 100;
 /** As many sandboxes start at the same time on a node. */
@@ -53,7 +59,12 @@ export function isNewSideReady(draft: Draft, upgrade: Upgrade): boolean {
   const { rung, rungSince, plan } = upgrade;
   const side = otherSide(draft.state);
   if (plan === undefined) return false;
-  if (ableOnes(side).length >= rung.new) return true;
+  const able = ableOnes(side);
+  if (able.length >= rung.new) {
+    const settled = Math.max(0, ...able.map(({ readyAt }) => readyAt ?? 0)) + settling(plan);
+    if (draft.moment.now < settled) draft.wakeBy(settled);
+    return draft.moment.now >= settled;
+  }
   const { startTimeoutMs } = plan.declaration.health;
   const { drainMs } = plan.declaration.upgrade;
   const ready = readyOnes(side);
@@ -68,6 +79,10 @@ export function isNewSideReady(draft: Draft, upgrade: Upgrade): boolean {
   const text = `${ableOnes(side).length} of ${rung.new} sandboxes of the new side pass after ${formatDuration(startTimeoutMs)}`;
   undo(draft, { code: 'BH320', text: ready.length >= rung.new ? text : `${ready.length} of ${rung.new} are ready` });
   return false;
+}
+
+function settling({ declaration: { health } }: PluginPlan): number {
+  return health.ready === 'exec' && health.startup === undefined && health.readiness === undefined ? SETTLES_MS : 0;
 }
 
 /** A sandbox of the side that is not live failed: that is no failure of the plugin, and may be one of the new version. */

@@ -5267,7 +5267,7 @@ export const keys = [
    "notify"
   ],
   "title": "When a sandbox is ready",
-  "description": "exec: as soon as the program runs; connections wait in the socket until it accepts them. notify: when it sends READY=1 by sd_notify(3), which is better for a program that takes long to start.",
+  "description": "exec: as soon as the program runs; connections wait in the socket until it accepts them, and in an upgrade the new side has a second for it before its first, unless a startup or readiness probe says when. notify: when it sends READY=1 by sd_notify(3), which is better for a program that takes long to start.",
   "default": "exec"
  },
  {

@@ -154,6 +154,19 @@ describe('what failed', () => {
     return host;
   };
 
+  it('as it began never had a connection, though nothing but its execution says that it is ready', () => {
+    const host = hostOf({ v2: { startMs: 500, diesAfterMs: 1250 } });
+    host.orders.length = 0;
+    upgrade(host);
+    host.live(10_000);
+    isLive(host, 'v1');
+    assert.equal(host.state.lastUpgrade?.reason?.code, 'BH321');
+    assert.deepEqual(
+      host.orders.filter((order) => order.kind === 'weigh' && order.weight > 0),
+      [],
+    );
+  });
+
   it('is not tried again by itself, nor by a person without saying so', () => {
     const host = failed();
     const started = host.everStarted.length;
