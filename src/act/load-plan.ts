@@ -1,6 +1,8 @@
 import { Failure } from '../base/failure.ts';
+import { printable } from '../base/printable.ts';
 import type { Problem } from '../base/problem.ts';
 import { formatProblem } from '../base/problem.ts';
+import { isVersionName } from '../base/version-name.ts';
 import type { WantedVersion } from '../decide/order.ts';
 import type { VersionInForce } from '../declare/version-layer.ts';
 import { DECLARATION_ROOTS, loadDeclaration } from '../kernel/declaration-files.ts';
@@ -44,7 +46,11 @@ export async function requireVersion(
 }
 
 function versionOf(plugin: string, wanted: Exclude<WantedVersion, 'declared'>): string | undefined {
-  if (wanted !== 'previous') return wanted.named;
+  if (wanted !== 'previous') {
+    // It becomes a part of paths.
+    if (!isVersionName(wanted.named)) throw new Failure('BH201', `'${printable(wanted.named, 64)}' names no version`);
+    return wanted.named;
+  }
   const { committed } = readLiveRecord(plugin);
   if (committed === undefined) throw new Failure('BH427', `'${plugin}' was not upgraded yet`);
   return committed.previous;

@@ -1,6 +1,6 @@
 /** What is declared of upgrades, what a version says itself, and which version an upgrade has made live. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { NO_LIVE_RECORD } from '../../../src/base/live-record.ts';
 import { LIVE_DIRECTORY, writeLiveRecord } from '../../../src/kernel/live-records.ts';
 import { forEachIsolation } from '../../support/isolation.ts';
@@ -56,8 +56,8 @@ async function planned(word: string): Promise<readonly string[]> {
   const plan = await must('bulkheadctl', 'plan', NAME);
   return plan
     .split('\n')
-    .filter((line) => line.includes(word))
-    .map((line) => line.trim().replace(/ {2,}/g, ' '));
+    .map((line) => line.trim().replace(/ {2,}/g, ' '))
+    .filter((line) => line.includes(word));
 }
 
 async function removeAll(): Promise<void> {
@@ -105,6 +105,26 @@ forEachIsolation('a version', function () {
     await startWhole();
     assert.deepEqual(await planned('upgrade.canary'), [`upgrade.canary 1%, 50% # ${FILE}:5:11`]);
     assert.deepEqual(await planned('upgrade.way'), ['upgrade.way beside # built-in default']);
+  });
+
+  it('that is upgraded in place is seen through the tunnel of its slot, which is as planned', async () => {
+    declare(NAME, [...BASE, 'version: v1', 'upgrade: { way: in-place, signal: SIGUSR1 }']);
+    const environment = await startWhole();
+    assert.ok(!environment.some((word) => word.startsWith('BULKHEAD_VERSION=')), environment.join(' '));
+    const [pid = 0] = pidsOf(await untilWhole(NAME, 1));
+    assert.equal(readlinkSync(`/proc/${pid}/root/plugin`), 'run/slot/current');
+    assert.equal(
+      statSync(`/proc/${pid}/root/run/slot/current/main.py`).ino,
+      statSync(`/opt/plugin/${NAME}/v1/main.py`).ino,
+    );
+    assert.deepEqual(await planned('/run/slot /'), [
+      `/run/slot /run/bulkhead/slot/${NAME}/a, read-only, and what is mounted in it later # ${FILE}:4:17`,
+    ]);
+    const audit = await run('bulkheadctl', 'audit', NAME);
+    assert.equal(audit.status, 0, audit.stdout);
+    addVersion('v2');
+    declare(NAME, [...BASE, 'version: v2', 'upgrade: { way: in-place, signal: SIGUSR1 }']);
+    assert.deepEqual(await planned('; a reload'), ['version: v1 becomes v2; a reload switches it under what runs']);
   });
 
   it('that says what is not for it to say does not run, and the plugin starts with another one', async () => {
