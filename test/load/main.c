@@ -228,11 +228,13 @@ static bool may_ask(bool open_for_more) {
   return open_for_more && (options.requests == 0 || begun < (uint64_t)options.requests);
 }
 
-/* Asks what is due; returns when something will be due next. */
+/* Asks what is due; returns when something will be due next. The connections take turns: none rests for ever. */
 static long long ask_due(bool open_for_more, long long now) {
-  long long next = now + 100 * MS;
+  static long long turn;
+  long long next = now + 100 * MS, from = turn;
   for (long long i = 0; i < options.connections && may_ask(open_for_more); i++) {
-    struct connection *connection = &connections[i];
+    long long index = (from + i) % options.connections;
+    struct connection *connection = &connections[index];
     if (connection->state != RESTING)
       continue;
     long long due = connection->due;
@@ -243,6 +245,7 @@ static long long ask_due(bool open_for_more, long long now) {
       continue;
     }
     uint64_t before = begun;
+    turn = index + 1;
     ask(connection, options.rate > 0 ? (long long)planned : now);
     if (options.rate > 0 && begun > before)
       planned += (double)SECOND / options.rate;

@@ -43,7 +43,7 @@ function isSummary(value: unknown, n: number, what: string): void {
 
 /** No assertion on how long anything takes: that the benchmarks run and measure what they say, nothing else. */
 describe('the benchmarks', function () {
-  this.timeout(240_000);
+  this.timeout(420_000);
 
   it('start measures every way to start a payload, in as many rounds', async () => {
     const { n, figures } = await quick('start');
@@ -109,6 +109,39 @@ describe('the benchmarks', function () {
       if (notices) assert.equal(never, 0, `${keeper} never got over ${injury}`);
   });
 
+  it('upgrade changes everyone who can be changed under load, near and far', async () => {
+    const { figures } = await quick('upgrade');
+    const rows = figures.rows as {
+      upgrader: string;
+      delayMs: number;
+      keepAlive: boolean;
+      asked: number;
+      lost: number;
+    }[];
+    const everyone = [
+      'bulkhead',
+      'bulkhead-scope',
+      'systemd',
+      'nginx-reload',
+      'nginx-binary',
+      'haproxy',
+      'pm2',
+      'gunicorn',
+    ];
+    for (const far of [false, true]) {
+      const some = rows.filter(({ delayMs }) => delayMs > 0 === far);
+      assert.deepEqual(
+        some.map(({ upgrader }) => upgrader),
+        everyone,
+      );
+      for (const { upgrader, keepAlive, asked, lost } of some) {
+        assert.equal(keepAlive, far);
+        assert.ok(asked > 0 && lost < asked, upgrader);
+        if (upgrader.startsWith('bulkhead')) assert.equal(lost, 0, upgrader);
+      }
+    }
+  });
+
   it('watch measures what it costs to look after sandboxes, and where that goes', async () => {
     const { figures } = await quick('watch');
     const costs = figures.costs as { sandboxes: number; watching: string; cpu: number; rss: number }[];
@@ -150,6 +183,14 @@ describe('the benchmarks', function () {
   it('an unknown benchmark is refused, and the list names all', async () => {
     assert.equal((await runHere('test/bench/bench', ['nonsense'])).status, 1);
     const { stdout } = await runHere('test/bench/bench', ['list']);
-    assert.deepEqual(stdout.match(/^\w+/gm), ['start', 'restart', 'recover', 'overhead', 'footprint', 'watch']);
+    assert.deepEqual(stdout.match(/^\w+/gm), [
+      'start',
+      'restart',
+      'recover',
+      'overhead',
+      'footprint',
+      'upgrade',
+      'watch',
+    ]);
   });
 });
