@@ -19,6 +19,7 @@ export class UpgradeProgress implements UpgradeWatcher {
   readonly #terminal: Terminal;
   #drawn = 0;
   #said = '';
+  #line = '';
 
   constructor(plugin: string, terminal: Terminal) {
     this.#plugin = plugin;
@@ -28,9 +29,10 @@ export class UpgradeProgress implements UpgradeWatcher {
   seen(upgrade: UpgradeStatus): void {
     if (this.#terminal.interactive) return this.#draw(renderUpgrade(this.#plugin, upgrade, this.#terminal));
     const change = changeOf(upgrade);
-    if (change === this.#said) return;
-    this.#said = change;
-    this.#terminal.write(`${this.#plugin}: ${escapeText(upgrade.line)}\n`);
+    const line = `${this.#plugin}: ${escapeText(upgrade.line)}\n`;
+    if (change === this.#said || line === this.#line) return;
+    [this.#said, this.#line] = [change, line];
+    this.#terminal.write(line);
   }
 
   away(): void {

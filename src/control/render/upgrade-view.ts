@@ -91,6 +91,9 @@ function renderJudgement({ verdict, reason, rows }: JudgementStatus, options: Ta
   return `  ${paint(line, VERDICT_STYLE[verdict], options.colour)}\n${renderRows(rows, { ...options, indent: 4 })}`;
 }
 
+/** How a judgement says that a signal is not judged. */
+const ANYTHING = 'any';
+
 /** Both sides signal by signal, beside what the new one may be. */
 export function renderRows(rows: readonly JudgementRow[], options: TableOptions): string {
   if (rows.length === 0) return '';
@@ -105,7 +108,7 @@ export function renderRows(rows: readonly JudgementRow[], options: TableOptions)
       { text: row.signal },
       { text: row.old },
       { text: row.new, ...(row.bad ? { style: 'bad' as const } : {}) },
-      { text: row.enough ? row.bound : `${row.bound} (too few to tell)` },
+      { text: row.enough || row.bound === ANYTHING ? row.bound : `${row.bound} (too few to tell)` },
     ]),
     options,
   );
