@@ -3,16 +3,53 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { UpgradeOutcomeStatus } from '../../../src/control/upgrade-api.ts';
 import { forEachIsolation } from '../../support/isolation.ts';
 import { HttpLoad } from '../../support/load.ts';
-import { declare, installHostile, run, systemctl, uninstall, untilWhole } from '../../support/system.ts';
+import {
+  declare,
+  installExample,
+  installHostile,
+  must,
+  run,
+  systemctl,
+  uninstall,
+  untilWhole,
+} from '../../support/system.ts';
 
 const NAME = 'judged';
 const PORT = 9171;
+
+/** Answers badly as often as it is told to, has no activity page, and tells its figures on a port of its own. */
+const TELLS = `
+import http.server, socket, sys, threading
+bad, counts, lock = int(sys.argv[1]), [0, 0], threading.Lock()
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        with lock:
+            counts[0] += 1
+            failed = counts[0] * 37 % 100 < bad
+            counts[1] += failed
+        self.send_response(500 if failed else 200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"ok\\n")
+    def log_message(self, *_): pass
+class Tells(Answers):
+    def do_GET(self):
+        text = "# TYPE asked_total counter\\nasked_total %d\\nfailed_total{code=\\"500\\"} %d\\n" % tuple(counts)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers, bind_and_activate=False)
+server.socket.close()
+server.socket = socket.socket(fileno=3)
+figures = http.server.ThreadingHTTPServer(("127.0.0.1", 9090), Tells)
+threading.Thread(target=figures.serve_forever, daemon=True).start()
+server.serve_forever()
+`;
 
 /** Half of the connections for so long (s), then all of them. */
 function declaration(bakeS: number, judge = 'samples: 20'): string[] {
   return [
     'template: native',
-    'exec: [./main]',
     'version: v1',
     `listen: [{ tcp: 127.0.0.1:${PORT} }]`,
     'health: { ready: notify }',
@@ -31,7 +68,7 @@ function install(version: string, ...words: readonly string[]): void {
 }
 
 async function upgrade(version: string): Promise<{ status: number; outcome: UpgradeOutcomeStatus }> {
-  const { status, stdout, stderr } = await run('bulkheadctl', 'upgrade', NAME, version, '--json');
+  const { status, stdout, stderr } = await run('bulkheadctl', 'upgrade', NAME, version, '--force', '--json');
   assert.notEqual(stdout, '', stderr);
   return { status: status ?? -1, outcome: JSON.parse(stdout) as UpgradeOutcomeStatus };
 }
@@ -90,9 +127,37 @@ forEachIsolation('the judgement of an upgrade', function () {
 
   it('undoes a version that takes requests and answers none', async () => {
     await begin(declaration(6), 4);
-    install('v2', '--at-start=silent');
-    const silent = await upgrade('v2');
-    assert.match(summaryOf(silent), /^6 rolled-back BH32\d /, JSON.stringify(silent.outcome));
+    install('v2', '--at-start=answer-slowly:600000');
+    const stuck = await upgrade('v2');
+    assert.equal(summaryOf(stuck), '6 rolled-back BH322 stalled', JSON.stringify(stuck.outcome));
+  });
+
+  it('believes the metrics of a program that has no activity page', async () => {
+    const metrics = 'metrics: { port: 9090, path: /metrics, requests: asked_total, errors: failed_total }';
+    installExample(NAME, 'python', [
+      'template: python',
+      'version: v1',
+      `listen: [{ tcp: 127.0.0.1:${PORT} }]`,
+      `upgrade: { canary: [50%], bake: 6s, drain: 1s, judge: { samples: 20, ${metrics} } }`,
+    ]);
+    for (const [version, bad] of [
+      ['v1', 0],
+      ['v2', 30],
+      ['v3', 0],
+    ] as const) {
+      mkdirSync(`/opt/plugin/${NAME}/${version}`, { recursive: true, mode: 0o755 });
+      writeFileSync(`/opt/plugin/${NAME}/${version}/tells.py`, TELLS);
+      writeFileSync(`/opt/plugin/${NAME}/${version}/plugin.yaml`, `exec: [/usr/bin/python3, tells.py, '${bad}']\n`);
+    }
+    await systemctl('start', `plugin@${NAME}`);
+    await untilWhole(NAME, 1);
+    load = new HttpLoad({ target: { host: '127.0.0.1', port: PORT }, connections: 4, keepAlive: false, thinkMs: 40 });
+    // Whoever asks for metrics is there, and confined.
+    await must('bulkheadctl', 'audit', NAME);
+    const made = await upgrade('v2');
+    assert.equal(summaryOf(made), '6 rolled-back BH322 errors', JSON.stringify(made.outcome));
+    const equal = await upgrade('v3');
+    assert.equal(summaryOf(equal), '0 promoted - -', JSON.stringify(equal.outcome));
   });
 
   it('does what is declared when there was too little to judge by', async () => {
