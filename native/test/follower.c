@@ -1,6 +1,6 @@
 /*
- * follower DIRECTORY: reads the files `x` and `y` of a directory, which both say its version, as often as it can until
- * SIGTERM. Then it says in a line of JSON what it saw: opens that found nothing, versions that were mixed, and how often
+ * follower DIRECTORY [PAUSE]: reads the files `x` and `y` of a directory, which both say its version, as often as it can
+ * (or with a pause of so many microseconds) until SIGTERM. Then it says in a line of JSON what it saw: opens that found nothing, versions that were mixed, and how often
  * the version changed. Each look goes by the directory's path; `x` and `y` are opened through one descriptor of it.
  */
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,10 +33,11 @@ static bool read_version(int directory, const char *path, char *version, size_t 
 int main(int argc, char **argv) {
     char path[4096], last[64] = "", x[64], y[64];
     unsigned long looks = 0, missing = 0, failed = 0, mixed = 0, changes = 0;
-    if (argc != 2 || snprintf(path, sizeof(path), "%s/x", argv[1]) >= (int)sizeof(path)) return 2;
+    if (argc < 2 || argc > 3 || snprintf(path, sizeof(path), "%s/x", argv[1]) >= (int)sizeof(path)) return 2;
     struct sigaction action = {.sa_handler = end};
     if (sigaction(SIGTERM, &action, NULL) < 0) return 1;
     while (!ended) {
+        if (argc == 3) (void)usleep((useconds_t)atol(argv[2]));
         looks++;
         if (!read_version(AT_FDCWD, path, x, sizeof(x))) {
             if (errno == ENOENT) missing++;

@@ -108,7 +108,8 @@ export class SandboxParts {
     for (const plugin of namesBelow(`${this.#paths.run}/activity`))
       for (const unit of namesBelow(`${this.#paths.run}/activity/${plugin}`))
         if (!recorded.has(unit)) removeFile(activityFile({ plugin, unit }, this.#paths));
-    await this.#mounts.sweep(this.#paths.run);
+    // Not those of tunnels, which systemd lists, too: whoever runs needs them, and no plan has them.
+    for (const kind of ['activity', 'image', 'state']) await this.#mounts.sweep(`${this.#paths.run}/${kind}`);
     await this.#slots.sweep();
   }
 
