@@ -31,6 +31,7 @@ const ESSENTIAL = [
   '/usr/lib/bulkhead/plugin-init',
   '/usr/lib/bulkhead/plugin-launch',
   '/usr/lib/bulkhead/plugin-quota',
+  '/usr/lib/bulkhead/plugin-slot',
   '/usr/lib/bulkhead/plugin-spawner',
   '/usr/lib/bulkhead/bulkhead-seccomp',
   '/usr/lib/bulkhead/templates',

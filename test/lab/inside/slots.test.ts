@@ -112,6 +112,9 @@ forEachIsolation('the slot of a plugin that is upgraded in place', function (iso
     await switchOften(SWITCHES / 2, ['--way', 'beneath']);
     await switchOften(SWITCHES / 2, ['--way', 'tuck', ...inits.flatMap((pid) => ['--leader', String(pid)])]);
     for (const pid of inits) {
+      const following = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').match(/^.* (shared|master):\d+ .*$/gm) ?? [];
+      const places = following.map((line) => line.split(' ')[4]).sort();
+      assert.deepEqual(places, ['/run/slot', '/run/slot/current'], 'nothing else follows the host');
       assert.equal(versionIn(pid), 'v1');
       assert.equal(layers(pid, '/run/slot/current').length, 1);
     }
