@@ -134,7 +134,9 @@ describe('broken declarations', function () {
 
   const memoryKb = (pid: number) => Number.parseInt(procStatus(pid, 'VmRSS'), 10);
 
-  before(async () => {
+  before(async function () {
+    // A process for each of more than a hundred cases, and the processor may be somebody else's.
+    this.timeout(300_000);
     installExample(healthy, 'python', [
       'template: python',
       'version: v1',
