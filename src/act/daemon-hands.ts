@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import { asFailure, type Failure } from '../base/failure.ts';
+import { endUpgrade } from '../base/live-record.ts';
 import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { isRiskyAllowed } from '../declare/risky.ts';
@@ -98,7 +99,8 @@ export class DaemonHands implements Hands {
   }
 
   /** A plan is no plan as long as its version is not what was installed. */
-  async load(plugin: string): Promise<LoadedDeclaration> {
+  async load(plugin: string, isChanging: boolean): Promise<LoadedDeclaration> {
+    if (!isChanging) await this.#endWhatIsOver(plugin);
     const loaded = await requireVersion(plugin, 'declared', this.#parts.paths, this.#parts.systemdVersion);
     await this.#parts.versions.require(loaded.plan);
     return { ...loaded, failed: failedPlans(readLiveRecord(plugin)) };
@@ -234,6 +236,17 @@ export class DaemonHands implements Hands {
 
   refused(plugin: string, order: Order, failure: Failure): void {
     this.#parts.ignored(`'${plugin}': order '${order.kind}' could not be carried out, ignoring`, failure);
+  }
+
+  /** A change of version that the host did not live to see the end of: else its version would be needed for ever. */
+  #endWhatIsOver(plugin: string): Promise<void> {
+    const ended = this.#inTurn(plugin, async () => {
+      const record = readLiveRecord(plugin);
+      if (record.underWay !== undefined) writeLiveRecord(plugin, endUpgrade(record, record.failed));
+    });
+    return ended.catch((error: unknown) => {
+      this.#parts.ignored(`the record of '${plugin}' cannot be written, ignoring`, asFailure(error));
+    });
   }
 
   #removeOld(plugin: string): void {

@@ -23,8 +23,12 @@ export interface Hands {
   riskyAllowed(plan: PluginPlan | undefined): boolean;
   /** So many more sandboxes that cannot be killed may be replaced on this node. */
   unkillableRoom(): number;
-  /** Reads declaration and host. Throws a Failure that names the first problem. */
-  load(plugin: string): Promise<LoadedDeclaration>;
+  /**
+   * Reads declaration and host. Throws a Failure that names the first problem.
+   * @param isChanging whether a change of version is under way; what the durable record says of one otherwise is of before
+   *   the host went down, and over
+   */
+  load(plugin: string, isChanging: boolean): Promise<LoadedDeclaration>;
   /**
    * Makes the sockets of all plans in force, from which the slots get connections as they are weighed, and the slice.
    * Throws BH206, BH207, BH220, BH504.
@@ -184,7 +188,9 @@ export class PluginLoop implements Owned {
     switch (order.kind) {
       case 'load':
         return this.#later(
-          hands.load(plugin).then((loaded) => this.observe({ kind: 'declared', ...loaded })),
+          hands
+            .load(plugin, state.upgrade !== undefined)
+            .then((loaded) => this.observe({ kind: 'declared', ...loaded })),
           (failure) => this.observe({ kind: 'undeclarable', reason: reasonOf(failure) }),
         );
       case 'listen':
