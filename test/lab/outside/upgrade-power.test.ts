@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { Machine, makePackage } from './package-machine.ts';
+
+/** Steps of a change of version, as the state on disk names them, and which version is live if the power is gone then. */
+const CUTS = [
+  { step: 'starting', live: 'v1' },
+  { step: 'canary', live: 'v1' },
+  { step: 'draining', live: 'v2' },
+  // Undone or finished is as good here: both are whole.
+  { step: 'committing', live: 'v[12]' },
+] as const;
+
+describe('a host that loses its power in the middle of a change of version', function () {
+  this.timeout(300_000);
+  let machine: Machine;
+
+  before(async () => {
+    machine = await Machine.up('upgrade-power', '--deb', await makePackage('bulkhead'));
+    for (const version of ['v1', 'v2'])
+      for (const file of ['main.py', 'activity.py'])
+        await machine.push(`templates/examples/hello-python/${file}`, `/opt/plugin/hello/${version}/${file}`);
+    await machine.get(`chmod -R a+rX /opt/plugin && cat >/etc/bulkhead/plugins/hello.yaml <<'YAML'
+template: python
+version: v1
+listen: [{ tcp: 127.0.0.1:8081 }]
+upgrade: { canary: [30%], bake: 1s, drain: 5s, judge: { errors: infinity, latency: infinity } }
+YAML
+systemctl enable --now plugin@hello`);
+  });
+
+  after(() => machine?.down());
+
+  for (const { step, live } of CUTS)
+    it(`comes back from '${step}' with one version, whole`, async () => {
+      // Each begins with the version that is declared, whatever the one before left.
+      await machine.get(
+        'systemctl stop plugin@hello; rm -f /var/lib/bulkhead/live/hello.json; systemctl start plugin@hello',
+      );
+      // A connection that rests keeps the old side until the end of its drain: that step lasts.
+      const cut = await machine.run(`exec 3<>/dev/tcp/127.0.0.1/8081
+        bulkheadctl upgrade hello v2 --no-wait --force >/dev/null || exit 1
+        for n in $(seq 3000); do
+          grep -q '"step":"${step}"' /run/bulkhead/plugin/hello.json && exit 0
+          sleep 0.01
+        done
+        exit 2`);
+      assert.equal(cut.status, 0, cut.stderr);
+      await machine.powerCycle();
+      await machine.get(
+        'for n in $(seq 100); do curl -sS http://127.0.0.1:8081/ 2>/dev/null && exit; sleep 0.1; done; exit 1',
+      );
+      const said = JSON.parse(await machine.get('bulkheadctl status hello --json')) as {
+        readonly version: string;
+        readonly state: string;
+        readonly upgrade: unknown;
+        readonly sandboxes: readonly { readonly slot: string }[];
+      };
+      assert.match(said.version, new RegExp(`^${live}$`));
+      assert.deepEqual(
+        { state: said.state, upgrade: said.upgrade, sandboxes: said.sandboxes.length },
+        { state: 'running', upgrade: null, sandboxes: 1 },
+      );
+      const record = await machine.get('cat /var/lib/bulkhead/live/hello.json 2>/dev/null || echo {}');
+      assert.equal((JSON.parse(record) as { underWay?: unknown }).underWay ?? null, null, record);
+      assert.equal(await machine.get('systemctl --failed --no-legend'), '');
+      // And the next change works.
+      await machine.get('bulkheadctl upgrade hello v2 --force || test $? = 7');
+    });
+});
