@@ -95,7 +95,9 @@ export function refuse(draft: Draft, reason: Reason): void {
   const live = step === 'planning' ? undefined : liveNow(draft, upgrade);
   noteOutcome(draft, upgrade, 'refused', reason, live);
   draft.note('upgrade-refused', undefined, reason.code, `${wayOf(upgrade)}: ${reason.text}`, { upgrade: id });
-  draft.set({ upgrade: undefined, ...(kind === 'reload' ? { refused: reason } : {}) });
+  // That nothing is to be done about the declaration is no refusal of it.
+  const isRefused = kind === 'reload' && reason.code !== 'BH426';
+  draft.set({ upgrade: undefined, ...(isRefused ? { refused: reason } : {}) });
   if (live !== undefined) recordLive(draft, live);
   if (step === 'preparing') draft.order({ kind: 'listen' });
   if (reloading) draft.order({ kind: 'load' });

@@ -36,6 +36,8 @@ export function switched(draft: Draft, { id, version }: Extract<Observation, { k
   const isBack = upgrade.step === 'undoing' && version === upgrade.from;
   if (!isThere && !isBack) return;
   signal(draft, upgrade);
+  // What starts yet may have read of both, and cannot be told: its handler may not be there.
+  for (const sandbox of living(draft.state)) if (sandbox.life === 'starting') draft.put({ ...sandbox, renewing: true });
   if (isBack) return setUpgrade(draft, { ending: true, stageSince: draft.moment.now });
   draft.note('weighed', undefined, undefined, 'all of it has the new directory', { upgrade: id });
   enter(draft, 'baking', { stageSince: draft.moment.now, weight: 100, signals: undefined });

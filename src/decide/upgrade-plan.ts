@@ -50,7 +50,10 @@ function adopt(draft: Draft, upgrade: Upgrade, plan: PluginPlan): void {
   draft.set({ upgrade: known });
   if (isSame(plan, live)) {
     // What can be changed on what runs is; there is nothing else.
-    if (kind === 'reload') draft.set({ plan });
+    if (kind === 'reload') {
+      draft.set({ plan });
+      draft.order({ kind: 'listen' });
+    }
     return refuse(draft, { code: 'BH426', text: `${plan.version ?? 'the declaration'} is what runs` });
   }
   const failed = failedBefore(draft, known, plan);

@@ -27,6 +27,11 @@ const happening = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant('held' as const), which: fc.nat(9) }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('reload' as const) }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('recycle' as const) }) },
+  { weight: 1, arbitrary: fc.record({ what: fc.constant('rollback' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ what: fc.constant('judged' as const), as: fc.constantFrom('good', 'few', 'bad') }),
+  },
   { weight: 3, arbitrary: fc.record({ what: fc.constant('supervisor dies' as const), after: fc.nat(8) }) },
 );
 
@@ -84,6 +89,12 @@ class Trial {
         this.#digests++;
         host.plan = this.#plan();
         host.observe({ kind: 'reload' });
+        break;
+      case 'rollback':
+        host.observe({ kind: 'rollback-asked', by: 'test', why: undefined });
+        break;
+      case 'judged':
+        host.judge(seen.as);
         break;
       case 'recycle':
         host.observe({ kind: 'recycle-asked', by: 'test' });
@@ -144,6 +155,10 @@ class Trial {
     assert.equal(new Set(host.over).size, host.over.length, 'an incident was over twice');
     for (const id of host.over) assert.ok(host.incidents.has(id), `${id} was over and never opened`);
     assert.deepEqual(host.state.chains, []);
+    // No change of the declaration is half done.
+    assert.equal(host.state.upgrade, undefined);
+    assert.equal(host.shares[host.state.slot], 100);
+    assert.ok(living.every(({ slot }) => slot === host.state.slot));
     // Only what the kernel holds is left beside them.
     assert.ok([...host.sandboxes.values()].every((one) => living.includes(one) || one.held));
   }

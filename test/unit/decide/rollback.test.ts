@@ -270,6 +270,21 @@ describe('an upgrade in place', function () {
       );
     });
 
+  it('replaces what started while the directory changed, which may have read of both', () => {
+    const host = hostOf({ upgrade: settings });
+    const [one] = host.present();
+    assert.ok(one !== undefined);
+    upgrade(host);
+    // Its place is taken before the directory is what it was.
+    const before = host.everStarted.length;
+    host.end(one, 11);
+    const half = host.everStarted[before];
+    host.live(5000);
+    isLive(host, 'v1');
+    assert.ok(host.present().every(({ unit }) => unit !== half));
+    assert.equal(host.able('a').length, 2);
+  });
+
   it('starts nothing, and is gone back from in the same way', () => {
     const host = hostOf({ upgrade: settings });
     const started = host.everStarted.length;

@@ -212,7 +212,13 @@ export class UpgradeHost extends SimulatedHost {
     if (upgrade === undefined || this.now - this.#lookedAt < LOOK_MS) return;
     if (upgrade.step !== 'canary' && upgrade.step !== 'baking') return;
     this.#lookedAt = this.now;
-    const { verdict = 'good' } = this.#manner(upgrade.to);
+    this.judge(this.#manner(upgrade.to).verdict ?? 'good');
+  }
+
+  /** What the watch would say of the upgrade that is under way. */
+  judge(verdict: Judgement['verdict']): void {
+    const { upgrade } = this.state;
+    if (upgrade === undefined) return;
     const reason = verdict === 'good' ? undefined : ({ signal: 'errors', text: 'errors: 40 of 100' } as const);
     const judgement: Judgement = { verdict, reason, rows: [], watchedMs: this.now - (upgrade.stageSince ?? this.now) };
     this.observe({ kind: 'signals', id: upgrade.id, old: NO_ONE, new: NO_ONE, judgement });
