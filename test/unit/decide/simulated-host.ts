@@ -153,7 +153,8 @@ export class SimulatedHost {
       case 'load':
         return void answers.push({ kind: 'declared', plan: this.plan, declared: 'v1' });
       case 'listen':
-        return void answers.push({ kind: 'listening', upgrade: order.upgrade });
+        if (order.upgrade !== undefined) break;
+        return void answers.push({ kind: 'listening' });
       case 'start':
         return this.#start(order);
       case 'limit':
@@ -177,11 +178,10 @@ export class SimulatedHost {
         return void this.incidents.add(order.incident.id);
       case 'incident-over':
         return void this.over.push(order.id);
-      default: {
-        const answer = this.carryOutMore(order);
-        if (answer !== undefined) answers.push(answer);
-      }
+      default:
     }
+    const answer = this.carryOutMore(order);
+    if (answer !== undefined) answers.push(answer);
   }
 
   #start({ unit, slot, generation, standby }: Extract<Order, { kind: 'start' }>): void {

@@ -66,8 +66,10 @@ export class UpgradeHost extends SimulatedHost {
   readonly #stopping = new Map<string, { since: number; timeoutMs: number }>();
   readonly #fenced = new Set<string>();
   #lookedAt = 0;
-  /** Orders of upgrades are not answered. */
+  /** Orders of upgrades are not answered, or only some time later. */
   deaf = false;
+  lags = false;
+  readonly #late: { readonly answer: Observation; readonly to: number }[] = [];
   declared = 'v1';
 
   constructor(plans: readonly PluginPlan[], manners: Readonly<Record<string, Manner>>) {
@@ -82,7 +84,10 @@ export class UpgradeHost extends SimulatedHost {
   live(ms: number, each: () => void = () => {}): void {
     const until = this.now + ms;
     while (this.now < until) {
+      each();
+      this.#answerLate();
       this.pass(STEP_MS);
+      each();
       for (const one of [...this.sandboxes.values()]) this.#age(one);
       this.#look();
       each();
@@ -102,6 +107,18 @@ export class UpgradeHost extends SimulatedHost {
   protected override carryOutMore(order: Order): Observation | undefined {
     this.orders.push(order);
     if (this.deaf) return undefined;
+    const answer = this.#answer(order);
+    if (!this.lags || answer === undefined) return answer;
+    this.#late.push({ answer, to: this.supervisors });
+    return undefined;
+  }
+
+  /** What comes with the time; what was meant for a supervisor that is dead is lost. */
+  #answerLate(): void {
+    for (const { answer, to } of this.#late.splice(0)) if (to === this.supervisors) this.observe(answer);
+  }
+
+  #answer(order: Order): Observation | undefined {
     switch (order.kind) {
       case 'plan-version': {
         const { id, version } = order;
@@ -110,6 +127,8 @@ export class UpgradeHost extends SimulatedHost {
         if (plan !== undefined) return { kind: 'upgrade-planned', id, plan, declared: this.declared };
         return { kind: 'upgrade-unplannable', id, reason: { code: 'BH201', text: `'${name}'` } };
       }
+      case 'listen':
+        return { kind: 'listening', upgrade: order.upgrade };
       case 'verify':
         return this.#manner(order.plan.version).unverified === true
           ? { kind: 'unverified', id: order.id, reason: { code: 'BH601', text: 'another digest' } }

@@ -50,6 +50,8 @@ class Trial {
     this.#v2 = planFor(scenario, 'v2', 'd2', nextSize);
     this.host = new UpgradeHost([this.#v1, this.#v2], { v1: scenario.old ?? {}, v2: scenario.next ?? {} });
     this.host.wanted().live(3000);
+    // So that each step lasts long enough to be seen.
+    this.host.lags = scenario.act !== undefined;
     this.host.ordered = 0;
   }
 
@@ -119,10 +121,11 @@ class Trial {
     const { size = 2, nextSize = size, standby = 0 } = this.#scenario;
     assert.equal(state.upgrade, undefined, JSON.stringify(state.upgrade));
     const { outcome, kind } = state.lastUpgrade ?? {};
-    assert.ok(
-      outcome !== undefined && this.#scenario.ends.includes(outcome),
-      `${outcome} ${state.lastUpgrade?.reason?.text}`,
-    );
+    const { act, ends } = this.#scenario;
+    // A supervisor that dies may have gone through the step before anybody looks.
+    const isExpected = act !== undefined && !this.#acted ? outcome === 'promoted' : ends.includes(outcome ?? 'refused');
+    assert.ok(outcome !== undefined && isExpected, `${outcome} ${state.lastUpgrade?.reason?.text}`);
+    if (act !== undefined && host.supervisors === 1) assert.ok(this.#acted);
     assert.equal(host.record.underWay, undefined);
     if (state.phase === 'off') return assert.deepEqual(host.present(), []);
     const live = outcome === 'promoted' && kind === 'upgrade' ? this.#v2 : this.#v1;
@@ -211,7 +214,16 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-const STEPS: readonly UpgradeStep[] = ['starting', 'canary', 'draining'];
+/** What becomes of it when somebody goes back, or stops the plugin, while it is in the step. */
+const STEPS: readonly [at: UpgradeStep, back: Outcome, stopped: Outcome][] = [
+  ['planning', 'refused', 'aborted'],
+  ['verifying', 'refused', 'aborted'],
+  ['preparing', 'refused', 'aborted'],
+  ['starting', 'rolled-back', 'aborted'],
+  ['canary', 'rolled-back', 'aborted'],
+  ['committing', 'rolled-back', 'aborted'],
+  ['draining', 'promoted', 'promoted'],
+];
 
 describe('an upgrade', function () {
   // Hundreds of runs of a minute each, in time of their own.
@@ -222,14 +234,18 @@ describe('an upgrade', function () {
   for (const scenario of SCENARIOS)
     it(`${scenario.name}, with the supervisor killed after any of its orders`, () => killedAnywhere(scenario));
 
-  for (const at of STEPS) {
-    const ends = at === 'draining' ? (['promoted'] as const) : (['rolled-back'] as const);
-    const back: Scenario = { name: '', act: { at, what: 'rollback' }, ends };
-    it(`rolled back while it is ${at}, with the supervisor killed after any of its orders`, () => killedAnywhere(back));
-    const ended = at === 'draining' ? (['promoted'] as const) : (['aborted'] as const);
-    const stop: Scenario = { name: '', act: { at, what: 'stop' }, ends: ended };
-    it(`of a plugin that is stopped while it is ${at}, and the same`, () => killedAnywhere(stop));
-    const dies: Scenario = { name: '', act: { at, what: 'old-dies' }, ends: ['promoted'] };
-    it(`whose old side dies while it is ${at}, and the same`, () => killedAnywhere(dies));
+  for (const [at, back, stopped] of STEPS) {
+    const cases: readonly [name: string, what: NonNullable<Scenario['act']>['what'], ends: Outcome][] = [
+      ['that is rolled back', 'rollback', back],
+      ['of a plugin that is stopped', 'stop', stopped],
+      ['whose old side dies', 'old-dies', 'promoted'],
+    ];
+    for (const [name, what, ends] of cases)
+      it(`${name} while it is ${at}, with the supervisor killed after any of its orders`, () =>
+        killedAnywhere({ name, act: { at, what }, ends: [ends] }));
   }
+
+  for (const what of ['rollback', 'stop', 'old-dies', 'reload'] as const)
+    it(`that is being undone, when there is a ${what}, and the same`, () =>
+      killedAnywhere({ name: what, next: { verdict: 'bad' }, act: { at: 'undoing', what }, ends: ['rolled-back'] }));
 });
