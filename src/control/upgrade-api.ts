@@ -24,6 +24,8 @@ export interface Because {
 export interface UpgradeStatus {
   readonly id: string;
   readonly kind: UpgradeKind;
+  /** `in-place`: what runs sees another version, and there is one side only, whose versions these are. */
+  readonly way: 'beside' | 'in-place';
   readonly from: string | null;
   readonly to: string | null;
   /** Who asked for it, as `uid 0`, and what for. */

@@ -1,4 +1,5 @@
-import type { PluginState } from '../decide/plugin-state.ts';
+import { living, type PluginState, type SandboxEntry } from '../decide/plugin-state.ts';
+import { otherSlot } from '../decide/sides.ts';
 import type { FailedPlan, Upgrade, UpgradeOutcome } from '../decide/upgrade.ts';
 import { upgradeLine } from '../decide/upgrade-line.ts';
 import type { JudgedSignal, Judgement, SideSignals } from '../diagnose/judge.ts';
@@ -26,12 +27,12 @@ export function upgradeReport(state: PluginState, now: number): UpgradeReport {
 }
 
 function underWay(state: PluginState, upgrade: Upgrade, now: number): UpgradeStatus {
-  const { id, kind, from, to, by, why, step, stages, stage, weight, weighed, since, bakeMs, signals, undo } = upgrade;
-  const isLive = step === 'draining';
-  const share = isLive ? 100 : weighed ? weight : 0;
+  const { id, kind, way, from, to, by, why, step, stages, stage, weight, weighed, since, bakeMs, signals, undo } =
+    upgrade;
   return {
     id,
     kind,
+    way,
     from: from ?? null,
     to: to ?? null,
     by,
@@ -44,33 +45,56 @@ function underWay(state: PluginState, upgrade: Upgrade, now: number): UpgradeSta
     sinceMs: Math.round(now - since),
     stepSinceMs: Math.round(now - (upgrade.stageSince ?? upgrade.stepSince)),
     bakeMs,
-    old: side(state, otherSlot(upgrade.slot), from, 100 - share, signals?.old),
-    new: side(state, upgrade.slot, to, share, signals?.new),
+    ...(way === 'in-place' ? bothInPlace(state, upgrade) : bothBeside(state, upgrade)),
     judgement: signals === undefined ? null : judgementStatus(signals.judgement),
     undo: undo ?? null,
     line: upgradeLine(upgrade, now),
   };
 }
 
-function otherSlot(slot: SlotName): SlotName {
-  return slot === 'a' ? 'b' : 'a';
+function bothBeside(state: PluginState, upgrade: Upgrade): Pick<UpgradeStatus, 'old' | 'new'> {
+  const { slot, step, from, to, weight, weighed, rung, signals } = upgrade;
+  const isLive = step === 'draining';
+  const share = isLive ? 100 : weighed ? weight : 0;
+  const [old, fresh] = [sandboxesIn(state, otherSlot(slot)), sandboxesIn(state, slot)];
+  const isGrowing = step === 'starting' || step === 'canary' || step === 'committing';
+  return {
+    old: side(otherSlot(slot), from, 100 - share, old, isGrowing ? rung.old : old.length, signals?.old),
+    new: side(slot, to, share, fresh, isGrowing ? rung.new : fresh.length, signals?.new),
+  };
+}
+
+/** The same sandboxes, which have the one version or the other. */
+function bothInPlace(state: PluginState, upgrade: Upgrade): Pick<UpgradeStatus, 'old' | 'new'> {
+  const { slot, step, from, to, signals } = upgrade;
+  const isSwitched = step === 'baking' || step === 'committing' || step === 'draining';
+  const own = sandboxesIn(state, slot);
+  const [old, fresh] = isSwitched ? [[], own] : [own, []];
+  return {
+    old: side(slot, from, isSwitched ? 0 : 100, old, old.length, signals?.old),
+    new: side(slot, to, isSwitched ? 100 : 0, fresh, fresh.length, signals?.new),
+  };
+}
+
+/** Those of the pool that run or will. */
+function sandboxesIn(state: PluginState, slot: SlotName): SandboxEntry[] {
+  return living(state).filter((each) => each.slot === slot && !each.standby && !each.learning);
 }
 
 function side(
-  { sandboxes }: PluginState,
   slot: SlotName,
   version: string | undefined,
   weight: number,
+  own: readonly SandboxEntry[],
+  wanted: number,
   signals: SideSignals | undefined,
 ): SideStatus {
-  const own = [...sandboxes.values()].filter((each) => each.slot === slot && !each.standby && !each.learning);
-  const living = own.filter(({ life }) => life === 'starting' || life === 'ready');
   return {
     slot,
     version: version ?? null,
     weight,
-    ready: living.filter(({ life }) => life === 'ready').length,
-    wanted: living.length,
+    ready: own.filter(({ life }) => life === 'ready').length,
+    wanted,
     signals: signals === undefined ? null : signalsStatus(signals),
   };
 }

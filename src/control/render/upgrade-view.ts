@@ -13,7 +13,23 @@ import { type Cell, renderTable, type TableOptions } from './table.ts';
 import { formatSpan } from './time.ts';
 import { shorten } from './width.ts';
 
-const STEPS: readonly UpgradeStep[] = ['planning', 'verifying', 'starting', 'canary', 'committing', 'draining'];
+/** What people see of the steps: short, so that all of them fit a line. */
+const SHOWN = {
+  planning: 'plan',
+  verifying: 'verify',
+  preparing: 'start',
+  starting: 'start',
+  canary: 'canary',
+  switching: 'switch',
+  baking: 'bake',
+  committing: 'commit',
+  draining: 'drain',
+} as const satisfies Partial<Record<UpgradeStep, string>>;
+
+const STEPS: Readonly<Record<UpgradeStatus['way'], readonly (typeof SHOWN)[keyof typeof SHOWN][]>> = {
+  beside: ['plan', 'verify', 'start', 'canary', 'commit', 'drain'],
+  'in-place': ['plan', 'verify', 'switch', 'bake', 'commit', 'drain'],
+};
 
 /** A change that is under way: its steps, both sides and what is made of them; some 12 lines. */
 export function renderUpgrade(plugin: string, upgrade: UpgradeStatus, options: TableOptions): string {
@@ -29,17 +45,20 @@ export function renderUpgrade(plugin: string, upgrade: UpgradeStatus, options: T
   ].join('');
 }
 
-function steps(upgrade: UpgradeStatus, { colour }: TableOptions): string {
-  if (upgrade.step === 'undoing') {
-    const text = upgrade.undo === null ? '' : `: ${upgrade.undo.code} ${upgrade.undo.text}`;
-    return paint(escapeText(`being undone${text}`), 'bad', colour);
+function steps({ step, way, undo, stage, stages }: UpgradeStatus, { colour, columns }: TableOptions): string {
+  if (step === 'undoing') {
+    const text = undo === null ? '' : `: ${undo.code} ${undo.text}`;
+    return paint(shorten(escapeText(`being undone${text}`), columns - 2), 'bad', colour);
   }
-  const at = STEPS.indexOf(upgrade.step);
-  return STEPS.map((step, index) => {
-    const stages = step === 'canary' ? ` ${upgrade.stages.map((percent) => `${percent}%`).join(' ')}` : '';
-    if (index < at) return paint(`✓ ${step}${stages}`, 'good', colour);
-    return index === at ? paint(`▸ ${step}${stages}`, 'busy', colour) : paint(`${step}${stages}`, 'dim', colour);
-  }).join('  ');
+  const at = STEPS[way].indexOf(SHOWN[step]);
+  return STEPS[way]
+    .map((name, index) => {
+      const which =
+        name === 'canary' && index === at ? ` ${stages[stage] ?? 100}% (${stage + 1} of ${stages.length})` : '';
+      if (index < at) return paint(`✓ ${name}`, 'good', colour);
+      return index === at ? paint(`▸ ${name}${which}`, 'busy', colour) : paint(name, 'dim', colour);
+    })
+    .join('  ');
 }
 
 function renderSides(upgrade: UpgradeStatus, options: TableOptions): string {

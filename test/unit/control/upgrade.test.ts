@@ -18,6 +18,7 @@ function underWay(fields: Partial<UpgradeStatus> = {}): UpgradeReport {
   const upgrade: UpgradeStatus = {
     id: 'hello-u1',
     kind: 'upgrade',
+    way: 'beside',
     from: 'v1',
     to: 'v2',
     by: 'uid 0',
@@ -163,7 +164,7 @@ describe('bulkheadctl upgrade', () => {
       rows: [{ signal: 'requests', old: '57', new: '3 of 50', bound: '50 at least', enough: false, bad: false }],
     };
     const { err } = await run('upgrade hello v2', [underWay({ judgement }), underWay(), over()], { onTerminal: true });
-    assert.match(err, /✓ starting {2}▸ canary 5% 100% {2}committing/);
+    assert.match(err, /✓ start {2}▸ canary 5% \(1 of 2\) {2}commit/);
     assert.match(err, /old +v1 +a +95% +2\/2/);
     assert.match(err, /judged: too few requests to judge: requests: 3 of 50/);
     const up = '\u001b[A';
