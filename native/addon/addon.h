@@ -24,6 +24,7 @@ napi_value wake_listener(napi_env env, napi_callback_info info);
 napi_value attach_weight(napi_env env, napi_callback_info info);
 napi_value queue_length(napi_env env, napi_callback_info info);
 napi_value open_process(napi_env env, napi_callback_info info);
+napi_value take_descriptor(napi_env env, napi_callback_info info);
 napi_value queue_signal(napi_env env, napi_callback_info info);
 
 /* Longest text argument (paths, host names), with its end. */

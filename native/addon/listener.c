@@ -27,7 +27,11 @@ static int give_up(int fd, int error) {
     return error;
 }
 
-static int tcp(const char *host, int port, int backlog, bool reuse_port, bool v6only) {
+/*
+ * `alone`: nobody may listen there now, not even another socket of ours, though others may join later. Such a socket
+ * is bound without SO_REUSEPORT, which is asked for then and when it begins to listen (inet_csk_get_port() of the kernel).
+ */
+static int tcp(const char *host, int port, int backlog, bool reuse_port, bool alone, bool v6only) {
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     bool six = strchr(host, ':') != NULL;
@@ -36,34 +40,34 @@ static int tcp(const char *host, int port, int backlog, bool reuse_port, bool v6
     int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) return -errno;
     int error = option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (error == 0 && reuse_port) error = option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (error == 0 && reuse_port && !alone) error = option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     /* Never left to net.ipv6.bindv6only: what is bound must not depend on a sysctl. */
     if (error == 0 && six) error = option(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only);
     if (error < 0) return give_up(fd, error);
-    if (bind(fd, six ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, six ? sizeof(v6) : sizeof(v4)) < 0 ||
-        listen(fd, backlog) < 0)
+    if (bind(fd, six ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, six ? sizeof(v6) : sizeof(v4)) < 0)
         return give_up(fd, -errno);
-    return fd;
+    if (reuse_port && alone && (error = option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) < 0) return give_up(fd, error);
+    return listen(fd, backlog) < 0 ? give_up(fd, -errno) : fd;
 }
 
 /*
- * listenTcp({host, port, backlog, reusePort, v6only}): descriptor. host is a numeric address; port 0
+ * listenTcp({host, port, backlog, reusePort, alone, v6only}): descriptor. host is a numeric address; port 0
  * lets the kernel choose. The socket does not block: whoever accepts must expect EAGAIN.
  */
 napi_value listen_tcp(napi_env env, napi_callback_info info) {
-    napi_value values[1], host_value, port_value, backlog_value, reuse_value, v6_value;
+    napi_value values[1], host_value, port_value, backlog_value, reuse_value, alone_value, v6_value;
     char host[TEXT_SIZE];
     int port, backlog;
-    bool reuse_port, v6only;
+    bool reuse_port, alone, v6only;
     if (!arguments(env, info, 1, values) || !property(env, values[0], "host", &host_value) ||
         !property(env, values[0], "port", &port_value) || !property(env, values[0], "backlog", &backlog_value) ||
-        !property(env, values[0], "reusePort", &reuse_value) || !property(env, values[0], "v6only", &v6_value) ||
+        !property(env, values[0], "reusePort", &reuse_value) || !property(env, values[0], "alone", &alone_value) || !property(env, values[0], "v6only", &v6_value) ||
         !to_text(env, host_value, "host", host) || !to_int(env, port_value, "port", &port) ||
         !to_int(env, backlog_value, "backlog", &backlog) || !to_bool(env, reuse_value, "reusePort", &reuse_port) ||
-        !to_bool(env, v6_value, "v6only", &v6only))
+        !to_bool(env, alone_value, "alone", &alone) || !to_bool(env, v6_value, "v6only", &v6only))
         return NULL;
     if (port < 0 || port > 65535 || backlog < 0) return from_int(env, -EINVAL);
-    return from_int(env, tcp(host, port, backlog, reuse_port, v6only));
+    return from_int(env, tcp(host, port, backlog, reuse_port, alone, v6only));
 }
 
 /* `name`: what the file is called before anybody can connect to it, which must be free; '' for the path itself. */

@@ -20,6 +20,7 @@ NAPI_MODULE_INIT() {
         {"attachWeight", attach_weight},
         {"queueLength", queue_length},
         {"openProcess", open_process},
+        {"takeDescriptor", take_descriptor},
         {"queueSignal", queue_signal},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

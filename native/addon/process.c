@@ -1,4 +1,4 @@
-/* Signals to one process that cannot be mistaken for another one (pidfd_open(2)). */
+/* What is done to one process that cannot be mistaken for another one (pidfd_open(2)). */
 #include "addon.h"
 
 #include <errno.h>
@@ -31,4 +31,14 @@ napi_value queue_signal(napi_env env, napi_callback_info info) {
     signal.si_uid = getuid();
     signal.si_value.sival_int = value;
     return from_int(env, syscall(SYS_pidfd_send_signal, fd, number, &signal, 0) < 0 ? -errno : 0);
+}
+
+/* takeDescriptor(fd, theirs): a close-on-exec copy of a descriptor of the process (pidfd_getfd(2)) */
+napi_value take_descriptor(napi_env env, napi_callback_info info) {
+    napi_value values[2];
+    int fd, theirs;
+    if (!arguments(env, info, 2, values) || !to_int(env, values[0], "fd", &fd) || !to_int(env, values[1], "theirs", &theirs))
+        return NULL;
+    long copy = syscall(SYS_pidfd_getfd, fd, theirs, 0);
+    return from_int(env, copy < 0 ? -errno : copy);
 }

@@ -42,6 +42,7 @@ import type { Manager } from '../systemd/manager.ts';
 import { SERVICE_MAX_INCOMING_BYTES, Service } from '../systemd/service.ts';
 import type { UnitEvent } from '../systemd/unit-events.ts';
 import { UnitEvents } from '../systemd/unit-events.ts';
+import { heldListener } from '../traffic/held-listener.ts';
 import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
 import { Traffic } from '../traffic/traffic.ts';
 import { watchAnchorDropIns } from '../watch/anchor-drop-ins.ts';
@@ -98,7 +99,13 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   };
   const states = new PluginStates(`${paths.run}/plugin`);
   const records = new SandboxRecords(`${paths.run}/sandbox`);
-  const listeners = new Listeners(store, byPrefix(parts.inherited, LISTENER_PREFIX));
+  const listeners = new Listeners(store, byPrefix(parts.inherited, LISTENER_PREFIX), (plugin, ...what) => {
+    const units = [...supervisor.loop(plugin).state.sandboxes.keys()];
+    return heldListener(
+      units.map((unit) => sandboxes.get(unit)?.record).filter((record) => record !== undefined),
+      ...what,
+    );
+  });
   const units = new SystemdUnits(manager);
   const observe = ({ plugin }: Pick<SandboxRecord, 'plugin'>, seen: Observation): void =>
     supervisor.loop(plugin).observe(seen);

@@ -30,6 +30,8 @@ export interface TcpOptions {
   /** Cut to net.core.somaxconn by the kernel. */
   readonly backlog: number;
   readonly reusePort: boolean;
+  /** With `reusePort`: EADDRINUSE also if somebody listens there who could be joined. Default false. */
+  readonly alone?: boolean;
   /** For IPv6: whether IPv4 connections are refused. Default true, whatever net.ipv6.bindv6only says. */
   readonly v6only?: boolean;
 }
@@ -64,6 +66,7 @@ interface Addon {
   attachWeight(fd: number, percent: number): number;
   queueLength(fd: number): number;
   openProcess(pid: number): number;
+  takeDescriptor(fd: number, theirs: number): number;
   queueSignal(fd: number, signal: number, value: number): number;
 }
 
@@ -167,7 +170,7 @@ export function duplicate(fd: number): number {
 export function listenTcp(options: TcpOptions): number {
   const { host, port } = options;
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  return checked<number>(addon().listenTcp({ v6only: true, ...options }), `listen on ${address}`);
+  return checked<number>(addon().listenTcp({ v6only: true, alone: false, ...options }), `listen on ${address}`);
 }
 
 /** A listening stream socket at a path; close-on-exec. It blocks, as systemd's own sockets do
@@ -216,4 +219,9 @@ export function openProcess(pid: number): number {
 /** Sends a signal with a value (sigqueue(3)) to the process of such a descriptor. ESRCH: it is gone. EAGAIN: too many wait. */
 export function queueSignal(fd: number, signal: number, value: number): void {
   checked(addon().queueSignal(fd, signal, value), `pidfd_send_signal on descriptor ${fd}`);
+}
+
+/** A close-on-exec copy of a descriptor of the process of such a descriptor. EBADF: it has none of that number. */
+export function takeDescriptor(fd: number, theirs: number): number {
+  return checked<number>(addon().takeDescriptor(fd, theirs), `pidfd_getfd of ${theirs} on descriptor ${fd}`);
 }

@@ -15,6 +15,9 @@ export interface DescriptorStore {
   remove(name: string): void;
 }
 
+/** A copy of a slot's listener, by its key. */
+export type Held = (plugin: string, key: string, listen: Listen) => number | undefined;
+
 /** An address with its listeners. */
 interface Kept {
   readonly listen: Listen;
@@ -50,13 +53,18 @@ export class Listeners {
   readonly #store: DescriptorStore;
   readonly #kept = new Map<string, Kept>();
   readonly #inherited: Map<string, number>;
+  readonly #held: Held;
   /** What each plugin's slots listen on. */
   readonly #sides = new Map<string, BySlot<readonly PlannedListener[]>>();
 
-  /** @param inherited descriptors that came back from the store, by name. */
-  constructor(store: DescriptorStore, inherited: ReadonlyMap<string, number>) {
+  /**
+   * @param inherited descriptors that came back from the store, by name.
+   * @param held one that the store has lost, from whoever of the plugin still has it
+   */
+  constructor(store: DescriptorStore, inherited: ReadonlyMap<string, number>, held: Held = () => undefined) {
     this.#store = store;
     this.#inherited = new Map(inherited);
+    this.#held = held;
   }
 
   /**
@@ -202,7 +210,7 @@ export class Listeners {
     const known = this.#kept.get(key);
     if (known?.fds.a !== undefined && known.fds.b !== undefined) return;
     if (known === undefined && listen.kind === 'tcp') this.#requireFree(plugin, key);
-    const pair = known?.fds ?? this.#takePair(key);
+    const pair = known?.fds ?? this.#takePair(plugin, key, listen);
     const kept = known ?? { listen, fds: pair, percentOfB: pair.b === undefined ? 0 : undefined };
     this.#kept.set(key, kept);
     try {
@@ -239,11 +247,19 @@ export class Listeners {
   }
 
   /** What is chosen by order of listening is taken back in that order only: b's alone would be the first one. */
-  #takePair(key: string): Partial<Record<SlotName, number>> {
-    const a = this.#takeInherited(key);
+  #takePair(plugin: string, key: string, listen: Listen): Partial<Record<SlotName, number>> {
+    const take = (slot: SlotName): number | undefined =>
+      this.#takeInherited(slotKey(key, slot)) ?? this.#takeHeld(plugin, slotKey(key, slot), listen);
+    const a = take('a');
     if (a === undefined) this.#closeInherited(slotKey(key, 'b'));
-    const b = this.#takeInherited(slotKey(key, 'b'));
+    const b = take('b');
     return { ...(a === undefined ? {} : { a }), ...(b === undefined ? {} : { b }) };
+  }
+
+  #takeHeld(plugin: string, key: string, listen: Listen): number | undefined {
+    const fd = this.#held(plugin, key, listen);
+    if (fd !== undefined) this.#store.store(`${LISTENER_PREFIX}${key}`, fd);
+    return fd;
   }
 
   #takeInherited(key: string): number | undefined {

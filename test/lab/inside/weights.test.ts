@@ -209,6 +209,23 @@ forEachIsolation('connections for two versions', function () {
     await assertAll('v2', 'after a restart of the plugin');
   });
 
+  it('go on where they did when the fd store was lost', async () => {
+    const before = await supervisorPid();
+    await systemctl('stop', 'bulkheadd');
+    await systemctl('clean', '--what=fdstore', 'bulkheadd');
+    await systemctl('start', 'bulkheadd');
+    await supervisorBack(before);
+    await until('its listeners are there', async () => {
+      const { listeners, sandboxes } = await status(NAME);
+      return listeners.every(({ kept }) => kept) && sandboxes.length === 1;
+    });
+    await assertAll('v1', 'after that');
+    if (slot === 'a') {
+      await promoted();
+      await assertAll('v2', 'after a promotion');
+    }
+  });
+
   it('are answered by the new one when the old one has left them in its queue', async () => {
     const [old] = await untilWhole(NAME, 1);
     process.kill(old?.payloadPid ?? 0, 'SIGUSR1');

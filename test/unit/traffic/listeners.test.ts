@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
-import { createConnection, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { closeSync, constants, readFileSync } from 'node:fs';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { Failure } from '../../../src/base/failure.ts';
 import type { Listen } from '../../../src/declare/declaration.ts';
 import { isListening, listenTcp, socketAddress } from '../../../src/kernel/native.ts';
 import { listenerKey, slotKey } from '../../../src/plan/listener-key.ts';
 import type { PlannedListener } from '../../../src/plan/plan.ts';
-import { LISTENER_PREFIX, Listeners } from '../../../src/traffic/listeners.ts';
+import { LISTENER_PREFIX, Listeners, type Moved } from '../../../src/traffic/listeners.ts';
 import { prepare } from '../../native/native-programs.ts';
 import { KeptDescriptors } from '../../support/kept-descriptors.ts';
 
@@ -183,6 +184,80 @@ describe('listeners', function () {
       assert.deepEqual(next.closeInheritedBut(new Set()).sort(), [address.key, slotKey(address.key, 'b')]);
       assert.deepEqual([...store.fds.keys()], []);
     });
+  });
+
+  it('takes back from sandboxes what the store has lost, as far as they have it', async () => {
+    const address = planned('p', freePort());
+    for (const lives of ['a', 'b'] as const) {
+      const first = make();
+      await first.ensure('p', { [lives]: [address] }, { live: lives, other: 0 });
+      await share(first, address, 5);
+      const held = first.copy(slotKey(address.key, lives));
+      first.closeAll('p');
+      const next = new Listeners(store, new Map(), (plugin, key) =>
+        plugin === 'p' && key === slotKey(address.key, lives) ? held : undefined,
+      );
+      all.push(next);
+      await next.ensure('p', { [lives]: [address] }, { live: lives, other: 0 });
+      assert.equal(next.standing(address.key).find(({ slot }) => slot === lives)?.queued, 5);
+      await share(next, address, 20);
+      assert.equal(next.standing(address.key).find(({ slot }) => slot === lives)?.queued, 25);
+      // The other one can be made where it comes after this one only.
+      assert.equal(next.standing(address.key).length, lives === 'a' ? 2 : 1);
+      if (lives === 'a') {
+        next.weigh('p', { live: 'a', other: 0 });
+        await next.ensure('p', { a: [address], b: [address] }, { live: 'a', other: 100 });
+        assert.deepEqual(await share(next, address, 20), [0, 20]);
+      }
+      next.closeAll('p');
+      assert.deepEqual([...store.fds.keys()], []);
+    }
+  });
+
+  it('refuses an address where somebody listens whom it could join', async () => {
+    const listeners = make();
+    for (const host of ['127.0.0.1', '::1']) {
+      const fd = listenTcp({ host, port: 0, backlog: 1, reusePort: true });
+      const address = socketAddress(fd);
+      assert.ok('port' in address);
+      const mine = planned('p', address.port, host);
+      await assert.rejects(listeners.ensure('p', { a: [mine] }, { live: 'a', other: 0 }), { code: 'BH206' });
+      closeSync(fd);
+      await listeners.ensure('p', { a: [mine] }, { live: 'a', other: 0 });
+    }
+  });
+
+  it('makes listeners block again whose slot is used anew', async () => {
+    const listeners = make();
+    const address = planned('p', freePort());
+    await listeners.ensure('p', { a: [address] }, { live: 'a', other: 0 });
+    const fd = listeners.copy(slotKey(address.key, 'b'));
+    const server = createServer().listen({ fd });
+    await once(server, 'listening');
+    const flags = (): number =>
+      Number.parseInt(/flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '', 8);
+    assert.notEqual(flags() & constants.O_NONBLOCK, 0);
+    await listeners.ensure('p', { a: [address], b: [address] }, { live: 'a', other: 0 });
+    assert.equal(flags() & constants.O_NONBLOCK, 0);
+    server.close();
+  });
+
+  it('knows where somebody waits whom nobody will ask for, and when a slot has lost all it had', async () => {
+    const listeners = make();
+    const address = planned('p', freePort());
+    const sides = { a: [address], b: [address] };
+    await listeners.ensure('p', sides, { live: 'a', other: 0 });
+    await share(listeners, address, 3);
+    const names = ({ emptied, filled }: Moved): string => `${[...emptied].join('')}/${[...filled].join('')}`;
+    assert.equal(names(listeners.weigh('p', { live: 'a', other: 30 })), '/b');
+    assert.deepEqual([listeners.left('p', 'a'), listeners.left('p', 'b')], [[], []]);
+    assert.equal(names(listeners.weigh('p', { live: 'a', other: 100 })), 'a/');
+    assert.equal(names(listeners.weigh('p', { live: 'b', other: 0 })), '/');
+    const left = listeners.left('p', 'a');
+    assert.deepEqual([left.length, listeners.left('p', 'b')], [1, []]);
+    for (const fd of left) closeSync(fd);
+    const next = make();
+    assert.equal(names(await next.ensure('p', sides, { live: 'b', other: 0 })), 'a/');
   });
 
   it('refuses an address that another plugin has, of which the kernel would say nothing', async () => {
