@@ -130,7 +130,7 @@ export class SupervisorView implements Supervisor {
         address: addressOf(listener),
         name: listener.listen.name,
         to: listener.listen.to ?? null,
-        kept: listeners.descriptor(listener.key) !== undefined,
+        kept: listeners.standing(listener.key).length > 0,
         slots: listeners.standing(listener.key),
       })),
       stragglers: this.#parts.stragglers(name),

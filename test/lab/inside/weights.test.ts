@@ -183,6 +183,23 @@ forEachIsolation('connections for two versions', function () {
     await assertAll('v1', 'after a rollback');
   });
 
+  it('go on where they did when the fd store was lost', async () => {
+    const before = await supervisorPid();
+    await systemctl('stop', 'bulkheadd');
+    await systemctl('clean', '--what=fdstore', 'bulkheadd');
+    await systemctl('start', 'bulkheadd');
+    await supervisorBack(before);
+    await until('its listeners are there', async () => {
+      const { listeners, sandboxes } = await status(NAME);
+      return listeners.every(({ kept }) => kept) && sandboxes.length === 1;
+    });
+    await assertAll('v1', 'after that');
+    if (slot === 'a') {
+      await promoted();
+      await assertAll('v2', 'after a promotion');
+    }
+  });
+
   it('go all to the new one once it is live, also after a restart of everything', async () => {
     let over = false;
     const seen: Record<string, number> = {};
@@ -207,23 +224,6 @@ forEachIsolation('connections for two versions', function () {
     await systemctl('restart', `plugin@${NAME}`);
     await untilWhole(NAME, 1);
     await assertAll('v2', 'after a restart of the plugin');
-  });
-
-  it('go on where they did when the fd store was lost', async () => {
-    const before = await supervisorPid();
-    await systemctl('stop', 'bulkheadd');
-    await systemctl('clean', '--what=fdstore', 'bulkheadd');
-    await systemctl('start', 'bulkheadd');
-    await supervisorBack(before);
-    await until('its listeners are there', async () => {
-      const { listeners, sandboxes } = await status(NAME);
-      return listeners.every(({ kept }) => kept) && sandboxes.length === 1;
-    });
-    await assertAll('v1', 'after that');
-    if (slot === 'a') {
-      await promoted();
-      await assertAll('v2', 'after a promotion');
-    }
   });
 
   it('are answered by the new one when the old one has left them in its queue', async () => {
