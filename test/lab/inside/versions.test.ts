@@ -26,6 +26,8 @@ import {
 import { ask, auditOf, declareVersion, refused, remove, start, writeProbe } from './view-lab.ts';
 
 const WORK = '/var/tmp/bulkhead-versions';
+/** An upgrade of which only the end matters. */
+const AT_ONCE = ['--canary', '100', '--bake', '1s'] as const;
 const CONFIGURATION = '/etc/bulkhead/bulkhead.yaml';
 
 /** A directory that a version can be made of; `mark` tells it from others. */
@@ -107,6 +109,30 @@ describe('installed versions', function () {
       assert.match(await refused(name), /^BH212 /);
     });
 
+    it('that was changed is not upgraded to, and what serves serves on', async () => {
+      await install(name, source('one'));
+      declareVersion(name, []);
+      await start(name);
+      await install(name, source('two'), 'v2');
+      writeFileSync(`${place}/v2/lib/mark`, 'bad');
+      const { status, stdout, stderr } = await run('bulkheadctl', 'upgrade', name, 'v2', ...AT_ONCE);
+      assert.equal(status, 7, `${stdout}${stderr}`);
+      assert.match(`${stdout}${stderr}`, new RegExp(`BH212 .*'${place}/v2/lib/mark'`));
+      assert.equal(await ask(name, 'open("/plugin/lib/mark").read()'), 'one');
+    });
+
+    it('is upgraded to as an image, and gone back from', async () => {
+      await install(name, source('one'));
+      declareVersion(name, []);
+      await start(name);
+      await install(name, await image('picture'), 'v2');
+      await must('bulkheadctl', 'upgrade', name, 'v2', ...AT_ONCE);
+      assert.equal(await ask(name, 'open("/plugin/lib/mark").read()'), 'picture');
+      await must('bulkheadctl', 'rollback', name);
+      assert.equal(await ask(name, 'open("/plugin/lib/mark").read()'), 'one');
+      assert.deepEqual(await auditOf(name), []);
+    });
+
     it('of an image is mounted once for all sandboxes, read-only, and let go with the plugin', async () => {
       await install(name, await image('picture'));
       declareVersion(name, ['pool: { size: 2 }']);
@@ -128,6 +154,7 @@ describe('installed versions', function () {
 
   describe('on one host', () => {
     const name = 'version-host';
+    const killed = 'version-killed';
     const place = `/opt/plugin/${name}`;
     afterEach(async () => {
       rmSync(CONFIGURATION, { force: true });
@@ -202,19 +229,41 @@ describe('installed versions', function () {
       assert.deepEqual(news, [...wanted, 'v2 was removed', 'v3 was removed']);
     });
 
+    it('go when they are old by the end of an upgrade; what was before stays', async () => {
+      for (const version of ['v0', 'v1', 'v2']) await install(name, source(version), version);
+      declareVersion(name, ['versions: { keep: 1 }'], 'v1');
+      await start(name);
+      await must('bulkheadctl', 'upgrade', name, 'v2', ...AT_ONCE);
+      const names = async () => (await versions(name)).map(({ version }) => version);
+      await until('the oldest is gone', async () => !(await names()).includes('v0'));
+      const roles = (await versions(name)).map(({ version, roles }) => [version, roles[0]]);
+      assert.deepEqual(roles, [
+        ['v1', 'previous'],
+        ['v2', 'live'],
+      ]);
+      assert.match((await run('bulkheadctl', 'remove', name, 'v1')).stderr, /BH422 .*is what a rollback leads to/);
+    });
+
     it('are compared by the next supervisor when one dies meanwhile', async () => {
-      const from = source('large');
-      writeFileSync(`${from}/large`, Buffer.alloc(256 << 20, 7));
-      await install(name, from);
-      declareVersion(name, []);
-      const unit = `bulkhead-check@${digestText(`${name}\nv1`)}.service`;
-      await systemctl('start', '--no-block', `plugin@${name}`);
-      await until('it is compared', async () => (await run('systemctl', 'is-active', unit)).stdout === 'activating\n');
-      const before = await supervisorPid();
-      process.kill(before, 'SIGKILL');
-      await supervisorBack(before);
-      await untilWhole(name, 1, 60_000);
-      assert.deepEqual(readdirSync('/run/bulkhead/check'), []);
+      try {
+        const from = source('large');
+        writeFileSync(`${from}/large`, Buffer.alloc(256 << 20, 7));
+        await install(killed, from);
+        declareVersion(killed, []);
+        const unit = `bulkhead-check@${digestText(`${killed}\nv1`)}.service`;
+        await systemctl('start', '--no-block', `plugin@${killed}`);
+        await until(
+          'it is compared',
+          async () => (await run('systemctl', 'is-active', unit)).stdout === 'activating\n',
+        );
+        const before = await supervisorPid();
+        process.kill(before, 'SIGKILL');
+        await supervisorBack(before);
+        await untilWhole(killed, 1, 60_000);
+        assert.deepEqual(readdirSync('/run/bulkhead/check'), []);
+      } finally {
+        await remove(killed);
+      }
     });
 
     it('that were installed without a supervisor are told to the journal', async () => {
