@@ -228,13 +228,15 @@ describe('the Debian package', function () {
       assert.equal(await machine.get('systemctl is-enabled bulkheadd'), 'enabled');
       await machine.get('systemctl start plugin@hello');
       await answers();
+      // What bulkhead has installed goes with it.
+      await machine.get('bulkheadctl install other /usr/share/doc/bulkhead/examples/hello-python --version v1');
     });
   });
 
   describe('purged', () => {
     before(() => machine.get('dpkg --purge bulkhead 2>&1'));
 
-    it('left nothing, neither file nor user nor group', async () => {
+    it('left nothing, neither file nor user nor group nor installed version', async () => {
       assert.deepEqual(await added(), []);
       assert.equal(
         await machine.get(
