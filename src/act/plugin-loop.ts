@@ -231,8 +231,12 @@ export class PluginLoop implements Owned {
       case 'weigh':
         return this.#weigh(order.live, order.weight);
       case 'begin-upgrade':
-      case 'end-upgrade':
         return this.#later(hands.recordUpgrade(plugin, order), refused);
+      case 'end-upgrade':
+        return this.#later(
+          hands.recordUpgrade(plugin, order).then(() => this.observe({ kind: 'upgrade-ended' })),
+          refused,
+        );
       case 'commit':
         return this.#later(
           hands.recordUpgrade(plugin, order).then(() => this.observe({ kind: 'committed', id: order.id })),

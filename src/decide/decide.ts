@@ -122,6 +122,7 @@ class Policy extends Draft {
       case 'unverified':
       case 'weighed':
       case 'not-weighed':
+      case 'upgrade-ended':
       case 'committed':
       case 'not-committed':
       case 'switched':

@@ -100,6 +100,8 @@ export type Observation =
   | { readonly kind: 'not-weighed'; readonly live: SlotName; readonly weight: number; readonly reason: Reason }
   | { readonly kind: 'committed'; readonly id: string }
   | { readonly kind: 'not-committed'; readonly id: string; readonly reason: Reason }
+  /** The durable record says that nothing is under way. */
+  | { readonly kind: 'upgrade-ended' }
   /** What runs sees this version's directory. */
   | { readonly kind: 'switched'; readonly id: string; readonly version: string | undefined }
   | {

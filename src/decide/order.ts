@@ -60,7 +60,8 @@ export type Order =
   /**
    * The durable record of the plugin's versions; one after the other, and after every `verify` before. `begin-upgrade`
    * keeps the version from being removed. `commit` makes it the live one, as long as the declaration names `declared`;
-   * answers `committed` or `not-committed`. `end-upgrade`: none is under way any more, this is live, and these failed.
+   * answers `committed` or `not-committed`. `end-upgrade`: none is under way any more, this is live, and these failed;
+   * answers `upgrade-ended`.
    */
   | { readonly kind: 'begin-upgrade'; readonly id: string; readonly version: string | undefined }
   | ({ readonly kind: 'commit'; readonly id: string; readonly by: string } & LiveVersion)

@@ -163,6 +163,13 @@ function liveNow({ state: { plan, previous } }: Draft, { declared }: Upgrade): L
   return { version: plan?.version, previous: previous?.version, declared };
 }
 
+/** The record is as it has to be: whoever changes it from now on means that. */
+export function ended(draft: Draft): void {
+  const { upgrade, lastUpgrade } = draft.state;
+  if (upgrade === undefined && lastUpgrade !== undefined)
+    draft.set({ lastUpgrade: { ...lastUpgrade, live: undefined } });
+}
+
 export function recordLive(draft: Draft, live: LiveVersion): void {
   draft.order({ kind: 'end-upgrade', failed: draft.state.failedPlans, ...live });
 }

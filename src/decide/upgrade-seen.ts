@@ -4,6 +4,7 @@ import { rollbackAsked, upgradeAsked } from './upgrade-ask.ts';
 import { signalled } from './upgrade-canary.ts';
 import { committed, notCommitted } from './upgrade-commit.ts';
 import { sharesSeen } from './upgrade-drive.ts';
+import { ended } from './upgrade-end.ts';
 import { notSwitched, switched } from './upgrade-in-place.ts';
 import { planned, refused, verified } from './upgrade-plan.ts';
 
@@ -19,6 +20,7 @@ type UpgradeSeen = Extract<
       | 'unverified'
       | 'weighed'
       | 'not-weighed'
+      | 'upgrade-ended'
       | 'committed'
       | 'not-committed'
       | 'switched'
@@ -45,6 +47,8 @@ export function upgradeSeen(draft: Draft, seen: UpgradeSeen): void {
     case 'weighed':
     case 'not-weighed':
       return sharesSeen(draft, seen);
+    case 'upgrade-ended':
+      return ended(draft);
     case 'committed':
       return committed(draft, seen.id);
     case 'not-committed':

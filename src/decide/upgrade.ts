@@ -117,7 +117,7 @@ export interface UpgradeOutcome {
   readonly judgement: Judgement | undefined;
   /** Wall clock, ms since 1970. */
   readonly at: number;
-  /** What the durable record is to say since then; undefined when nothing was begun. */
+  /** What the durable record is to say since then; undefined when it does, or nothing was begun. */
   readonly live: LiveVersion | undefined;
 }
 

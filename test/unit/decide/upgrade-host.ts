@@ -150,7 +150,7 @@ export class UpgradeHost extends SimulatedHost {
       case 'end-upgrade': {
         const { version, previous, declared, failed } = order;
         this.record = { version, previous, declared, failed, underWay: undefined };
-        return undefined;
+        return { kind: 'upgrade-ended' };
       }
       case 'switch':
         if (this.#manner(order.version).notSwitched === true)
