@@ -11,11 +11,13 @@ export class PluginUpgrader implements Upgrader {
   readonly title: string;
   readonly port: number;
   readonly #plugin: BenchPlugin;
+  readonly #way: 'beside' | 'in-place';
   #version = 'v1';
 
-  constructor(name: string, port: number, isolation: Isolation) {
-    this.title = `bulkhead (${isolation}), upgrade`;
+  constructor(name: string, port: number, isolation: Isolation, way: 'beside' | 'in-place' = 'beside') {
+    this.title = `bulkhead (${isolation}), ${way === 'beside' ? 'upgrade' : 'in place'}`;
     this.port = port;
+    this.#way = way;
     this.#plugin = new BenchPlugin(name, 'c', isolation, 'server');
   }
 
@@ -23,7 +25,13 @@ export class PluginUpgrader implements Upgrader {
     this.#plugin.install([
       `listen: [{ tcp: 0.0.0.0:${this.port} }]`,
       `pool: { size: ${SIZE} }`,
-      'upgrade: { canary: [], bake: 1s, judge: { errors: infinity, latency: infinity, memory: infinity } }',
+      'upgrade:',
+      `  way: ${this.#way}`,
+      // The server has nothing to load anew; this one it ignores.
+      ...(this.#way === 'in-place' ? ['  signal: SIGWINCH'] : []),
+      '  canary: []',
+      '  bake: 1s',
+      '  judge: { errors: infinity, latency: infinity, memory: infinity }',
     ]);
     const other = `/opt/plugin/${this.#plugin.name}/v2`;
     mkdirSync(other, { recursive: true, mode: 0o755 });

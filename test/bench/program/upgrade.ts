@@ -65,6 +65,7 @@ const machine = await machineFacts(revision);
 const upgraders: Readonly<Record<string, Upgrader>> = {
   bulkhead: new PluginUpgrader('bench-upgrade', 8601, 'nspawn'),
   'bulkhead-scope': new PluginUpgrader('bench-upgrade-scope', 8602, 'scope'),
+  'bulkhead-in-place': new PluginUpgrader('bench-upgrade-in-place', 8609, 'nspawn', 'in-place'),
   systemd: new SocketActivated('bench-socket', 8603),
   'nginx-reload': new NginxReload('bench-nginx', 8604),
   'nginx-binary': new NginxBinary('bench-nginx-binary', 8605),

@@ -121,6 +121,7 @@ describe('the benchmarks', function () {
     const everyone = [
       'bulkhead',
       'bulkhead-scope',
+      'bulkhead-in-place',
       'systemd',
       'nginx-reload',
       'nginx-binary',
