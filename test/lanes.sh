@@ -158,7 +158,7 @@ drain() {
 
 # inside TOOL MACHINE FILES MOCHA-OPTION...
 inside() {
-  local tool=$1 machine=$2 files=$3 status=0 deb with=()
+  local tool=$1 machine=$2 files=$3 status=0 patience=1500 deb setting with=() settings=()
   shift 3
   if [[ $machine_is_up == no ]]; then
     echo "$tool $machine" >>"$BULKHEAD_TEST_MACHINES"
@@ -169,10 +169,14 @@ inside() {
     "$tool" push "$machine" build/inside /opt/bulkhead-test || return
     machine_is_up=yes
   fi
+  # How much of them is run, where somebody says it; longer ones have longer.
+  for setting in BULKHEAD_ROWS BULKHEAD_KILLS BULKHEAD_UPGRADES BULKHEAD_REQUESTS; do
+    [[ ! -v $setting ]] || settings+=("$setting=${!setting}") patience=10800
+  done
   # A file that does not come to its end is a failure, and does not take the others with it. What a failed test left
   # running (--exit) is no reason to wait.
   "$tool" exec "$machine" env -C /opt/bulkhead-test BULKHEAD_TEST_COUNTS=/tmp/counts CI="${CI-}" \
-    timeout --kill-after=10 1500 \
+    "${settings[@]}" timeout --kill-after=10 "$patience" \
     node_modules/.bin/mocha --reporter build/js/test/support/count-reporter.js --timeout 60000 --exit "$@" "$files" \
     </dev/null || status=$?
   "$tool" exec "$machine" sh -c 'cat /tmp/counts && rm /tmp/counts' </dev/null >>"$BULKHEAD_TEST_COUNTS" || true
