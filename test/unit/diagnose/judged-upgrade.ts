@@ -64,7 +64,7 @@ export function arrivals(expected: number, random: () => number): number {
   return count;
 }
 
-/** What a side did in a second with so many requests. A page keeps 120 durations. */
+/** What a side did with so many requests. A page keeps 120 durations. */
 export function second(conduct: Conduct, requests: number, random: () => number, at: number): SideLook {
   let errors = 0;
   const durations: number[] = [];
@@ -79,12 +79,14 @@ export interface Step {
   readonly weight: number;
   readonly bakeMs: number;
   readonly perSecond: number;
+  /** Seconds from one look to the next. */
+  readonly every?: number;
 }
 
 /** A step, watched each second until it is over or something is bad. */
 export function bake(
   sides: BothSides<Conduct>,
-  { weight, bakeMs, perSecond }: Step,
+  { weight, bakeMs, perSecond, every = 1 }: Step,
   random: () => number,
   before: Trial | undefined,
   terms = TERMS,
@@ -92,12 +94,12 @@ export function bake(
   let trial = before === undefined ? beginTrial(0, NO_ANSWERS) : nextTrial(0, before);
   let requests = 0;
   let judgement = judgeTrial(trial, terms, bakeMs);
-  for (let at = 1000; at <= bakeMs; at += 1000) {
-    const ofNew = arrivals((perSecond * weight) / 100, random);
+  for (let at = 1000 * every; at <= bakeMs; at += 1000 * every) {
+    const ofNew = arrivals((every * perSecond * weight) / 100, random);
     requests += ofNew;
     const look = {
       at,
-      old: second(sides.old, arrivals((perSecond * (100 - weight)) / 100, random), random, at),
+      old: second(sides.old, arrivals((every * perSecond * (100 - weight)) / 100, random), random, at),
       new: second(sides.new, ofNew, random, at),
     };
     trial = withLook(trial, look, terms.samples);
@@ -112,12 +114,12 @@ export function upgrade(
   sides: BothSides<Conduct>,
   perSecond: number,
   random: () => number,
-  terms = TERMS,
+  every = 1,
 ): { readonly blamed: string | undefined; readonly requests: number } {
   let before: Trial | undefined;
   let requests = 0;
   for (const weight of [5, 25, 100]) {
-    const baked = bake(sides, { weight, bakeMs: 10_000, perSecond }, random, before, terms);
+    const baked = bake(sides, { weight, bakeMs: 10_000, perSecond, every }, random, before);
     requests += baked.requests;
     if (baked.judgement.verdict === 'bad') return { blamed: baked.judgement.reason?.text, requests };
     before = baked.trial;
