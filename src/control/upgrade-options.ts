@@ -1,6 +1,7 @@
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { Failure } from '../base/failure.ts';
 import { printable } from '../base/printable.ts';
+import { isVersionName } from '../base/version-name.ts';
 import type { UpgradeOptions } from './upgrade-api.ts';
 
 /** A stage of a canary is watched for 1 s to a day. */
@@ -9,8 +10,6 @@ const LONGEST_BAKE_MS = 86_400_000;
 const MOST_STAGES = 20;
 /** Of the reason that somebody gives. */
 const LONGEST_WHY = 200;
-/** As long as a directory's name can be. */
-const LONGEST_VERSION = 255;
 
 /** Options of UpgradePlugin, a{ss}. */
 export function toWire({ canary, bakeMs, force, why }: UpgradeOptions): Record<string, string> {
@@ -68,6 +67,6 @@ export function requireWhy(text: string, code: Code): string {
 
 /** Looked up by those who know what is installed; '' for none. */
 export function requireVersion(version: unknown): string {
-  if (typeof version === 'string' && version.length <= LONGEST_VERSION && !version.includes('/')) return version;
+  if (version === '' || (typeof version === 'string' && isVersionName(version))) return version;
   throw new Failure('BH405', "'version' is not the name of a version");
 }
