@@ -42,6 +42,11 @@ enum { GATE_SIGNAL = 35 };
 enum { PROBES_SIGNAL = 36 };
 /* Whoever sends it wants to be told what the payload tells of itself; also there. */
 enum { METRICS_SIGNAL = 37 };
+/*
+ * Its value is a signal for the program, which is to load anew what it has loaded. One that is not ready yet may have no
+ * handler for it, and gets it when it is; src/kernel/init-signal.ts has this, too.
+ */
+enum { RELOAD_SIGNAL = 38 };
 
 /* Least time between two status reports: a payload that changes it all the time must not fill the pipe. */
 enum { STATUS_INTERVAL_MS = 100 };
@@ -65,6 +70,8 @@ struct state {
     /* All ports accept to which the adapter forwards. */
     bool ports_open;
     int64_t ready_tried;
+    /* The signal of a reload that waits until the program is ready; 0 for none. */
+    int reload;
     struct notify_news news;
     struct probing probing;
     char last_status[STATUS_SIZE];
@@ -89,6 +96,7 @@ static void handled_signals(sigset_t *set) {
     sigaddset(set, GATE_SIGNAL);
     sigaddset(set, PROBES_SIGNAL);
     sigaddset(set, METRICS_SIGNAL);
+    sigaddset(set, RELOAD_SIGNAL);
 }
 
 int supervise_block_signals(void) {
@@ -122,6 +130,19 @@ int supervise_give_up_privileges(void) {
     return 0;
 }
 
+static void tell_reload(struct state *state) {
+    if (state->reload == 0 || !state->ready_told) return;
+    (void)kill(state->payload->pid, state->reload);
+    state->reload = 0;
+}
+
+/* Only what goes on to the program as it is: none of these is more than whoever sends it can do otherwise. */
+static void reload(struct state *state, int wanted) {
+    for (int i = 0; i < FORWARDED; i++)
+        if (forwarded[i] == wanted && wanted != SIGTERM && wanted != SIGCONT) state->reload = wanted;
+    tell_reload(state);
+}
+
 static void tell_ready(struct state *state) {
     state->ready_tried = now_ms();
     if (notify_tell_ready(state->systemd) < 0) return;
@@ -130,6 +151,7 @@ static void tell_ready(struct state *state) {
     (void)prctl(PR_SET_NAME, "plugin-ready", 0, 0, 0);
     report_ready();
     probing_ready(&state->probing, state->ready_tried);
+    tell_reload(state);
 }
 
 static bool may_be_ready(const struct state *state) {
@@ -281,6 +303,7 @@ static void read_signals(struct state *state) {
         if (info.ssi_signo == PROBES_SIGNAL) probing_repeat(&state->probing);
         if (info.ssi_signo == METRICS_SIGNAL) probing_ask_metrics(&state->probing);
         if (info.ssi_signo == GATE_SIGNAL) change_gate(state, info.ssi_int);
+        if (info.ssi_signo == RELOAD_SIGNAL) reload(state, info.ssi_int);
         for (int i = 0; i < FORWARDED; i++)
             if (info.ssi_signo == (unsigned int)forwarded[i]) forward(state, i);
     }

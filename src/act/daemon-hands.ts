@@ -183,7 +183,7 @@ export class DaemonHands implements Hands {
   }
 
   async signalSandbox(unit: string, signal: string): Promise<void> {
-    this.#parts.sandboxes.get(unit)?.signal(signal as NodeJS.Signals);
+    this.#parts.sandboxes.get(unit)?.reload(signal as NodeJS.Signals);
   }
 
   async freezeSandbox(unit: string): Promise<void> {

@@ -52,8 +52,9 @@ export function signalAgain(draft: Draft, upgrade: Upgrade): void {
 function signal(draft: Draft, { plan }: Upgrade): void {
   if (plan === undefined) return;
   const { signal: name } = plan.declaration.upgrade;
+  // One that starts may have loaded the old version already; its init keeps the signal until it is ready.
   for (const { unit, life } of living(draft.state)) {
-    if (life === 'ready') draft.order({ kind: 'signal', unit, signal: name });
+    if (life === 'starting' || life === 'ready') draft.order({ kind: 'signal', unit, signal: name });
   }
 }
 

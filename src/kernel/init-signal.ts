@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { cgroupOf, processesIn } from './cgroup.ts';
 import { openProcess, queueSignal, SystemCallFailure } from './native.ts';
 import { isInit } from './payload.ts';
@@ -8,6 +9,14 @@ const PROBES_SIGNAL = 36;
 
 /** What init takes for the wish to know what the program tells of itself, SIGRTMIN + 3. */
 const METRICS_SIGNAL = 37;
+
+/** Its value is a signal for the program, which gets it when it is ready, SIGRTMIN + 4. */
+const RELOAD_SIGNAL = 38;
+
+/** Init sends the payload's main process this signal, as soon as that is ready. Throws BH601. */
+export function signalReload(payloadCgroup: string, name: NodeJS.Signals): void {
+  signalInit(payloadCgroup, RELOAD_SIGNAL, constants.signals[name]);
+}
 
 /** Init asks the program for its figures, where it has any, and reports them. Throws BH601. */
 export function askMetrics(payloadCgroup: string): void {

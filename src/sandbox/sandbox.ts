@@ -1,4 +1,3 @@
-import { constants } from 'node:os';
 import type { Clock, Owned } from '../base/clock.ts';
 import { asFailure, type Failure } from '../base/failure.ts';
 import { Owner } from '../base/owner.ts';
@@ -6,7 +5,7 @@ import type { ProbeName } from '../declare/probe.ts';
 import { isPopulated, killCgroup } from '../kernel/cgroup.ts';
 import { watchForEmpty } from '../kernel/cgroup-events.ts';
 import { signalGate } from '../kernel/gate-signal.ts';
-import { askMetrics, askProbes, signalInit } from '../kernel/init-signal.ts';
+import { askMetrics, askProbes, signalReload } from '../kernel/init-signal.ts';
 import type { SeenCall } from '../learn/rule.ts';
 import type { Gate } from '../plan/plan.ts';
 import { GateTeller } from './gate-teller.ts';
@@ -148,9 +147,9 @@ export class Sandbox implements Owned {
     if (this.#record.gate !== undefined) this.#gate.tell(this.#record.gate);
   }
 
-  /** Init sends the payload's main process this signal. */
-  signal(name: NodeJS.Signals): void {
-    signalInit(this.#record.payloadCgroup, constants.signals[name], 0);
+  /** The payload is to load anew what it has loaded: it gets this signal when it is ready. */
+  reload(signal: NodeJS.Signals): void {
+    signalReload(this.#record.payloadCgroup, signal);
   }
 
   /** Kills the payload, not nspawn: nspawn then ends by itself and cleans up. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listenTcp } from '../../src/kernel/native.ts';
+import { listenTcp, openProcess, queueSignal } from '../../src/kernel/native.ts';
 import {
   compileFilter,
   messages,
@@ -15,6 +15,9 @@ import {
   stateOf,
   statusField,
 } from './native-programs.ts';
+
+/** What init takes for a reload of the program; native/init/supervise.c. */
+const RELOAD_SIGNAL = 38;
 
 describe('plugin-init', function () {
   this.timeout(20_000);
@@ -443,6 +446,29 @@ describe('plugin-init', function () {
       assert.equal(await init.ended, 42);
       assert.deepEqual(init.events(), ['started', 'ready', 'stopping', 'exit']);
       assert.equal(init.report('stopping')?.signal, 15);
+    });
+
+    it('of a reload waits until the program is ready, and is none that asks it to stop', async () => {
+      const told = async (pid: number, value: number) => {
+        const fd = openProcess(pid);
+        queueSignal(fd, RELOAD_SIGNAL, value);
+        closeSync(fd);
+      };
+      const script = `import os, signal, socket, time
+def handler(number, _): print('signal', number, flush=True)
+time.sleep(2)
+for number in (1, 10, 12, 15): signal.signal(number, handler)
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])
+while True: time.sleep(1)`;
+      const init = start({ command: ['/usr/bin/python3', '-c', script], options: ['--ready=notify'] });
+      await init.until('start', () => init.report('started') !== undefined);
+      const pid = await init.innerPid();
+      for (const value of [15, 18, 9, 0, -1, 4000, 10, 1]) await told(pid, value);
+      await init.until('the last that came', () => init.out.includes('signal 1\n'), 10_000);
+      await told(pid, 12);
+      await init.until('one at once', () => init.out.includes('signal 12\n'));
+      assert.equal(init.out, 'signal 1\nsignal 12\n');
+      init.kill();
     });
 
     it('TERM becomes --stop-signal', async () => {
