@@ -121,7 +121,7 @@ forEachIsolation('an upgrade in place', function () {
   it('goes on when the supervisor is killed in it, and loses nothing by that', async () => {
     const before = await readySandboxes(name());
     await underLoad(async () => {
-      const { status: code, stderr } = await ctl('upgrade', name(), 'v2', '--no-wait');
+      const { status: code, stderr } = await ctl('upgrade', name(), 'v2', '--no-wait', '--bake', '10s');
       assert.equal(code, 0, stderr);
       await untilChange(name(), 'baking', ({ step }) => step === 'baking');
       await killSupervisor();
