@@ -31,6 +31,9 @@ const LINES = [
   'upgrade: { canary: [30%], bake: 1s, drain: 10s, judge: { errors: infinity, latency: infinity, memory: infinity } }',
 ];
 
+/** For a canary in which somebody asks for the way back, on a machine that is busy. */
+const LONG_ENOUGH = ['--bake', '20s'] as const;
+
 interface Change {
   readonly id: string;
   readonly from: string;
@@ -54,11 +57,11 @@ forEachIsolation('a change of version that is interrupted', function () {
   after(() => uninstall(NAME));
 
   /** Begins one, and says what it is to change, once the state of it is on disk. Who asked may not hear of it any more. */
-  async function begin(steps: StepWatch): Promise<Change> {
+  async function begin(steps: StepWatch, ...options: readonly string[]): Promise<Change> {
     const { version: from } = await known();
     assert.ok(from !== null);
     const to = from === 'v1' ? 'v2' : 'v1';
-    const { stderr } = await run('bulkheadctl', 'upgrade', NAME, to, '--no-wait', '--force');
+    const { stderr } = await run('bulkheadctl', 'upgrade', NAME, to, '--no-wait', '--force', ...options);
     await until(`a change to ${to} is on disk; ${stderr}`, () => steps.id !== undefined, PATIENCE_MS);
     return { id: steps.id ?? '', from, to };
   }
@@ -117,7 +120,10 @@ forEachIsolation('a change of version that is interrupted', function () {
       if (undone && step === 'canary, 30 %') void run('bulkheadctl', 'rollback', NAME, '--no-wait');
     });
     try {
-      assert.equal(await settled(await begin(steps)), undone ? 'rolled-back' : 'promoted');
+      assert.equal(
+        await settled(await begin(steps, ...(undone ? LONG_ENOUGH : []))),
+        undone ? 'rolled-back' : 'promoted',
+      );
       return steps.seen;
     } finally {
       steps.release();
@@ -140,7 +146,7 @@ forEachIsolation('a change of version that is interrupted', function () {
       } else if (undone && step === 'canary, 30 %') void run('bulkheadctl', 'rollback', NAME, '--no-wait');
     });
     try {
-      const change = await begin(steps);
+      const change = await begin(steps, ...(undone ? LONG_ENOUGH : []));
       await until(`the step '${at}'`, async () => killed || (await isOver(change.id)), PATIENCE_MS);
       if (killed) await supervisorBack(before);
       await settled(change);
