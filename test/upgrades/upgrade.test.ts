@@ -29,13 +29,19 @@ forEachIsolation('an upgrade', function (isolation) {
     await load.more(20);
   });
 
+  // One test that fails is not to be found in the next one.
+  afterEach(async () => {
+    if ((await changesOf(name)).upgrade !== null) await untilOver(name);
+  });
+
   after(async () => {
     load?.release();
     await uninstall(name);
   });
 
   it('goes by its steps, shows both sides, and tells who wanted it and what for', async () => {
-    const following = new Following('upgrade', name, 'v2', '--why', 'a new greeting');
+    // Time enough for all the questions, on a machine that is busy otherwise.
+    const following = new Following('upgrade', name, 'v2', '--why', 'a new greeting', '--bake', '10s');
     try {
       await untilCanary(name);
       const { upgrade, version, line } = await status(name);
@@ -49,7 +55,7 @@ forEachIsolation('an upgrade', function (isolation) {
       assert.match(line, /v1 -> v2: canary 50 %/);
       const shown = (await ctl('status', name)).stdout;
       assert.match(shown, /Change: v1 -> v2: /);
-      assert.match(shown, /slot b: v2, 50 % of new connections, 2\/2 ready/);
+      assert.match(shown, /slot [ab]: v2, 50 % of new connections, 2\/2 ready/);
       assert.match((await ctl('list')).stdout, new RegExp(`${name} .*v1 -> v2: `));
       assert.match((await ctl('why', name)).stdout, /v1 -> v2: .*"bulkheadctl upgrade .*" shows it/);
       await until('the status line of the unit tells of it', async () =>
@@ -57,25 +63,20 @@ forEachIsolation('an upgrade', function (isolation) {
       );
       assert.equal(await following.ended, 0, following.err);
       const steps = [...new Set(following.seen.map(({ step }) => step))];
-      assert.deepEqual(steps.slice(-2), ['canary', 'draining'].slice(-2), steps.join(' '));
+      assert.deepEqual([steps.includes('canary'), steps.at(-1)], [true, 'draining'], steps.join(' '));
       assert.ok(following.seen.some(({ weight, new: side }) => weight === 50 && (side.signals?.requests ?? 0) > 0));
       assert.ok(following.seen.some(({ judgement }) => judgement?.rows.some(({ signal }) => signal === 'errors')));
       assert.equal(following.outcome?.outcome, 'promoted');
     } finally {
       following.release();
     }
-    const { version, previousVersion, slot, upgrade } = await status(name);
-    assert.deepEqual([version, previousVersion, slot, upgrade], ['v2', 'v1', 'b', null]);
+    const { version, previousVersion, upgrade } = await status(name);
+    assert.deepEqual([version, previousVersion, upgrade], ['v2', 'v1', null]);
     const events = (await ctl('events', name)).stdout;
     assert.match(events, /upgrade to 'v2' asked for by uid 0, pid \d+: a new greeting/);
     for (const kind of ['upgrading', 'weighed', 'upgraded']) assert.match(events, new RegExp(` ${kind}: `));
-    const fields = ['-o', 'json', `BULKHEAD_PLUGIN=${name}`, 'BULKHEAD_EVENT=upgraded'];
-    const [entry = '{}'] = (await must('journalctl', '-u', 'bulkheadd', ...fields)).trim().split('\n');
-    assert.equal(JSON.parse(entry).BULKHEAD_UPGRADE, `${name}-u1`);
-    assert.match(
-      await must('journalctl', '-x', '-u', 'bulkheadd', ...fields.slice(2)),
-      /has changed to another version/,
-    );
+    const entry = ['-u', 'bulkheadd', '-x', `BULKHEAD_UPGRADE=${following.outcome?.id}`, 'BULKHEAD_EVENT=upgraded'];
+    assert.match(await must('journalctl', ...entry), /has changed to another version/);
   });
 
   it('is gone back from at once, and only once', async () => {
@@ -101,7 +102,7 @@ forEachIsolation('an upgrade', function (isolation) {
   });
 
   it('is undone by hand in its canary, and not tried again without being told to', async () => {
-    const following = new Following('upgrade', name, 'v3');
+    const following = new Following('upgrade', name, 'v3', '--bake', '10s');
     try {
       await untilCanary(name);
       const { status: exit, stderr } = await ctl('rollback', name, '--why', 'not now');
@@ -127,7 +128,7 @@ forEachIsolation('an upgrade', function (isolation) {
   });
 
   it('is followed by another bulkheadctl when the first one was ended', async () => {
-    const first = new Following('upgrade', name, 'v3', '--force', '--bake', '4s');
+    const first = new Following('upgrade', name, 'v3', '--force', '--bake', '5s');
     let second: Following | undefined;
     try {
       const { id } = await untilCanary(name);
