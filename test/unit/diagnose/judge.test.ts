@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Judgement, judgeTrial, signalsOf } from '../../../src/diagnose/judge.ts';
 import { type BothSides, beginTrial, NO_ANSWERS, type SideLook, withLook } from '../../../src/diagnose/trial.ts';
+import { tries } from '../../support/thorough.ts';
 import { bake, type Conduct, chance, IDLE, lognormal, second, TERMS, upgrade } from './judged-upgrade.ts';
 
 const GOOD: Conduct = { errors: 0.005, duration: lognormal(5) };
@@ -168,8 +169,9 @@ describe('the judge of an upgrade, by chance', () => {
   }
 
   it('undoes fewer than one of a thousand upgrades to something that is just as good', () => {
-    const alike = undone({ old: GOOD, new: GOOD }, 8, 10_000, 2);
-    told('alike, 10,000 times, 8 requests a second', alike);
+    const count = tries(10_000);
+    const alike = undone({ old: GOOD, new: GOOD }, 8, count, 2);
+    told(`alike, ${count} times, 8 requests a second`, alike);
     assert.ok(alike.share < 0.001);
     const poor = { errors: 0.1, duration: lognormal(5, 1.2) };
     const poorly = undone({ old: poor, new: poor }, 20, 200);
