@@ -4,6 +4,7 @@ import type { FailureClass } from '../../../src/base/failure-class.ts';
 import type { Step } from '../../../src/declare/recovery.ts';
 import type { Verdict } from '../../../src/diagnose/verdict.ts';
 import { examplePlan } from '../../support/plans.ts';
+import { tries } from '../../support/thorough.ts';
 import type { RealSandbox } from './simulated-host.ts';
 import { SimulatedMachine } from './simulated-machine.ts';
 import { UpgradeHost } from './upgrade-host.ts';
@@ -175,7 +176,7 @@ describe('decisions in hard times', function () {
         for (const seen of happenings) trial.happen(seen);
         trial.settle();
       }),
-      { numRuns: 150 },
+      { numRuns: tries(150) },
     );
   });
 
@@ -207,7 +208,7 @@ describe('decisions in hard times', function () {
         }
         assert.equal(machine.state.phase, 'failed', `${machine.everStarted.length} starts`);
       }),
-      { numRuns: 150 },
+      { numRuns: tries(150) },
     );
   });
 });

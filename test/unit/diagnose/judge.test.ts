@@ -174,8 +174,8 @@ describe('the judge of an upgrade, by chance', () => {
     told(`alike, ${count} times, 8 requests a second`, alike);
     assert.ok(alike.share < 0.001);
     const poor = { errors: 0.1, duration: lognormal(5, 1.2) };
-    const poorly = undone({ old: poor, new: poor }, 20, 200);
-    told('alike with 10 % errors and long tails, 200 times, 20 requests a second', poorly);
+    const poorly = undone({ old: poor, new: poor }, 20, tries(200));
+    told('alike with 10 % errors and long tails, 20 requests a second', poorly);
     assert.ok(poorly.share < 0.005);
   }).timeout(300_000);
 
@@ -185,7 +185,7 @@ describe('the judge of an upgrade, by chance', () => {
       ['5 % bad answers more, 100 requests a second', { ...GOOD, errors: 0.055 }, 100],
       ['nothing but bad answers, 20 requests a second', { ...GOOD, errors: 1 }, 20],
     ] as const) {
-      const found = undone({ old: GOOD, new: conduct }, perSecond, 100);
+      const found = undone({ old: GOOD, new: conduct }, perSecond, tries(100));
       told(what, found);
       assert.ok(found.share >= 0.98, what);
     }
@@ -193,24 +193,29 @@ describe('the judge of an upgrade, by chance', () => {
 
   it('sees a few very slow requests among many that are as ever', () => {
     const duration: Conduct['duration'] = (random, at) => (random() < 0.06 ? 200 : lognormal(5)(random, at));
-    const found = undone({ old: GOOD, new: { ...GOOD, duration } }, 200, 50);
+    const found = undone({ old: GOOD, new: { ...GOOD, duration } }, 200, tries(50));
     told('6 % of requests forty times slower, 200 requests a second', found);
     assert.ok(found.share >= 0.9);
   }).timeout(300_000);
 
   it('blames nobody for a neighbour that slows both sides down, nor for a single pause of one', () => {
     const slowed: Conduct = { errors: 0, duration: (random, at) => lognormal(at > 4000 ? 60 : 5)(random, at) };
-    const both = undone({ old: slowed, new: slowed }, 60, 200);
+    const both = undone({ old: slowed, new: slowed }, 60, tries(200));
     told('both sides twelve times slower from the fifth second of a step on', both);
     assert.equal(both.share, 0);
     const paused: Conduct = { errors: 0, duration: (random, at) => (at === 5000 ? 900 : lognormal(5)(random, at)) };
-    const pauses = undone({ old: GOOD, new: paused }, 60, 200);
+    const pauses = undone({ old: GOOD, new: paused }, 60, tries(200));
     told('one pause of a second in each step', pauses);
     assert.equal(pauses.share, 0);
   }).timeout(300_000);
 
-  it('watches for a day without blaming what is alike', () => {
-    const day = bake({ old: GOOD, new: GOOD }, { weight: 50, bakeMs: 4_000_000, perSecond: 6 }, chance(5), undefined);
+  it('watches for long without blaming what is alike', () => {
+    const day = bake(
+      { old: GOOD, new: GOOD },
+      { weight: 50, bakeMs: tries(4_000_000), perSecond: 6 },
+      chance(5),
+      undefined,
+    );
     assert.notEqual(day.judgement.verdict, 'bad');
     assert.ok(day.trial.stretches.length <= 60);
   }).timeout(300_000);
