@@ -261,8 +261,9 @@ function parseJson<T>(text: unknown, member: string): T {
   }
 }
 
-/** D-Bus errors that mean: nobody owns the supervisor's name, or it could not be activated. */
+/** D-Bus errors that mean: nobody owns the supervisor's name, it could not be activated, or it went away while it was asked. */
 const ABSENT = new Set([
+  'org.freedesktop.DBus.Error.NoReply',
   'org.freedesktop.DBus.Error.ServiceUnknown',
   'org.freedesktop.DBus.Error.NameHasNoOwner',
   'org.freedesktop.DBus.Error.Spawn.ServiceNotFound',
