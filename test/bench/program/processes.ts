@@ -28,11 +28,16 @@ export function sum(memories: readonly Memory[]): Memory {
   return memories.reduce(add, NO_MEMORY);
 }
 
+/** The name that the kernel has of a process, at most 15 characters; empty when it is gone. */
+export function processName(pid: number): string {
+  return textOf(`/proc/${pid}/comm`).trim();
+}
+
 /** Pids in the cgroup and below it, with their names (the first 15 characters of the program's). */
 export function processesBelow(cgroup: string): { readonly pid: number; readonly name: string }[] {
   const found: { pid: number; name: string }[] = [];
   for (const pid of textOf(`${CGROUPS}${cgroup}/cgroup.procs`).split('\n').map(Number)) {
-    const name = pid > 0 ? textOf(`/proc/${pid}/comm`).trim() : '';
+    const name = pid > 0 ? processName(pid) : '';
     if (name !== '') found.push({ pid, name });
   }
   for (const group of groupsIn(cgroup)) found.push(...processesBelow(`${cgroup}/${group}`));

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { must, run, systemctl, until } from '../../support/system.ts';
 import { BENCH_DIRECTORY } from './plugin.ts';
+import { processName } from './processes.ts';
 import { type Injury, type Keeper, pidsWith, WATCHDOG_S, WHOLE_MS } from './recovery.ts';
 
 /** The others: each set up by what its manual offers, and where there is a choice, for the fastest recovery. */
@@ -257,6 +258,6 @@ export class Podman extends Named {
 
   /** conmon and podman have the name on their command lines, too. */
   override pids(): number[] {
-    return super.pids().filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'steady\n');
+    return super.pids().filter((pid) => processName(pid) === 'steady');
   }
 }
