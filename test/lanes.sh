@@ -7,11 +7,14 @@
 # $run is a directory of this run's own:
 #   counts.N    lines "PASSED FAILED SKIPPED" of job N
 #   failed      names of suites in which something failed
+#   recap       what they said of it, to be seen at the end of a long log
 #   machines    "TOOL NAME" of each machine, noted before it is made; tests that make some do so, too
 #   queue.NAME  test files that nobody has taken yet
 
 lanes=${BULKHEAD_TEST_LANES:-2}
 [[ $lanes =~ ^[1-9]$ ]] || { echo "run: BULKHEAD_TEST_LANES='$lanes' is not a number from 1 to 9" >&2; exit 2; }
+
+MOST_RECAP=80 # lines of each suite
 
 jobs=()
 # job FUNCTION ARGUMENT...: to be done by run_jobs, in this order
@@ -61,6 +64,15 @@ fails() {
 # failures: prints how many this job has counted
 failures() { awk '{ failed += $2 } END { print failed + 0 }' "$BULKHEAD_TEST_COUNTS"; }
 
+# recap NAME OUTPUT: keeps what mocha, TAP or one() said of failures; with one lane there is no file, but they were seen
+recap() {
+  [[ -e $2 ]] || return 0
+  {
+    printf '\n== %s\n' "$1"
+    sed -n -E '/^ +[0-9]+ failing/,$p; /^not ok/,/^(ok|[0-9.]+$)/p; /^  FAILED/p' "$2" | head -n "$MOST_RECAP"
+  } >>"$run/recap"
+}
+
 # suite NAME COMMAND...: a command that counts its own tests
 suite() {
   local name=$1 before after failed status=0 started=$SECONDS output=$run/output.$BASHPID
@@ -82,6 +94,7 @@ suite() {
       fails "$name"
     elif (($(failures) > failed)); then
       echo "$name" >>"$run/failed"
+      recap "$name" "$output"
     elif ((status != 0)); then
       echo "$name ended with status $status although no test failed"
       fails "$name"
