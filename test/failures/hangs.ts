@@ -8,7 +8,7 @@ const WATCHED = 'health: { heartbeat: 1s, request-timeout: 2s, spin: 3s, stopped
  * Overdue after two seconds, and found within twice the heartbeat after that; but a supervisor that is late, because the
  * machine is busy with something else, believes nothing that it sees meanwhile. The soak asks for the exact times.
  */
-const SOON = { outcome: 'whole', loses: 'hands', action: /start|promote/, withinMs: 30_000 } as const;
+const SOON = { outcome: 'whole', loses: 'hands', action: /start|promote/, withinMs: 60_000 } as const;
 /** A loop has to have come round at some looks before it is missed. */
 const SETTLES_MS = 6000;
 

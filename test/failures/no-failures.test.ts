@@ -19,12 +19,14 @@ import { incidentsOf } from './incidents.ts';
 
 const NAME = 'unmannerly';
 const PORT = 9270;
+/** Its limit is a second; longer than this is a hang, on a busy machine, too (ms). */
+const HANG_MS = 60_000;
 const TARGET = { host: '127.0.0.1', port: PORT };
 const LINES = ['template: native', 'version: v1', `listen: [{ tcp: 127.0.0.1:${PORT} }]`, 'pool: { size: 2 }'];
 
 /** What is bad manners, is held by a limit, and is no reason to end anything. */
 describe('a plugin that floods its log', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   afterEach(() => uninstall(NAME));
 
   it('is told of, loses lines, and serves on', async () => {
@@ -46,7 +48,7 @@ describe('a plugin that floods its log', function () {
       ];
       return /limit reached: log 100 in 10s/.test((await run('journalctl', ...told)).stdout);
     };
-    await until('the limit is told of', isTold, 30_000);
+    await until('the limit is told of', isTold, 60_000);
     await load.more(100);
     assert.deepEqual((await load.stop()).lost, []);
     assert.deepEqual(
@@ -58,7 +60,7 @@ describe('a plugin that floods its log', function () {
 });
 
 forEachIsolation('a plugin that ignores SIGTERM', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   let manager: Manager;
   before(async () => {
@@ -88,7 +90,7 @@ forEachIsolation('a plugin that ignores SIGTERM', function () {
         sandboxes.length === 2 && sandboxes.every(({ unit, state }) => state === 'ready' && !before.includes(unit))
       );
     };
-    await until('all are replaced', isReplaced, 30_000);
+    await until('all are replaced', isReplaced, 60_000);
     assert.deepEqual(incidentsOf(NAME, since), []);
   });
 
@@ -98,7 +100,7 @@ forEachIsolation('a plugin that ignores SIGTERM', function () {
     await untilWhole(NAME, 2);
     const since = Date.now();
     await systemctl('stop', `plugin@${NAME}`);
-    assert.ok(Date.now() - since < 10_000);
+    assert.ok(Date.now() - since < HANG_MS);
     assert.equal((await run('systemctl', 'is-failed', `plugin@${NAME}`)).stdout.trim(), 'inactive');
     assert.deepEqual(incidentsOf(NAME, since), []);
   });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import type { SandboxStatus } from '../../src/control/api.ts';
 import type { Manager } from '../../src/control/manager.ts';
 import { connectManager } from '../../src/control/manager-client.ts';
@@ -9,7 +8,7 @@ import { HttpLoad } from '../support/load.ts';
 import { installHostile, systemctl, uninstall, until } from '../support/system.ts';
 import { request } from './client.ts';
 import { describeDistribution, distribution } from './distribution.ts';
-import { unexcusedByKills } from './losses.ts';
+import { type Kill, killNow, unexcusedByKills } from './losses.ts';
 import { saveResults } from './results.ts';
 
 const NAME = 'spared';
@@ -17,24 +16,11 @@ const PORT = 9290;
 /** `BULKHEAD_KILLS=20`: fewer, while it is worked on. */
 const KILLS = Number(process.env.BULKHEAD_KILLS ?? 200);
 const CONNECTIONS = 4;
-/** The issue's bound is 50 ms on a machine of its own; this one is shared with whatever else is tested on it. */
-const MOST_P99_MS = 250;
-
-/** Returns when the process runs no more; looks without a pause, since this is part of what is measured. */
-function untilDead(pid: number): void {
-  const end = performance.now() + 1000;
-  while (performance.now() < end) {
-    try {
-      if (/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))) return;
-    } catch {
-      return; // Gone.
-    }
-  }
-  throw new Error(`process ${pid} lives after SIGKILL`);
-}
+/** Longer is a hang (ms); how soon it mostly is, is measured on a machine that does nothing else, by `recover`. */
+const HANG_MS = 60_000;
 
 forEachIsolation('with one standby, kill -9', function (isolation) {
-  this.timeout(240_000);
+  this.timeout(600_000);
 
   let manager: Manager;
   let load: HttpLoad | undefined;
@@ -48,21 +34,22 @@ forEachIsolation('with one standby, kill -9', function (isolation) {
     manager.release();
   });
 
-  /** The one that serves, when there is also one that is ready to. */
-  async function whole(): Promise<SandboxStatus> {
-    let one: SandboxStatus | undefined;
+  /** The one that serves, and the one that stands by, when both are ready to. */
+  async function whole(): Promise<{ readonly serving: SandboxStatus; readonly standby: SandboxStatus }> {
+    let [serving, standby]: (SandboxStatus | undefined)[] = [];
     const isWhole = async () => {
       const { sandboxes } = await manager.status(NAME);
       const ready = sandboxes.filter(({ state, payloadPid }) => state === 'ready' && payloadPid !== null);
-      [one] = ready.filter(({ standby }) => !standby);
-      return ready.length === 2 && one !== undefined && sandboxes.length === 2;
+      serving = ready.find((one) => !one.standby);
+      standby = ready.find((one) => one.standby);
+      return sandboxes.length === 2 && serving !== undefined && standby !== undefined;
     };
     await until('one serves, and one stands by', isWhole);
-    assert.ok(one);
-    return one;
+    assert.ok(serving && standby);
+    return { serving, standby };
   }
 
-  it(`${KILLS} times under load: costs what was in its hands, and the next connection is accepted at once`, async () => {
+  it(`${KILLS} times under load: costs what was in its hands, and the spare takes the next connection`, async () => {
     installHostile(NAME, 'misbehave', [
       'template: native',
       'version: v1',
@@ -77,22 +64,19 @@ forEachIsolation('with one standby, kill -9', function (isolation) {
       keepAlive: false,
       thinkMs: 5,
     });
-    const kills: number[] = [];
+    const kills: Kill[] = [];
     const gaps: number[] = [];
     const wholes: number[] = [];
     for (let n = 0; n < KILLS; n++) {
-      const victim = await whole();
-      const killed = performance.now();
-      kills.push(killed);
-      process.kill(victim.payloadPid ?? 0, 'SIGKILL');
-      // Until it is dead it can still take a connection, on the other processor, which is then in its hands.
-      untilDead(victim.payloadPid ?? 0);
+      const { serving, standby } = await whole();
+      const kill = killNow(serving.payloadPid ?? 0);
+      kills.push(kill);
       const answer = await request({ port: PORT, path: '/' });
-      gaps.push(answer.at - killed);
+      gaps.push(answer.at - kill.at);
       assert.ok(answer.well, 'a connection that is made after the death is answered');
-      assert.notEqual(answer.body, victim.machine);
+      assert.equal(answer.body, standby.machine, 'by the one that stood by, not by one that had to start');
       await whole();
-      wholes.push(performance.now() - killed);
+      wholes.push(performance.now() - kill.at);
     }
     const { ok, lost } = await load.stop();
     const gap = distribution(gaps);
@@ -105,6 +89,6 @@ forEachIsolation('with one standby, kill -9', function (isolation) {
     ]);
     assert.deepEqual(unexcusedByKills(lost, kills), []);
     assert.ok(lost.length <= KILLS * CONNECTIONS);
-    assert.ok(gap.p99 <= MOST_P99_MS, describeDistribution(gap));
+    assert.ok(gap.most <= HANG_MS, describeDistribution(gap));
   });
 });

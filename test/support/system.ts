@@ -35,8 +35,15 @@ export function systemctl(...args: readonly string[]): Promise<string> {
   return must('systemctl', ...args);
 }
 
+/** Longer than most things may take (ms), also where others have the processors for ten seconds. */
+const PATIENCE_MS = 45_000;
+
 /** Resolves when the condition holds; an error that says what was waited for after `timeoutMs`. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  timeoutMs = PATIENCE_MS,
+): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);

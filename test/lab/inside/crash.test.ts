@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { type Kill, killNow, unexcusedByKills } from '../../failures/losses.ts';
 import { forEachIsolation } from '../../support/isolation.ts';
-import type { LoadResult } from '../../support/load.ts';
 import { HttpLoad, pause } from '../../support/load.ts';
 import {
   declare,
@@ -15,17 +15,6 @@ import {
   untilReplaced,
   untilWhole,
 } from '../../support/system.ts';
-
-/** Requests that cannot have been in the hands of a sandbox that died at `killedAt`. */
-function unexcused(result: LoadResult, killedAt: readonly number[]): LoadResult['lost'] {
-  return result.lost.filter(
-    ({ why, connectedAt, at }) =>
-      why === 'refused' ||
-      why === 'bad' ||
-      why === 'timeout' ||
-      !killedAt.some((kill) => connectedAt <= kill && at >= kill),
-  );
-}
 
 forEachIsolation('crashes', function (isolation) {
   this.timeout(120_000);
@@ -47,18 +36,17 @@ forEachIsolation('crashes', function (isolation) {
         const closing = new HttpLoad({ target, connections: 8, keepAlive: false });
         const keeping = new HttpLoad({ target, connections: 8, keepAlive: true, thinkMs: 2 });
         await closing.more(200);
-        const kills: number[] = [];
+        const kills: Kill[] = [];
         for (let n = 0; n < 5; n++) {
           const [victim] = await untilWhole(name, 2);
           assert.ok(victim?.payloadPid);
-          kills.push(performance.now());
-          process.kill(victim.payloadPid, 'SIGKILL');
+          kills.push(killNow(victim.payloadPid));
           await untilReplaced(name, 2, victim.unit);
           await closing.more(50);
         }
         const [one, other] = [await closing.stop(), await keeping.stop()];
-        assert.deepEqual(unexcused(one, kills), []);
-        assert.deepEqual(unexcused(other, kills), []);
+        assert.deepEqual(unexcusedByKills(one.lost, kills), []);
+        assert.deepEqual(unexcusedByKills(other.lost, kills), []);
         // Each of the 16 connections carries one request at most.
         assert.ok(one.lost.length + other.lost.length <= 16 * kills.length);
         assert.equal((await sandboxUnits(name)).length, 2);
