@@ -12,7 +12,7 @@
 image_packages=(
   systemd systemd-sysv systemd-container dbus polkitd udev kmod
   iproute2 nftables procps util-linux strace bubblewrap squashfs-tools erofs-utils
-  nodejs python3 curl libseccomp2
+  nodejs python3 python3-msgpack curl libseccomp2
 )
 
 # No unit of a test machine may reach for devices, for the console or for
