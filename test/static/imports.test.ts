@@ -88,6 +88,23 @@ describe('imports of src', () => {
     assert.deepEqual(wrong, []);
   });
 
+  it('bring nothing of the daemon into what callers and plugins load', () => {
+    const wrong = imports
+      .filter(({ from }) => folderOf(from) === 'rpc')
+      .filter(({ what }) => !/^node:/.test(what) && !/^msgpackr(?:\/|$)/.test(what) && !what.startsWith('src/rpc/'))
+      .map(({ from, what }) => `${from} -> ${what}`);
+    assert.deepEqual(wrong, []);
+  });
+
+  it('bring neither side of a call into the other, nor into what both share', () => {
+    const side = (path: string): string => /^src\/rpc\/([^/]+)\//.exec(path)?.[1] ?? '';
+    const wrong = imports
+      .filter(({ from, what }) => side(from) !== '' && side(what) !== '')
+      .filter(({ from, what }) => side(what) !== side(from) && side(what) !== 'wire')
+      .map(({ from, what }) => `${from} -> ${what}`);
+    assert.deepEqual(wrong, []);
+  });
+
   for (const file of sources.filter((source) => PURE.includes(folderOf(source) ?? ''))) {
     it(`leave '${file}' without clock and chance`, () => {
       const code = textOf(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
