@@ -102,6 +102,7 @@ struct outcome ask_by_command(const struct probe *probe, const struct options *o
     struct options command = *options;
     command.command = (char **)probe->words;
     command.listeners = 0;
+    command.rpc = false;
     command.probe_socket = -1;
     command.ready_by_notify = false;
     struct payload_failure failure = payload_become(&command, filter, -1);

@@ -65,9 +65,9 @@ static int run(char **argv) {
     struct options options;
     char wrong[160];
     if (!options_parse(&options, argv, wrong, sizeof(wrong))) return fail("options", EINVAL, wrong);
-    size_t listeners = options.listeners + options.to_count;
-    struct helpers helpers = {.egress = options.egress_count > 0 ? FIRST_LISTENER_FD + (int)listeners : -1, .adapter = -1, .prober = -1};
-    if ((error = check_descriptors(listeners + (helpers.egress >= 0))) < 0) return fail("descriptors", -error, NULL);
+    size_t sockets = options_sockets(&options);
+    struct helpers helpers = {.egress = options.egress_count > 0 ? FIRST_LISTENER_FD + (int)sockets : -1, .adapter = -1, .prober = -1};
+    if ((error = check_descriptors(sockets + (helpers.egress >= 0))) < 0) return fail("descriptors", -error, NULL);
 
     struct filter filter;
     if ((error = filter_read(&filter)) < 0) return fail("filter", -error, NULL);
@@ -86,6 +86,8 @@ static int run(char **argv) {
 
     struct payload payload;
     if ((error = payload_fork(&payload, &options, &filter)) < 0) return fail("fork", -error, NULL);
+    /* The program's alone: calls are to be refused as soon as it is dead. */
+    if (options.rpc) (void)close(options_rpc_fd(&options));
     /* After the payload, so that this is its parent's first child. */
     if (options.to_count > 0 && (helpers.adapter = adapter_fork(&options)) < 0) return fail("adapter", -helpers.adapter, NULL);
     bool asks = probe_are_asked(options.probes) || options.metrics.port > 0;

@@ -119,6 +119,10 @@ static bool apply(struct options *options, const char *name, size_t length, cons
         options->directory = value;
         return value[0] == '/';
     }
+    if (IS("--rpc")) {
+        options->rpc = strcmp(value, "yes") == 0;
+        return options->rpc;
+    }
     if (IS("--view")) {
         options->close_view = strcmp(value, "close") == 0;
         return options->close_view;
@@ -130,6 +134,14 @@ static bool apply(struct options *options, const char *name, size_t length, cons
     const size_t prefix = sizeof(probe) - 1;
     if (length < prefix || memcmp(name, probe, prefix) != 0) return false;
     return probe_option(options->probes, &options->last_probe, name + prefix, length - prefix, value);
+}
+
+size_t options_sockets(const struct options *options) {
+    return options->listeners + options->to_count + (options->rpc ? 1 : 0);
+}
+
+int options_rpc_fd(const struct options *options) {
+    return options->rpc ? FIRST_LISTENER_FD + (int)options_sockets(options) - 1 : -1;
 }
 
 bool options_parse(struct options *options, char **argv, char *error, size_t size) {

@@ -31,6 +31,8 @@ struct options {
     /* Ports of the program to which listeners are forwarded that it does not get; they follow the others. */
     unsigned int to[MAX_TO];
     size_t to_count;
+    /* Behind all of these, a socket for calls, which the program gets as the last of its own. */
+    bool rpc;
     /* How long a connection waits for such a port. */
     unsigned long start_timeout_ms;
     /* Where the program finds what it may connect to; then the forwarder's socket follows the listeners. */
@@ -62,6 +64,12 @@ struct options {
     uint64_t capabilities;
     char **command;
 };
+
+/* Sockets that init is handed behind report and filter, but for the forwarder's. */
+size_t options_sockets(const struct options *options);
+
+/* The socket for calls; -1 for none. */
+int options_rpc_fd(const struct options *options);
 
 /* Returns true, or false with what is wrong in `error` (`size` bytes). Keeps pointers into `argv`. */
 bool options_parse(struct options *options, char **argv, char *error, size_t size);

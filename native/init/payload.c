@@ -22,7 +22,8 @@
 #include "base/capability.h"
 #include "init/filter.h"
 
-/* As it is called in LISTEN_FDNAMES. */
+/* As they are called in LISTEN_FDNAMES. */
+#define RPC_SOCKET_NAME "rpc"
 #define PROBE_SOCKET_NAME "probe"
 
 /* Name in the report, and in the journal. */
@@ -97,12 +98,18 @@ static int new_session_keyring(void) {
     return errno == ENOSYS || errno == EPERM || errno == EACCES ? 0 : -errno;
 }
 
-/* Moves the listeners down over report and filter, the probe socket behind them; all else that is open ends with exec. */
-static int place_listeners(size_t listeners, int probe_socket) {
-    for (size_t i = 0; i < listeners; i++)
-        if (dup2(FIRST_LISTENER_FD + (int)i, FIRST_PAYLOAD_FD + (int)i) < 0) return -errno;
-    if (probe_socket >= 0 && dup2(probe_socket, FIRST_PAYLOAD_FD + (int)listeners++) < 0) return -errno;
-    unsigned int first = FIRST_PAYLOAD_FD + (unsigned int)listeners;
+/*
+ * Moves the listeners down over report and filter, the sockets for calls and for probes behind them; all else that is open
+ * ends with exec.
+ */
+static int place_listeners(const struct options *options) {
+    const int own[] = {options_rpc_fd(options), options->probe_socket};
+    int next = FIRST_PAYLOAD_FD;
+    for (size_t i = 0; i < options->listeners; i++)
+        if (dup2(FIRST_LISTENER_FD + (int)i, next++) < 0) return -errno;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (own[i] >= 0 && dup2(own[i], next++) < 0) return -errno;
+    unsigned int first = (unsigned int)next;
     return syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
 }
 
@@ -113,19 +120,23 @@ static char **environment(const struct options *options) {
     size_t used = 0;
     for (size_t i = 0; i < options->environment_size; i++) variables[used++] = (char *)options->environment[i];
     if (options->ready_by_notify) variables[used++] = "NOTIFY_SOCKET=" NOTIFY_PATH;
-    const size_t probes = options->probe_socket >= 0 ? 1 : 0;
-    if (options->listeners + probes == 0) return variables;
+    size_t sockets = options->listeners, size = sizeof("LISTEN_FDNAMES=") + sizeof(RPC_SOCKET_NAME) + sizeof(PROBE_SOCKET_NAME);
+    const char *own[2];
+    size_t own_count = 0;
+    if (options->rpc) own[own_count++] = RPC_SOCKET_NAME;
+    if (options->probe_socket >= 0) own[own_count++] = PROBE_SOCKET_NAME;
+    sockets += own_count;
+    if (sockets == 0) return variables;
 
-    size_t names = sizeof("LISTEN_FDNAMES=") + sizeof(PROBE_SOCKET_NAME);
-    for (size_t i = 0; i < options->listeners; i++) names += strlen(options->listen_names[i]) + 1;
-    char *joined = malloc(names), *end = joined;
+    for (size_t i = 0; i < options->listeners; i++) size += strlen(options->listen_names[i]) + 1;
+    char *joined = malloc(size), *end = joined;
     if (joined == NULL) return NULL;
-    for (size_t i = 0; i < options->listeners + probes; i++) {
+    for (size_t i = 0; i < sockets; i++) {
         end = stpcpy(end, i == 0 ? "LISTEN_FDNAMES=" : ":");
-        end = stpcpy(end, i < options->listeners ? options->listen_names[i] : PROBE_SOCKET_NAME);
+        end = stpcpy(end, i < options->listeners ? options->listen_names[i] : own[i - options->listeners]);
     }
     variables[used++] = joined;
-    if (asprintf(&variables[used++], "LISTEN_FDS=%zu", options->listeners + probes) < 0) return NULL;
+    if (asprintf(&variables[used++], "LISTEN_FDS=%zu", sockets) < 0) return NULL;
     if (asprintf(&variables[used++], "LISTEN_PID=%d", getpid()) < 0) return NULL;
     return variables;
 }
@@ -191,7 +202,7 @@ struct payload_failure payload_become(const struct options *options, const struc
     STEP(KEYRING, new_session_keyring());
     STEP(NO_NEW_PRIVS, CALL(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)));
     STEP(CHDIR, CALL(chdir(options->directory)));
-    STEP(DESCRIPTORS, place_listeners(options->listeners, options->probe_socket));
+    STEP(DESCRIPTORS, place_listeners(options));
     STEP(ENVIRONMENT, (variables = environment(options)) == NULL ? -ENOMEM : 0);
     STEP(SECCOMP, filter_load(filter, options->learn, handover));
     STEP(EXEC, execute(options, variables, filter->secret));

@@ -1,10 +1,9 @@
 import { capabilityMask, capabilityText } from '../base/capability-mask.ts';
 import type { Declaration } from '../declare/declaration.ts';
-import { PROBE_SOCKET_NAME } from '../declare/probe.ts';
 import { PAYLOAD_GID, PAYLOAD_UID, UID_RANGE_SIZE } from '../plan/identity.ts';
-import { handedOver, payloadEnvironment } from '../plan/init-command.ts';
+import { payloadEnvironment } from '../plan/init-command.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
-import { hasProbeSocket } from '../plan/probes.ts';
+import { socketNames } from '../plan/rpc.ts';
 import { type Credentials, NAMESPACES, type ProcessFacts, type SandboxFacts } from './facts.ts';
 import { type Finding, finding, type Wall, wallOf } from './finding.ts';
 import { KINDS } from './kinds.ts';
@@ -211,8 +210,7 @@ function environmentDeviations(plan: SandboxPlan, declaration: Declaration, seen
 
 function plannedEnvironment(plan: SandboxPlan, declaration: Declaration, innerPid: number): Record<string, string> {
   const { machine } = plan;
-  const names = handedOver(plan.listeners).map(({ listen }) => listen.name);
-  if (hasProbeSocket(plan.probes)) names.push(PROBE_SOCKET_NAME);
+  const names = socketNames(declaration, plan.listeners);
   return {
     ...payloadEnvironment(declaration, machine),
     ...(declaration.health.ready === 'notify' ? { NOTIFY_SOCKET: NOTIFY_PATH } : {}),

@@ -93,6 +93,10 @@ export const FAILURES = {
   BH313: { summary: 'the activity page cannot be made', advice: 'nothing was run; see the mounts below /run/bulkhead' },
   BH314: { summary: 'a sandbox was found ill', advice: 'see "bulkheadctl why NAME"' },
   BH315: { summary: 'the startup probe failed', advice: 'see why the program does not answer as health.startup asks' },
+  BH316: {
+    summary: 'the socket for calls cannot be made',
+    advice: 'nothing was run; check rpc, and the directories below /run/bulkhead/rpc',
+  },
   BH320: { summary: 'the new side did not get ready', advice: 'the old one serves; see "bulkheadctl why NAME"' },
   BH321: { summary: 'the new side failed', advice: 'the old one serves; see "bulkheadctl why NAME"' },
   BH322: { summary: 'the new side was judged worse', advice: 'the old one serves; see "bulkheadctl why NAME"' },

@@ -1,15 +1,15 @@
 import { formatBytes } from '../base/bytes.ts';
-import type { Declaration, Origins } from '../declare/declaration.ts';
+import { type Declaration, type Origins, RPC_SOCKET_NAME } from '../declare/declaration.ts';
 import { originText } from '../declare/place.ts';
 import { PROBE_SOCKET_NAME } from '../declare/probe.ts';
 import { declaredTexts } from '../plan/declared-texts.ts';
 import { asksBeforeAccept } from '../plan/gate.ts';
 import { mountUnitName } from '../plan/host-mounts.ts';
-import { handedOver } from '../plan/init-command.ts';
 import { listenerKey } from '../plan/listener-key.ts';
-import type { HostPaths, PlannedListener, PlannedMount, PluginPlan, SandboxPlan } from '../plan/plan.ts';
+import type { HostPaths, PlannedListener, PlannedMount, PlannedRpc, PluginPlan, SandboxPlan } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { hasProbeSocket } from '../plan/probes.ts';
+import { accessText, discoverySocket, socketNames } from '../plan/rpc.ts';
 import { hostMountSettings } from '../unit/host-mount.ts';
 import { sliceSettings } from '../unit/plugin-slice.ts';
 import { type Settings, type UnitType, unitLines } from '../unit/properties.ts';
@@ -60,6 +60,7 @@ export function planReport(plan: PluginPlan, paths: HostPaths, comparison: Compa
         title: 'sockets',
         rows: [
           ...plan.listeners.map((listener, index) => socketRow(plan, listener, index)),
+          ...(sandbox.rpc === undefined ? [] : rpcRows(plan, sandbox.rpc, paths)),
           ...(hasProbeSocket(sandbox.probes) ? [probeSocketRow(plan)] : []),
           ...(sandbox.gated ? [gateRow(plan)] : []),
         ],
@@ -153,9 +154,23 @@ function networkRows({ network }: SandboxPlan, origins: Origins): Row[] {
 }
 
 function probeSocketRow(plan: PluginPlan): Row {
-  const descriptor = handedOver(plan.listeners).length + 3;
-  const taker = `LISTEN_FDNAMES ${PROBE_SOCKET_NAME}, descriptor ${descriptor}, each sandbox its own`;
-  return row(PROBE_SOCKET_NAME, taker, originOf('health', plan.origins));
+  return row(PROBE_SOCKET_NAME, ownSocketText(plan, PROBE_SOCKET_NAME), originOf('health', plan.origins));
+}
+
+/** What calls come to, and where clients are told of it. */
+function rpcRows(plan: PluginPlan, rpc: PlannedRpc, paths: HostPaths): Row[] {
+  const { plugin, origins } = plan;
+  const origin = originOf('rpc', origins);
+  const access = accessText(rpc);
+  return [
+    row(RPC_SOCKET_NAME, `${rpc.path} ${access}, ${ownSocketText(plan, RPC_SOCKET_NAME)}`, origin),
+    row('discovery', `${discoverySocket(plugin, paths)} ${access}, of the supervisor`, origin),
+  ];
+}
+
+function ownSocketText({ declaration, listeners }: PluginPlan, name: string): string {
+  const descriptor = socketNames(declaration, listeners).lastIndexOf(name) + 3;
+  return `LISTEN_FDNAMES ${name}, descriptor ${descriptor}, each sandbox its own`;
 }
 
 function gateRow({ declaration, origins }: PluginPlan): Row {

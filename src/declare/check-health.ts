@@ -6,11 +6,11 @@ import { PROBE_KINDS, PROBE_NAMES, PROBE_SOCKET_NAME, type ProbeName } from './p
 
 /** Probes that cannot be made, and times that cannot be kept. */
 export function checkHealth(finder: Finder, declaration: Declaration): void {
-  const { health, listen, pool } = declaration;
+  const { health, listen, pool, rpc } = declaration;
   for (const name of PROBE_NAMES) if (!finder.isBroken(`health.${name}`)) checkProbe(finder, name, declaration);
-  if (pool.standby > 0 && listen.length === 0 && !finder.isBroken('listen')) {
-    const message = "a standby is a sandbox without traffic, but there is no 'listen', so no traffic";
-    finder.add('BH110', 'pool.standby', message, "add 'listen', or raise 'pool.size'");
+  if (pool.standby > 0 && listen.length === 0 && rpc === undefined && !finder.isBroken('listen')) {
+    const message = "a standby is a sandbox without traffic, but there is neither 'listen' nor 'rpc', so no traffic";
+    finder.add('BH110', 'pool.standby', message, "add 'listen' or 'rpc', or raise 'pool.size'");
   }
   checkGate(finder, declaration);
   if (health.spinMs < health.heartbeatMs) {
@@ -29,7 +29,8 @@ function checkGate(finder: Finder, { allow, health, listen, pool }: Declaration)
 }
 
 function checkProbe(finder: Finder, name: ProbeName, declaration: Declaration): void {
-  const { health, listen, network, version } = declaration;
+  const { health, listen, network, rpc, version } = declaration;
+  const serves = listen.length > 0 || rpc !== undefined;
   const key = `health.${name}`;
   const kinds = PROBE_KINDS.filter((kind) => finder.isWritten(`${key}.${kind}`));
   const [first, second] = kinds;
@@ -47,8 +48,9 @@ function checkProbe(finder: Finder, name: ProbeName, declaration: Declaration): 
   }
   const probe = health[name];
   if (probe === undefined) return;
-  if (name === 'readiness' && listen.length === 0 && !finder.isBroken('listen')) {
-    finder.add('BH110', key, `'${key}' takes a sandbox out of traffic, but there is no 'listen', so no traffic`);
+  if (name === 'readiness' && !serves && !finder.isBroken('listen')) {
+    const message = `'${key}' takes a sandbox out of traffic, but there is neither 'listen' nor 'rpc', so no traffic`;
+    finder.add('BH110', key, message);
   }
   if (probe.kind === 'tcp' || probe.kind === 'http') {
     const taken = probe.port === undefined ? listen.findIndex(({ name: own }) => own === PROBE_SOCKET_NAME) : -1;
@@ -58,7 +60,7 @@ function checkProbe(finder: Finder, name: ProbeName, declaration: Declaration): 
         `'${PROBE_SOCKET_NAME}' is what the program finds its socket for probes by`,
         `${key}.${first}`,
       );
-    if (probe.port === undefined && listen.length === 0 && !finder.isBroken('listen'))
+    if (probe.port === undefined && !serves && !finder.isBroken('listen'))
       finder.add('BH110', key, `'${key}' has nothing to connect to: there is no 'listen'`, "add 'port'");
     if (finder.isWritten(`${key}.port`) && network.mode === 'host')
       finder.conflict(

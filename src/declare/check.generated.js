@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate52;
-const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1},"standby":{"type":["integer","null"],"minimum":0,"maximum":16,"default":0}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"},"heartbeat":{"type":["string","number","null"],"default":"1s"},"request-timeout":{"type":["string","number","null"],"default":"30s"},"spin":{"type":["string","number","null"],"default":"30s"},"stopped":{"type":["string","number","null"],"default":"60s"},"startup":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0}}},"readiness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3},"passes":{"type":["integer","null"],"minimum":1,"maximum":100,"default":1}}},"liveness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"notify":{"type":["boolean","null"]},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}},"start-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"not-ready":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"exit":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"crash":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom-host":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"forbidden-syscall":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"forbidden-exec":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"hang":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"deadlock":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"spin":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"leak":{"$ref":"#/$defs/chain","default":["recycle"]},"fork-bomb":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"unresponsive":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"probe-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"dependency":{"$ref":"#/$defs/chain","default":[{"replace":{"delay":"1s"}},"quarantine"]},"unkillable":{"$ref":"#/$defs/chain","default":["replace"]},"hardware":{"$ref":"#/$defs/chain","default":["notify"]},"default":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"risky":{"type":["object","null"],"additionalProperties":false,"properties":{"days":{"type":["string","null"],"default":"mon-sun"},"from":{"type":["string","null"]},"to":{"type":["string","null"]}}}}},"upgrade":{"type":["object","null"],"additionalProperties":false,"properties":{"way":{"type":["string","null"],"enum":["beside","in-place",null],"default":"beside"},"signal":{"type":["string","null"],"enum":["SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGHUP"},"canary":{"type":["array","null"],"maxItems":16,"items":{"type":["string","number"]},"default":["5%","25%"]},"bake":{"type":["string","number","null"],"default":"10s"},"drain":{"type":["string","number","null"],"default":"30s"},"surge":{"type":["string","integer","null"],"default":"100%"},"judge":{"type":["object","null"],"additionalProperties":false,"properties":{"samples":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":50},"few":{"type":["string","null"],"enum":["promote","rollback","wait",null],"default":"promote"},"wait-most":{"type":["string","number","null"],"default":"10min"},"errors":{"type":["string","null"],"default":"1%"},"latency":{"type":["string","null"],"default":"50%"},"memory":{"type":["string","null"],"default":"20%"},"deaths":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0},"metrics":{"type":["object","null"],"additionalProperties":false,"properties":{"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"path":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$","default":"/metrics"},"requests":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"errors":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"latency":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"}}}}},"check":{"type":["array","null"],"maxItems":64,"items":{"type":["string","number"]},"default":[]},"check-timeout":{"type":["string","number","null"],"default":"1min"}}},"versions":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}},"schedule":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"recycle":{"type":"string"}}},"default":[]}},"$defs":{"chain":{"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|rollback|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"rollback":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}},"settings":{"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}}}};
+const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"rpc":{"type":["object","null"],"additionalProperties":false,"properties":{"user":{"type":["string","integer","null"],"default":"root"},"group":{"type":["string","integer","null"],"default":"root"},"mode":{"type":["string","integer","null"],"default":"0660"}}},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1},"standby":{"type":["integer","null"],"minimum":0,"maximum":16,"default":0}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"},"heartbeat":{"type":["string","number","null"],"default":"1s"},"request-timeout":{"type":["string","number","null"],"default":"30s"},"spin":{"type":["string","number","null"],"default":"30s"},"stopped":{"type":["string","number","null"],"default":"60s"},"startup":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0}}},"readiness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3},"passes":{"type":["integer","null"],"minimum":1,"maximum":100,"default":1}}},"liveness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"notify":{"type":["boolean","null"]},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}},"start-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"not-ready":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"exit":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"crash":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom-host":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"forbidden-syscall":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"forbidden-exec":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"hang":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"deadlock":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"spin":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"leak":{"$ref":"#/$defs/chain","default":["recycle"]},"fork-bomb":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"unresponsive":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"probe-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"dependency":{"$ref":"#/$defs/chain","default":[{"replace":{"delay":"1s"}},"quarantine"]},"unkillable":{"$ref":"#/$defs/chain","default":["replace"]},"hardware":{"$ref":"#/$defs/chain","default":["notify"]},"default":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"risky":{"type":["object","null"],"additionalProperties":false,"properties":{"days":{"type":["string","null"],"default":"mon-sun"},"from":{"type":["string","null"]},"to":{"type":["string","null"]}}}}},"upgrade":{"type":["object","null"],"additionalProperties":false,"properties":{"way":{"type":["string","null"],"enum":["beside","in-place",null],"default":"beside"},"signal":{"type":["string","null"],"enum":["SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGHUP"},"canary":{"type":["array","null"],"maxItems":16,"items":{"type":["string","number"]},"default":["5%","25%"]},"bake":{"type":["string","number","null"],"default":"10s"},"drain":{"type":["string","number","null"],"default":"30s"},"surge":{"type":["string","integer","null"],"default":"100%"},"judge":{"type":["object","null"],"additionalProperties":false,"properties":{"samples":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":50},"few":{"type":["string","null"],"enum":["promote","rollback","wait",null],"default":"promote"},"wait-most":{"type":["string","number","null"],"default":"10min"},"errors":{"type":["string","null"],"default":"1%"},"latency":{"type":["string","null"],"default":"50%"},"memory":{"type":["string","null"],"default":"20%"},"deaths":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0},"metrics":{"type":["object","null"],"additionalProperties":false,"properties":{"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"path":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$","default":"/metrics"},"requests":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"errors":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"latency":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"}}}}},"check":{"type":["array","null"],"maxItems":64,"items":{"type":["string","number"]},"default":[]},"check-timeout":{"type":["string","number","null"],"default":"1min"}}},"versions":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}},"schedule":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"recycle":{"type":"string"}}},"default":[]}},"$defs":{"chain":{"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|rollback|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"rollback":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}},"settings":{"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern3 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern4 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
@@ -1185,10 +1185,10 @@ errors++;
 }
 }
 }
-if(data.network !== undefined){
-let data18 = data.network;
-if(((typeof data18 !== "string") && (!(data18 && typeof data18 == "object" && !Array.isArray(data18)))) && (data18 !== null)){
-const err41 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/type",keyword:"type",params:{type: schema19.properties.network.type},message:"must be string,object,null"};
+if(data.rpc !== undefined){
+let data18 = data.rpc;
+if((!(data18 && typeof data18 == "object" && !Array.isArray(data18))) && (data18 !== null)){
+const err41 = {instancePath:instancePath+"/rpc",schemaPath:"#/properties/rpc/type",keyword:"type",params:{type: schema19.properties.rpc.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -1197,9 +1197,10 @@ vErrors.push(err41);
 }
 errors++;
 }
-if(typeof data18 === "string"){
-if(!pattern7.test(data18)){
-const err42 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/pattern",keyword:"pattern",params:{pattern: "^(?:none|host)$"},message:"must match pattern \""+"^(?:none|host)$"+"\""};
+if(data18 && typeof data18 == "object" && !Array.isArray(data18)){
+for(const key4 in data18){
+if(!(((key4 === "user") || (key4 === "group")) || (key4 === "mode"))){
+const err42 = {instancePath:instancePath+"/rpc",schemaPath:"#/properties/rpc/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -1209,10 +1210,10 @@ vErrors.push(err42);
 errors++;
 }
 }
-if(data18 && typeof data18 == "object" && !Array.isArray(data18)){
-for(const key4 in data18){
-if(!(key4 === "egress")){
-const err43 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"};
+if(data18.user !== undefined){
+let data19 = data18.user;
+if(((typeof data19 !== "string") && (!(((typeof data19 == "number") && (!(data19 % 1) && !isNaN(data19))) && (isFinite(data19))))) && (data19 !== null)){
+const err43 = {instancePath:instancePath+"/rpc/user",schemaPath:"#/properties/rpc/properties/user/type",keyword:"type",params:{type: schema19.properties.rpc.properties.user.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -1222,10 +1223,10 @@ vErrors.push(err43);
 errors++;
 }
 }
-if(data18.egress !== undefined){
-let data19 = data18.egress;
-if((!(Array.isArray(data19))) && (data19 !== null)){
-const err44 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/type",keyword:"type",params:{type: schema19.properties.network.properties.egress.type},message:"must be array,null"};
+if(data18.group !== undefined){
+let data20 = data18.group;
+if(((typeof data20 !== "string") && (!(((typeof data20 == "number") && (!(data20 % 1) && !isNaN(data20))) && (isFinite(data20))))) && (data20 !== null)){
+const err44 = {instancePath:instancePath+"/rpc/group",schemaPath:"#/properties/rpc/properties/group/type",keyword:"type",params:{type: schema19.properties.rpc.properties.group.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -1234,9 +1235,11 @@ vErrors.push(err44);
 }
 errors++;
 }
-if(Array.isArray(data19)){
-if(data19.length > 64){
-const err45 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+}
+if(data18.mode !== undefined){
+let data21 = data18.mode;
+if(((typeof data21 !== "string") && (!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21))))) && (data21 !== null)){
+const err45 = {instancePath:instancePath+"/rpc/mode",schemaPath:"#/properties/rpc/properties/mode/type",keyword:"type",params:{type: schema19.properties.rpc.properties.mode.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -1245,8 +1248,13 @@ vErrors.push(err45);
 }
 errors++;
 }
-if(data19.length < 1){
-const err46 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+}
+}
+}
+if(data.network !== undefined){
+let data22 = data.network;
+if(((typeof data22 !== "string") && (!(data22 && typeof data22 == "object" && !Array.isArray(data22)))) && (data22 !== null)){
+const err46 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/type",keyword:"type",params:{type: schema19.properties.network.type},message:"must be string,object,null"};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -1255,10 +1263,9 @@ vErrors.push(err46);
 }
 errors++;
 }
-const len3 = data19.length;
-for(let i3=0; i3<len3; i3++){
-if(typeof data19[i3] !== "string"){
-const err47 = {instancePath:instancePath+"/network/egress/" + i3,schemaPath:"#/properties/network/properties/egress/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(typeof data22 === "string"){
+if(!pattern7.test(data22)){
+const err47 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/pattern",keyword:"pattern",params:{pattern: "^(?:none|host)$"},message:"must match pattern \""+"^(?:none|host)$"+"\""};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -1268,14 +1275,10 @@ vErrors.push(err47);
 errors++;
 }
 }
-}
-}
-}
-}
-if(data.pool !== undefined){
-let data21 = data.pool;
-if((!(data21 && typeof data21 == "object" && !Array.isArray(data21))) && (data21 !== null)){
-const err48 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/type",keyword:"type",params:{type: schema19.properties.pool.type},message:"must be object,null"};
+if(data22 && typeof data22 == "object" && !Array.isArray(data22)){
+for(const key5 in data22){
+if(!(key5 === "egress")){
+const err48 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -1284,10 +1287,11 @@ vErrors.push(err48);
 }
 errors++;
 }
-if(data21 && typeof data21 == "object" && !Array.isArray(data21)){
-for(const key5 in data21){
-if(!((key5 === "size") || (key5 === "standby"))){
-const err49 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"};
+}
+if(data22.egress !== undefined){
+let data23 = data22.egress;
+if((!(Array.isArray(data23))) && (data23 !== null)){
+const err49 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/type",keyword:"type",params:{type: schema19.properties.network.properties.egress.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -1296,11 +1300,9 @@ vErrors.push(err49);
 }
 errors++;
 }
-}
-if(data21.size !== undefined){
-let data22 = data21.size;
-if((!(((typeof data22 == "number") && (!(data22 % 1) && !isNaN(data22))) && (isFinite(data22)))) && (data22 !== null)){
-const err50 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/type",keyword:"type",params:{type: schema19.properties.pool.properties.size.type},message:"must be integer,null"};
+if(Array.isArray(data23)){
+if(data23.length > 64){
+const err50 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -1309,9 +1311,8 @@ vErrors.push(err50);
 }
 errors++;
 }
-if((typeof data22 == "number") && (isFinite(data22))){
-if(data22 > 64 || isNaN(data22)){
-const err51 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 64},message:"must be <= 64"};
+if(data23.length < 1){
+const err51 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -1320,8 +1321,10 @@ vErrors.push(err51);
 }
 errors++;
 }
-if(data22 < 1 || isNaN(data22)){
-const err52 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+const len3 = data23.length;
+for(let i3=0; i3<len3; i3++){
+if(typeof data23[i3] !== "string"){
+const err52 = {instancePath:instancePath+"/network/egress/" + i3,schemaPath:"#/properties/network/properties/egress/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -1332,10 +1335,13 @@ errors++;
 }
 }
 }
-if(data21.standby !== undefined){
-let data23 = data21.standby;
-if((!(((typeof data23 == "number") && (!(data23 % 1) && !isNaN(data23))) && (isFinite(data23)))) && (data23 !== null)){
-const err53 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/type",keyword:"type",params:{type: schema19.properties.pool.properties.standby.type},message:"must be integer,null"};
+}
+}
+}
+if(data.pool !== undefined){
+let data25 = data.pool;
+if((!(data25 && typeof data25 == "object" && !Array.isArray(data25))) && (data25 !== null)){
+const err53 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/type",keyword:"type",params:{type: schema19.properties.pool.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -1344,9 +1350,10 @@ vErrors.push(err53);
 }
 errors++;
 }
-if((typeof data23 == "number") && (isFinite(data23))){
-if(data23 > 16 || isNaN(data23)){
-const err54 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/maximum",keyword:"maximum",params:{comparison: "<=", limit: 16},message:"must be <= 16"};
+if(data25 && typeof data25 == "object" && !Array.isArray(data25)){
+for(const key6 in data25){
+if(!((key6 === "size") || (key6 === "standby"))){
+const err54 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -1355,8 +1362,11 @@ vErrors.push(err54);
 }
 errors++;
 }
-if(data23 < 0 || isNaN(data23)){
-const err55 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data25.size !== undefined){
+let data26 = data25.size;
+if((!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26)))) && (data26 !== null)){
+const err55 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/type",keyword:"type",params:{type: schema19.properties.pool.properties.size.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -1365,14 +1375,9 @@ vErrors.push(err55);
 }
 errors++;
 }
-}
-}
-}
-}
-if(data.view !== undefined){
-let data24 = data.view;
-if((!(data24 && typeof data24 == "object" && !Array.isArray(data24))) && (data24 !== null)){
-const err56 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/type",keyword:"type",params:{type: schema19.properties.view.type},message:"must be object,null"};
+if((typeof data26 == "number") && (isFinite(data26))){
+if(data26 > 64 || isNaN(data26)){
+const err56 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 64},message:"must be <= 64"};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1381,10 +1386,8 @@ vErrors.push(err56);
 }
 errors++;
 }
-if(data24 && typeof data24 == "object" && !Array.isArray(data24)){
-for(const key6 in data24){
-if(!(((key6 === "root") || (key6 === "tmp")) || (key6 === "tmpfs"))){
-const err57 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
+if(data26 < 1 || isNaN(data26)){
+const err57 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1394,10 +1397,11 @@ vErrors.push(err57);
 errors++;
 }
 }
-if(data24.root !== undefined){
-let data25 = data24.root;
-if((typeof data25 !== "string") && (data25 !== null)){
-const err58 = {instancePath:instancePath+"/view/root",schemaPath:"#/properties/view/properties/root/type",keyword:"type",params:{type: schema19.properties.view.properties.root.type},message:"must be string,null"};
+}
+if(data25.standby !== undefined){
+let data27 = data25.standby;
+if((!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27)))) && (data27 !== null)){
+const err58 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/type",keyword:"type",params:{type: schema19.properties.pool.properties.standby.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1406,11 +1410,9 @@ vErrors.push(err58);
 }
 errors++;
 }
-}
-if(data24.tmp !== undefined){
-let data26 = data24.tmp;
-if(((typeof data26 !== "string") && (!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26))))) && (data26 !== null)){
-const err59 = {instancePath:instancePath+"/view/tmp",schemaPath:"#/properties/view/properties/tmp/type",keyword:"type",params:{type: schema19.properties.view.properties.tmp.type},message:"must be string,integer,null"};
+if((typeof data27 == "number") && (isFinite(data27))){
+if(data27 > 16 || isNaN(data27)){
+const err59 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/maximum",keyword:"maximum",params:{comparison: "<=", limit: 16},message:"must be <= 16"};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1419,11 +1421,8 @@ vErrors.push(err59);
 }
 errors++;
 }
-}
-if(data24.tmpfs !== undefined){
-let data27 = data24.tmpfs;
-if((!(Array.isArray(data27))) && (data27 !== null)){
-const err60 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/type",keyword:"type",params:{type: schema19.properties.view.properties.tmpfs.type},message:"must be array,null"};
+if(data27 < 0 || isNaN(data27)){
+const err60 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1432,9 +1431,14 @@ vErrors.push(err60);
 }
 errors++;
 }
-if(Array.isArray(data27)){
-if(data27.length > 16){
-const err61 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+}
+}
+}
+}
+if(data.view !== undefined){
+let data28 = data.view;
+if((!(data28 && typeof data28 == "object" && !Array.isArray(data28))) && (data28 !== null)){
+const err61 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/type",keyword:"type",params:{type: schema19.properties.view.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1443,12 +1447,10 @@ vErrors.push(err61);
 }
 errors++;
 }
-const len4 = data27.length;
-for(let i4=0; i4<len4; i4++){
-let data28 = data27[i4];
 if(data28 && typeof data28 == "object" && !Array.isArray(data28)){
-if(data28.path === undefined){
-const err62 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+for(const key7 in data28){
+if(!(((key7 === "root") || (key7 === "tmp")) || (key7 === "tmpfs"))){
+const err62 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1457,9 +1459,11 @@ vErrors.push(err62);
 }
 errors++;
 }
-for(const key7 in data28){
-if(!((key7 === "path") || (key7 === "size"))){
-const err63 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
+}
+if(data28.root !== undefined){
+let data29 = data28.root;
+if((typeof data29 !== "string") && (data29 !== null)){
+const err63 = {instancePath:instancePath+"/view/root",schemaPath:"#/properties/view/properties/root/type",keyword:"type",params:{type: schema19.properties.view.properties.root.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1469,9 +1473,10 @@ vErrors.push(err63);
 errors++;
 }
 }
-if(data28.path !== undefined){
-if(typeof data28.path !== "string"){
-const err64 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/path",schemaPath:"#/properties/view/properties/tmpfs/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data28.tmp !== undefined){
+let data30 = data28.tmp;
+if(((typeof data30 !== "string") && (!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30))))) && (data30 !== null)){
+const err64 = {instancePath:instancePath+"/view/tmp",schemaPath:"#/properties/view/properties/tmp/type",keyword:"type",params:{type: schema19.properties.view.properties.tmp.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1481,10 +1486,10 @@ vErrors.push(err64);
 errors++;
 }
 }
-if(data28.size !== undefined){
-let data30 = data28.size;
-if((typeof data30 !== "string") && (!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30))))){
-const err65 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/size",schemaPath:"#/properties/view/properties/tmpfs/items/properties/size/type",keyword:"type",params:{type: schema19.properties.view.properties.tmpfs.items.properties.size.type},message:"must be string,integer"};
+if(data28.tmpfs !== undefined){
+let data31 = data28.tmpfs;
+if((!(Array.isArray(data31))) && (data31 !== null)){
+const err65 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/type",keyword:"type",params:{type: schema19.properties.view.properties.tmpfs.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1493,10 +1498,9 @@ vErrors.push(err65);
 }
 errors++;
 }
-}
-}
-else {
-const err66 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(Array.isArray(data31)){
+if(data31.length > 16){
+const err66 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1505,15 +1509,12 @@ vErrors.push(err66);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-if(data.isolation !== undefined){
-let data31 = data.isolation;
-if((typeof data31 !== "string") && (data31 !== null)){
-const err67 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema19.properties.isolation.type},message:"must be string,null"};
+const len4 = data31.length;
+for(let i4=0; i4<len4; i4++){
+let data32 = data31[i4];
+if(data32 && typeof data32 == "object" && !Array.isArray(data32)){
+if(data32.path === undefined){
+const err67 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1522,8 +1523,9 @@ vErrors.push(err67);
 }
 errors++;
 }
-if(!(((data31 === "nspawn") || (data31 === "scope")) || (data31 === null))){
-const err68 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema19.properties.isolation.enum},message:"must be equal to one of the allowed values"};
+for(const key8 in data32){
+if(!((key8 === "path") || (key8 === "size"))){
+const err68 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1533,10 +1535,9 @@ vErrors.push(err68);
 errors++;
 }
 }
-if(data.state !== undefined){
-let data32 = data.state;
-if((!(data32 && typeof data32 == "object" && !Array.isArray(data32))) && (data32 !== null)){
-const err69 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/type",keyword:"type",params:{type: schema19.properties.state.type},message:"must be object,null"};
+if(data32.path !== undefined){
+if(typeof data32.path !== "string"){
+const err69 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/path",schemaPath:"#/properties/view/properties/tmpfs/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1545,10 +1546,11 @@ vErrors.push(err69);
 }
 errors++;
 }
-if(data32 && typeof data32 == "object" && !Array.isArray(data32)){
-for(const key8 in data32){
-if(!((key8 === "path") || (key8 === "quota"))){
-const err70 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
+}
+if(data32.size !== undefined){
+let data34 = data32.size;
+if((typeof data34 !== "string") && (!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34))))){
+const err70 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/size",schemaPath:"#/properties/view/properties/tmpfs/items/properties/size/type",keyword:"type",params:{type: schema19.properties.view.properties.tmpfs.items.properties.size.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1558,10 +1560,9 @@ vErrors.push(err70);
 errors++;
 }
 }
-if(data32.path !== undefined){
-let data33 = data32.path;
-if((typeof data33 !== "string") && (data33 !== null)){
-const err71 = {instancePath:instancePath+"/state/path",schemaPath:"#/properties/state/properties/path/type",keyword:"type",params:{type: schema19.properties.state.properties.path.type},message:"must be string,null"};
+}
+else {
+const err71 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1571,10 +1572,14 @@ vErrors.push(err71);
 errors++;
 }
 }
-if(data32.quota !== undefined){
-let data34 = data32.quota;
-if(((typeof data34 !== "string") && (!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34))))) && (data34 !== null)){
-const err72 = {instancePath:instancePath+"/state/quota",schemaPath:"#/properties/state/properties/quota/type",keyword:"type",params:{type: schema19.properties.state.properties.quota.type},message:"must be string,integer,null"};
+}
+}
+}
+}
+if(data.isolation !== undefined){
+let data35 = data.isolation;
+if((typeof data35 !== "string") && (data35 !== null)){
+const err72 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema19.properties.isolation.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1583,13 +1588,8 @@ vErrors.push(err72);
 }
 errors++;
 }
-}
-}
-}
-if(data.credentials !== undefined){
-let data35 = data.credentials;
-if((!(data35 && typeof data35 == "object" && !Array.isArray(data35))) && (data35 !== null)){
-const err73 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/type",keyword:"type",params:{type: schema19.properties.credentials.type},message:"must be object,null"};
+if(!(((data35 === "nspawn") || (data35 === "scope")) || (data35 === null))){
+const err73 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema19.properties.isolation.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1598,9 +1598,11 @@ vErrors.push(err73);
 }
 errors++;
 }
-if(data35 && typeof data35 == "object" && !Array.isArray(data35)){
-if(Object.keys(data35).length > 64){
-const err74 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
+}
+if(data.state !== undefined){
+let data36 = data.state;
+if((!(data36 && typeof data36 == "object" && !Array.isArray(data36))) && (data36 !== null)){
+const err74 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/type",keyword:"type",params:{type: schema19.properties.state.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1609,11 +1611,10 @@ vErrors.push(err74);
 }
 errors++;
 }
-for(const key9 in data35){
-const _errs85 = errors;
-if(typeof key9 === "string"){
-if(!pattern8.test(key9)){
-const err75 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\"",propertyName:key9};
+if(data36 && typeof data36 == "object" && !Array.isArray(data36)){
+for(const key9 in data36){
+if(!((key9 === "path") || (key9 === "quota"))){
+const err75 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1623,9 +1624,10 @@ vErrors.push(err75);
 errors++;
 }
 }
-var valid20 = _errs85 === errors;
-if(!valid20){
-const err76 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames",keyword:"propertyNames",params:{propertyName: key9},message:"property name must be valid"};
+if(data36.path !== undefined){
+let data37 = data36.path;
+if((typeof data37 !== "string") && (data37 !== null)){
+const err76 = {instancePath:instancePath+"/state/path",schemaPath:"#/properties/state/properties/path/type",keyword:"type",params:{type: schema19.properties.state.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1635,10 +1637,10 @@ vErrors.push(err76);
 errors++;
 }
 }
-for(const key10 in data35){
-let data36 = data35[key10];
-if((!(data36 && typeof data36 == "object" && !Array.isArray(data36))) && (data36 !== null)){
-const err77 = {instancePath:instancePath+"/credentials/" + key10.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.type},message:"must be object,null"};
+if(data36.quota !== undefined){
+let data38 = data36.quota;
+if(((typeof data38 !== "string") && (!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38))))) && (data38 !== null)){
+const err77 = {instancePath:instancePath+"/state/quota",schemaPath:"#/properties/state/properties/quota/type",keyword:"type",params:{type: schema19.properties.state.properties.quota.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1647,10 +1649,13 @@ vErrors.push(err77);
 }
 errors++;
 }
-if(data36 && typeof data36 == "object" && !Array.isArray(data36)){
-for(const key11 in data36){
-if(!((key11 === "path") || (key11 === "encrypted"))){
-const err78 = {instancePath:instancePath+"/credentials/" + key10.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key11},message:"must NOT have additional properties"};
+}
+}
+}
+if(data.credentials !== undefined){
+let data39 = data.credentials;
+if((!(data39 && typeof data39 == "object" && !Array.isArray(data39))) && (data39 !== null)){
+const err78 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/type",keyword:"type",params:{type: schema19.properties.credentials.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1659,11 +1664,9 @@ vErrors.push(err78);
 }
 errors++;
 }
-}
-if(data36.path !== undefined){
-let data37 = data36.path;
-if((typeof data37 !== "string") && (data37 !== null)){
-const err79 = {instancePath:instancePath+"/credentials/" + key10.replace(/~/g, "~0").replace(/\//g, "~1")+"/path",schemaPath:"#/properties/credentials/additionalProperties/properties/path/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.properties.path.type},message:"must be string,null"};
+if(data39 && typeof data39 == "object" && !Array.isArray(data39)){
+if(Object.keys(data39).length > 64){
+const err79 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1672,11 +1675,11 @@ vErrors.push(err79);
 }
 errors++;
 }
-}
-if(data36.encrypted !== undefined){
-let data38 = data36.encrypted;
-if((typeof data38 !== "boolean") && (data38 !== null)){
-const err80 = {instancePath:instancePath+"/credentials/" + key10.replace(/~/g, "~0").replace(/\//g, "~1")+"/encrypted",schemaPath:"#/properties/credentials/additionalProperties/properties/encrypted/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.properties.encrypted.type},message:"must be boolean,null"};
+for(const key10 in data39){
+const _errs94 = errors;
+if(typeof key10 === "string"){
+if(!pattern8.test(key10)){
+const err80 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\"",propertyName:key10};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1686,14 +1689,9 @@ vErrors.push(err80);
 errors++;
 }
 }
-}
-}
-}
-}
-if(data.devices !== undefined){
-let data39 = data.devices;
-if((!(Array.isArray(data39))) && (data39 !== null)){
-const err81 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/type",keyword:"type",params:{type: schema19.properties.devices.type},message:"must be array,null"};
+var valid21 = _errs94 === errors;
+if(!valid21){
+const err81 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames",keyword:"propertyNames",params:{propertyName: key10},message:"property name must be valid"};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1702,9 +1700,11 @@ vErrors.push(err81);
 }
 errors++;
 }
-if(Array.isArray(data39)){
-if(data39.length > 32){
-const err82 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+}
+for(const key11 in data39){
+let data40 = data39[key11];
+if((!(data40 && typeof data40 == "object" && !Array.isArray(data40))) && (data40 !== null)){
+const err82 = {instancePath:instancePath+"/credentials/" + key11.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1713,12 +1713,10 @@ vErrors.push(err82);
 }
 errors++;
 }
-const len5 = data39.length;
-for(let i5=0; i5<len5; i5++){
-let data40 = data39[i5];
 if(data40 && typeof data40 == "object" && !Array.isArray(data40)){
-if(data40.path === undefined){
-const err83 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+for(const key12 in data40){
+if(!((key12 === "path") || (key12 === "encrypted"))){
+const err83 = {instancePath:instancePath+"/credentials/" + key11.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1727,9 +1725,11 @@ vErrors.push(err83);
 }
 errors++;
 }
-for(const key12 in data40){
-if(!((key12 === "path") || (key12 === "access"))){
-const err84 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
+}
+if(data40.path !== undefined){
+let data41 = data40.path;
+if((typeof data41 !== "string") && (data41 !== null)){
+const err84 = {instancePath:instancePath+"/credentials/" + key11.replace(/~/g, "~0").replace(/\//g, "~1")+"/path",schemaPath:"#/properties/credentials/additionalProperties/properties/path/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1739,9 +1739,10 @@ vErrors.push(err84);
 errors++;
 }
 }
-if(data40.path !== undefined){
-if(typeof data40.path !== "string"){
-const err85 = {instancePath:instancePath+"/devices/" + i5+"/path",schemaPath:"#/properties/devices/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data40.encrypted !== undefined){
+let data42 = data40.encrypted;
+if((typeof data42 !== "boolean") && (data42 !== null)){
+const err85 = {instancePath:instancePath+"/credentials/" + key11.replace(/~/g, "~0").replace(/\//g, "~1")+"/encrypted",schemaPath:"#/properties/credentials/additionalProperties/properties/encrypted/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.properties.encrypted.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1751,10 +1752,14 @@ vErrors.push(err85);
 errors++;
 }
 }
-if(data40.access !== undefined){
-let data42 = data40.access;
-if(typeof data42 !== "string"){
-const err86 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+}
+}
+if(data.devices !== undefined){
+let data43 = data.devices;
+if((!(Array.isArray(data43))) && (data43 !== null)){
+const err86 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/type",keyword:"type",params:{type: schema19.properties.devices.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1763,8 +1768,9 @@ vErrors.push(err86);
 }
 errors++;
 }
-if(!(((data42 === "r") || (data42 === "w")) || (data42 === "rw"))){
-const err87 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/enum",keyword:"enum",params:{allowedValues: schema19.properties.devices.items.properties.access.enum},message:"must be equal to one of the allowed values"};
+if(Array.isArray(data43)){
+if(data43.length > 32){
+const err87 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1773,10 +1779,12 @@ vErrors.push(err87);
 }
 errors++;
 }
-}
-}
-else {
-const err88 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const len5 = data43.length;
+for(let i5=0; i5<len5; i5++){
+let data44 = data43[i5];
+if(data44 && typeof data44 == "object" && !Array.isArray(data44)){
+if(data44.path === undefined){
+const err88 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1785,13 +1793,9 @@ vErrors.push(err88);
 }
 errors++;
 }
-}
-}
-}
-if(data.seccomp !== undefined){
-let data43 = data.seccomp;
-if((typeof data43 !== "string") && (data43 !== null)){
-const err89 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema19.properties.seccomp.type},message:"must be string,null"};
+for(const key13 in data44){
+if(!((key13 === "path") || (key13 === "access"))){
+const err89 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1800,9 +1804,10 @@ vErrors.push(err89);
 }
 errors++;
 }
-if(typeof data43 === "string"){
-if(!pattern9.test(data43)){
-const err90 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
+}
+if(data44.path !== undefined){
+if(typeof data44.path !== "string"){
+const err90 = {instancePath:instancePath+"/devices/" + i5+"/path",schemaPath:"#/properties/devices/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1812,11 +1817,10 @@ vErrors.push(err90);
 errors++;
 }
 }
-}
-if(data.allow !== undefined){
-let data44 = data.allow;
-if((!(Array.isArray(data44))) && (data44 !== null)){
-const err91 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema19.properties.allow.type},message:"must be array,null"};
+if(data44.access !== undefined){
+let data46 = data44.access;
+if(typeof data46 !== "string"){
+const err91 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1825,9 +1829,8 @@ vErrors.push(err91);
 }
 errors++;
 }
-if(Array.isArray(data44)){
-if(data44.length > 8){
-const err92 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
+if(!(((data46 === "r") || (data46 === "w")) || (data46 === "rw"))){
+const err92 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/enum",keyword:"enum",params:{allowedValues: schema19.properties.devices.items.properties.access.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1836,11 +1839,10 @@ vErrors.push(err92);
 }
 errors++;
 }
-const len6 = data44.length;
-for(let i6=0; i6<len6; i6++){
-let data45 = data44[i6];
-if(typeof data45 !== "string"){
-const err93 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+else {
+const err93 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1849,8 +1851,13 @@ vErrors.push(err93);
 }
 errors++;
 }
-if(!((((data45 === "io_uring") || (data45 === "keyring")) || (data45 === "perf")) || (data45 === "ptrace"))){
-const err94 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema19.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
+}
+}
+}
+if(data.seccomp !== undefined){
+let data47 = data.seccomp;
+if((typeof data47 !== "string") && (data47 !== null)){
+const err94 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema19.properties.seccomp.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1859,13 +1866,9 @@ vErrors.push(err94);
 }
 errors++;
 }
-}
-}
-}
-if(data.programs !== undefined){
-let data46 = data.programs;
-if((typeof data46 !== "string") && (data46 !== null)){
-const err95 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema19.properties.programs.type},message:"must be string,null"};
+if(typeof data47 === "string"){
+if(!pattern9.test(data47)){
+const err95 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1874,8 +1877,12 @@ vErrors.push(err95);
 }
 errors++;
 }
-if(!(((data46 === "any") || (data46 === "own")) || (data46 === null))){
-const err96 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema19.properties.programs.enum},message:"must be equal to one of the allowed values"};
+}
+}
+if(data.allow !== undefined){
+let data48 = data.allow;
+if((!(Array.isArray(data48))) && (data48 !== null)){
+const err96 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema19.properties.allow.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1884,11 +1891,9 @@ vErrors.push(err96);
 }
 errors++;
 }
-}
-if(data.capabilities !== undefined){
-let data47 = data.capabilities;
-if((!(Array.isArray(data47))) && (data47 !== null)){
-const err97 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema19.properties.capabilities.type},message:"must be array,null"};
+if(Array.isArray(data48)){
+if(data48.length > 8){
+const err97 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1897,9 +1902,11 @@ vErrors.push(err97);
 }
 errors++;
 }
-if(Array.isArray(data47)){
-if(data47.length > 32){
-const err98 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+const len6 = data48.length;
+for(let i6=0; i6<len6; i6++){
+let data49 = data48[i6];
+if(typeof data49 !== "string"){
+const err98 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1908,11 +1915,8 @@ vErrors.push(err98);
 }
 errors++;
 }
-const len7 = data47.length;
-for(let i7=0; i7<len7; i7++){
-let data48 = data47[i7];
-if(typeof data48 !== "string"){
-const err99 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(!((((data49 === "io_uring") || (data49 === "keyring")) || (data49 === "perf")) || (data49 === "ptrace"))){
+const err99 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema19.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1921,8 +1925,13 @@ vErrors.push(err99);
 }
 errors++;
 }
-if(!((((((((((((((data48 === "CAP_CHOWN") || (data48 === "CAP_DAC_OVERRIDE")) || (data48 === "CAP_DAC_READ_SEARCH")) || (data48 === "CAP_FOWNER")) || (data48 === "CAP_FSETID")) || (data48 === "CAP_IPC_OWNER")) || (data48 === "CAP_KILL")) || (data48 === "CAP_NET_ADMIN")) || (data48 === "CAP_NET_BIND_SERVICE")) || (data48 === "CAP_NET_BROADCAST")) || (data48 === "CAP_NET_RAW")) || (data48 === "CAP_SETGID")) || (data48 === "CAP_SETUID")) || (data48 === "CAP_SYS_CHROOT"))){
-const err100 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema19.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
+}
+}
+}
+if(data.programs !== undefined){
+let data50 = data.programs;
+if((typeof data50 !== "string") && (data50 !== null)){
+const err100 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema19.properties.programs.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1931,13 +1940,8 @@ vErrors.push(err100);
 }
 errors++;
 }
-}
-}
-}
-if(data.limits !== undefined){
-let data49 = data.limits;
-if((!(data49 && typeof data49 == "object" && !Array.isArray(data49))) && (data49 !== null)){
-const err101 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema19.properties.limits.type},message:"must be object,null"};
+if(!(((data50 === "any") || (data50 === "own")) || (data50 === null))){
+const err101 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema19.properties.programs.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1946,10 +1950,11 @@ vErrors.push(err101);
 }
 errors++;
 }
-if(data49 && typeof data49 == "object" && !Array.isArray(data49)){
-for(const key13 in data49){
-if(!(func1.call(schema19.properties.limits.properties, key13))){
-const err102 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
+}
+if(data.capabilities !== undefined){
+let data51 = data.capabilities;
+if((!(Array.isArray(data51))) && (data51 !== null)){
+const err102 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema19.properties.capabilities.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1958,11 +1963,9 @@ vErrors.push(err102);
 }
 errors++;
 }
-}
-if(data49.memory !== undefined){
-let data50 = data49.memory;
-if(((typeof data50 !== "string") && (!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50))))) && (data50 !== null)){
-const err103 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema19.properties.limits.properties.memory.type},message:"must be string,integer,null"};
+if(Array.isArray(data51)){
+if(data51.length > 32){
+const err103 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1971,11 +1974,11 @@ vErrors.push(err103);
 }
 errors++;
 }
-}
-if(data49["memory-high"] !== undefined){
-let data51 = data49["memory-high"];
-if(((typeof data51 !== "string") && (!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51))))) && (data51 !== null)){
-const err104 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema19.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
+const len7 = data51.length;
+for(let i7=0; i7<len7; i7++){
+let data52 = data51[i7];
+if(typeof data52 !== "string"){
+const err104 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1984,11 +1987,8 @@ vErrors.push(err104);
 }
 errors++;
 }
-}
-if(data49.swap !== undefined){
-let data52 = data49.swap;
-if(((typeof data52 !== "string") && (!(((typeof data52 == "number") && (!(data52 % 1) && !isNaN(data52))) && (isFinite(data52))))) && (data52 !== null)){
-const err105 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema19.properties.limits.properties.swap.type},message:"must be string,integer,null"};
+if(!((((((((((((((data52 === "CAP_CHOWN") || (data52 === "CAP_DAC_OVERRIDE")) || (data52 === "CAP_DAC_READ_SEARCH")) || (data52 === "CAP_FOWNER")) || (data52 === "CAP_FSETID")) || (data52 === "CAP_IPC_OWNER")) || (data52 === "CAP_KILL")) || (data52 === "CAP_NET_ADMIN")) || (data52 === "CAP_NET_BIND_SERVICE")) || (data52 === "CAP_NET_BROADCAST")) || (data52 === "CAP_NET_RAW")) || (data52 === "CAP_SETGID")) || (data52 === "CAP_SETUID")) || (data52 === "CAP_SYS_CHROOT"))){
+const err105 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema19.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1998,10 +1998,12 @@ vErrors.push(err105);
 errors++;
 }
 }
-if(data49.cpu !== undefined){
-let data53 = data49.cpu;
-if((typeof data53 !== "string") && (data53 !== null)){
-const err106 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema19.properties.limits.properties.cpu.type},message:"must be string,null"};
+}
+}
+if(data.limits !== undefined){
+let data53 = data.limits;
+if((!(data53 && typeof data53 == "object" && !Array.isArray(data53))) && (data53 !== null)){
+const err106 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema19.properties.limits.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -2010,11 +2012,10 @@ vErrors.push(err106);
 }
 errors++;
 }
-}
-if(data49["cpu-weight"] !== undefined){
-let data54 = data49["cpu-weight"];
-if((!(((typeof data54 == "number") && (!(data54 % 1) && !isNaN(data54))) && (isFinite(data54)))) && (data54 !== null)){
-const err107 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema19.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
+if(data53 && typeof data53 == "object" && !Array.isArray(data53)){
+for(const key14 in data53){
+if(!(func1.call(schema19.properties.limits.properties, key14))){
+const err107 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -2023,9 +2024,11 @@ vErrors.push(err107);
 }
 errors++;
 }
-if((typeof data54 == "number") && (isFinite(data54))){
-if(data54 > 10000 || isNaN(data54)){
-const err108 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+}
+if(data53.memory !== undefined){
+let data54 = data53.memory;
+if(((typeof data54 !== "string") && (!(((typeof data54 == "number") && (!(data54 % 1) && !isNaN(data54))) && (isFinite(data54))))) && (data54 !== null)){
+const err108 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema19.properties.limits.properties.memory.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -2034,8 +2037,11 @@ vErrors.push(err108);
 }
 errors++;
 }
-if(data54 < 1 || isNaN(data54)){
-const err109 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data53["memory-high"] !== undefined){
+let data55 = data53["memory-high"];
+if(((typeof data55 !== "string") && (!(((typeof data55 == "number") && (!(data55 % 1) && !isNaN(data55))) && (isFinite(data55))))) && (data55 !== null)){
+const err109 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema19.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -2045,11 +2051,10 @@ vErrors.push(err109);
 errors++;
 }
 }
-}
-if(data49.tasks !== undefined){
-let data55 = data49.tasks;
-if(((typeof data55 !== "string") && (!(((typeof data55 == "number") && (!(data55 % 1) && !isNaN(data55))) && (isFinite(data55))))) && (data55 !== null)){
-const err110 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema19.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
+if(data53.swap !== undefined){
+let data56 = data53.swap;
+if(((typeof data56 !== "string") && (!(((typeof data56 == "number") && (!(data56 % 1) && !isNaN(data56))) && (isFinite(data56))))) && (data56 !== null)){
+const err110 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema19.properties.limits.properties.swap.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -2059,10 +2064,10 @@ vErrors.push(err110);
 errors++;
 }
 }
-if(data49.files !== undefined){
-let data56 = data49.files;
-if((!(((typeof data56 == "number") && (!(data56 % 1) && !isNaN(data56))) && (isFinite(data56)))) && (data56 !== null)){
-const err111 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema19.properties.limits.properties.files.type},message:"must be integer,null"};
+if(data53.cpu !== undefined){
+let data57 = data53.cpu;
+if((typeof data57 !== "string") && (data57 !== null)){
+const err111 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema19.properties.limits.properties.cpu.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -2071,9 +2076,11 @@ vErrors.push(err111);
 }
 errors++;
 }
-if((typeof data56 == "number") && (isFinite(data56))){
-if(data56 > 1048576 || isNaN(data56)){
-const err112 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
+}
+if(data53["cpu-weight"] !== undefined){
+let data58 = data53["cpu-weight"];
+if((!(((typeof data58 == "number") && (!(data58 % 1) && !isNaN(data58))) && (isFinite(data58)))) && (data58 !== null)){
+const err112 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema19.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -2082,8 +2089,9 @@ vErrors.push(err112);
 }
 errors++;
 }
-if(data56 < 64 || isNaN(data56)){
-const err113 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
+if((typeof data58 == "number") && (isFinite(data58))){
+if(data58 > 10000 || isNaN(data58)){
+const err113 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -2092,12 +2100,8 @@ vErrors.push(err113);
 }
 errors++;
 }
-}
-}
-if(data49["io-weight"] !== undefined){
-let data57 = data49["io-weight"];
-if((!(((typeof data57 == "number") && (!(data57 % 1) && !isNaN(data57))) && (isFinite(data57)))) && (data57 !== null)){
-const err114 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema19.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
+if(data58 < 1 || isNaN(data58)){
+const err114 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -2106,9 +2110,12 @@ vErrors.push(err114);
 }
 errors++;
 }
-if((typeof data57 == "number") && (isFinite(data57))){
-if(data57 > 10000 || isNaN(data57)){
-const err115 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+}
+}
+if(data53.tasks !== undefined){
+let data59 = data53.tasks;
+if(((typeof data59 !== "string") && (!(((typeof data59 == "number") && (!(data59 % 1) && !isNaN(data59))) && (isFinite(data59))))) && (data59 !== null)){
+const err115 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema19.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -2117,8 +2124,11 @@ vErrors.push(err115);
 }
 errors++;
 }
-if(data57 < 1 || isNaN(data57)){
-const err116 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data53.files !== undefined){
+let data60 = data53.files;
+if((!(((typeof data60 == "number") && (!(data60 % 1) && !isNaN(data60))) && (isFinite(data60)))) && (data60 !== null)){
+const err116 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema19.properties.limits.properties.files.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -2127,12 +2137,9 @@ vErrors.push(err116);
 }
 errors++;
 }
-}
-}
-if(data49.io !== undefined){
-let data58 = data49.io;
-if((!(Array.isArray(data58))) && (data58 !== null)){
-const err117 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.type},message:"must be array,null"};
+if((typeof data60 == "number") && (isFinite(data60))){
+if(data60 > 1048576 || isNaN(data60)){
+const err117 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -2141,9 +2148,8 @@ vErrors.push(err117);
 }
 errors++;
 }
-if(Array.isArray(data58)){
-if(data58.length > 16){
-const err118 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if(data60 < 64 || isNaN(data60)){
+const err118 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -2152,12 +2158,12 @@ vErrors.push(err118);
 }
 errors++;
 }
-const len8 = data58.length;
-for(let i8=0; i8<len8; i8++){
-let data59 = data58[i8];
-if(data59 && typeof data59 == "object" && !Array.isArray(data59)){
-if(data59.path === undefined){
-const err119 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+}
+}
+if(data53["io-weight"] !== undefined){
+let data61 = data53["io-weight"];
+if((!(((typeof data61 == "number") && (!(data61 % 1) && !isNaN(data61))) && (isFinite(data61)))) && (data61 !== null)){
+const err119 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema19.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -2166,9 +2172,9 @@ vErrors.push(err119);
 }
 errors++;
 }
-for(const key14 in data59){
-if(!(((((key14 === "path") || (key14 === "read")) || (key14 === "write")) || (key14 === "read-iops")) || (key14 === "write-iops"))){
-const err120 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14},message:"must NOT have additional properties"};
+if((typeof data61 == "number") && (isFinite(data61))){
+if(data61 > 10000 || isNaN(data61)){
+const err120 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -2177,10 +2183,8 @@ vErrors.push(err120);
 }
 errors++;
 }
-}
-if(data59.path !== undefined){
-if(typeof data59.path !== "string"){
-const err121 = {instancePath:instancePath+"/limits/io/" + i8+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data61 < 1 || isNaN(data61)){
+const err121 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -2190,10 +2194,11 @@ vErrors.push(err121);
 errors++;
 }
 }
-if(data59.read !== undefined){
-let data61 = data59.read;
-if((typeof data61 !== "string") && (!(((typeof data61 == "number") && (!(data61 % 1) && !isNaN(data61))) && (isFinite(data61))))){
-const err122 = {instancePath:instancePath+"/limits/io/" + i8+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
+}
+if(data53.io !== undefined){
+let data62 = data53.io;
+if((!(Array.isArray(data62))) && (data62 !== null)){
+const err122 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -2202,11 +2207,9 @@ vErrors.push(err122);
 }
 errors++;
 }
-}
-if(data59.write !== undefined){
-let data62 = data59.write;
-if((typeof data62 !== "string") && (!(((typeof data62 == "number") && (!(data62 % 1) && !isNaN(data62))) && (isFinite(data62))))){
-const err123 = {instancePath:instancePath+"/limits/io/" + i8+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
+if(Array.isArray(data62)){
+if(data62.length > 16){
+const err123 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -2215,11 +2218,12 @@ vErrors.push(err123);
 }
 errors++;
 }
-}
-if(data59["read-iops"] !== undefined){
-let data63 = data59["read-iops"];
-if(!(((typeof data63 == "number") && (!(data63 % 1) && !isNaN(data63))) && (isFinite(data63)))){
-const err124 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+const len8 = data62.length;
+for(let i8=0; i8<len8; i8++){
+let data63 = data62[i8];
+if(data63 && typeof data63 == "object" && !Array.isArray(data63)){
+if(data63.path === undefined){
+const err124 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -2228,9 +2232,9 @@ vErrors.push(err124);
 }
 errors++;
 }
-if((typeof data63 == "number") && (isFinite(data63))){
-if(data63 > 10000000 || isNaN(data63)){
-const err125 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+for(const key15 in data63){
+if(!(((((key15 === "path") || (key15 === "read")) || (key15 === "write")) || (key15 === "read-iops")) || (key15 === "write-iops"))){
+const err125 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key15},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err125];
 }
@@ -2239,8 +2243,10 @@ vErrors.push(err125);
 }
 errors++;
 }
-if(data63 < 1 || isNaN(data63)){
-const err126 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data63.path !== undefined){
+if(typeof data63.path !== "string"){
+const err126 = {instancePath:instancePath+"/limits/io/" + i8+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -2250,11 +2256,10 @@ vErrors.push(err126);
 errors++;
 }
 }
-}
-if(data59["write-iops"] !== undefined){
-let data64 = data59["write-iops"];
-if(!(((typeof data64 == "number") && (!(data64 % 1) && !isNaN(data64))) && (isFinite(data64)))){
-const err127 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data63.read !== undefined){
+let data65 = data63.read;
+if((typeof data65 !== "string") && (!(((typeof data65 == "number") && (!(data65 % 1) && !isNaN(data65))) && (isFinite(data65))))){
+const err127 = {instancePath:instancePath+"/limits/io/" + i8+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err127];
 }
@@ -2263,9 +2268,11 @@ vErrors.push(err127);
 }
 errors++;
 }
-if((typeof data64 == "number") && (isFinite(data64))){
-if(data64 > 10000000 || isNaN(data64)){
-const err128 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+}
+if(data63.write !== undefined){
+let data66 = data63.write;
+if((typeof data66 !== "string") && (!(((typeof data66 == "number") && (!(data66 % 1) && !isNaN(data66))) && (isFinite(data66))))){
+const err128 = {instancePath:instancePath+"/limits/io/" + i8+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err128];
 }
@@ -2274,8 +2281,11 @@ vErrors.push(err128);
 }
 errors++;
 }
-if(data64 < 1 || isNaN(data64)){
-const err129 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data63["read-iops"] !== undefined){
+let data67 = data63["read-iops"];
+if(!(((typeof data67 == "number") && (!(data67 % 1) && !isNaN(data67))) && (isFinite(data67)))){
+const err129 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err129];
 }
@@ -2284,11 +2294,9 @@ vErrors.push(err129);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err130 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if((typeof data67 == "number") && (isFinite(data67))){
+if(data67 > 10000000 || isNaN(data67)){
+const err130 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err130];
 }
@@ -2297,13 +2305,8 @@ vErrors.push(err130);
 }
 errors++;
 }
-}
-}
-}
-if(data49["memory-lock"] !== undefined){
-let data65 = data49["memory-lock"];
-if(((typeof data65 !== "string") && (!(((typeof data65 == "number") && (!(data65 % 1) && !isNaN(data65))) && (isFinite(data65))))) && (data65 !== null)){
-const err131 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema19.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
+if(data67 < 1 || isNaN(data67)){
+const err131 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err131];
 }
@@ -2313,10 +2316,11 @@ vErrors.push(err131);
 errors++;
 }
 }
-if(data49.core !== undefined){
-let data66 = data49.core;
-if(((typeof data66 !== "string") && (!(((typeof data66 == "number") && (!(data66 % 1) && !isNaN(data66))) && (isFinite(data66))))) && (data66 !== null)){
-const err132 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema19.properties.limits.properties.core.type},message:"must be string,integer,null"};
+}
+if(data63["write-iops"] !== undefined){
+let data68 = data63["write-iops"];
+if(!(((typeof data68 == "number") && (!(data68 % 1) && !isNaN(data68))) && (isFinite(data68)))){
+const err132 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err132];
 }
@@ -2325,11 +2329,9 @@ vErrors.push(err132);
 }
 errors++;
 }
-}
-if(data49.log !== undefined){
-let data67 = data49.log;
-if((!(data67 && typeof data67 == "object" && !Array.isArray(data67))) && (data67 !== null)){
-const err133 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.type},message:"must be object,null"};
+if((typeof data68 == "number") && (isFinite(data68))){
+if(data68 > 10000000 || isNaN(data68)){
+const err133 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err133];
 }
@@ -2338,10 +2340,8 @@ vErrors.push(err133);
 }
 errors++;
 }
-if(data67 && typeof data67 == "object" && !Array.isArray(data67)){
-for(const key15 in data67){
-if(!((key15 === "messages") || (key15 === "within"))){
-const err134 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key15},message:"must NOT have additional properties"};
+if(data68 < 1 || isNaN(data68)){
+const err134 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err134];
 }
@@ -2351,10 +2351,10 @@ vErrors.push(err134);
 errors++;
 }
 }
-if(data67.messages !== undefined){
-let data68 = data67.messages;
-if((!(((typeof data68 == "number") && (!(data68 % 1) && !isNaN(data68))) && (isFinite(data68)))) && (data68 !== null)){
-const err135 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
+}
+}
+else {
+const err135 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err135];
 }
@@ -2363,9 +2363,13 @@ vErrors.push(err135);
 }
 errors++;
 }
-if((typeof data68 == "number") && (isFinite(data68))){
-if(data68 > 1000000 || isNaN(data68)){
-const err136 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+}
+}
+}
+if(data53["memory-lock"] !== undefined){
+let data69 = data53["memory-lock"];
+if(((typeof data69 !== "string") && (!(((typeof data69 == "number") && (!(data69 % 1) && !isNaN(data69))) && (isFinite(data69))))) && (data69 !== null)){
+const err136 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema19.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err136];
 }
@@ -2374,8 +2378,11 @@ vErrors.push(err136);
 }
 errors++;
 }
-if(data68 < 1 || isNaN(data68)){
-const err137 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data53.core !== undefined){
+let data70 = data53.core;
+if(((typeof data70 !== "string") && (!(((typeof data70 == "number") && (!(data70 % 1) && !isNaN(data70))) && (isFinite(data70))))) && (data70 !== null)){
+const err137 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema19.properties.limits.properties.core.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err137];
 }
@@ -2385,11 +2392,10 @@ vErrors.push(err137);
 errors++;
 }
 }
-}
-if(data67.within !== undefined){
-let data69 = data67.within;
-if(((typeof data69 !== "string") && (!((typeof data69 == "number") && (isFinite(data69))))) && (data69 !== null)){
-const err138 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
+if(data53.log !== undefined){
+let data71 = data53.log;
+if((!(data71 && typeof data71 == "object" && !Array.isArray(data71))) && (data71 !== null)){
+const err138 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err138];
 }
@@ -2398,15 +2404,10 @@ vErrors.push(err138);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-if(data.health !== undefined){
-let data70 = data.health;
-if((!(data70 && typeof data70 == "object" && !Array.isArray(data70))) && (data70 !== null)){
-const err139 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema19.properties.health.type},message:"must be object,null"};
+if(data71 && typeof data71 == "object" && !Array.isArray(data71)){
+for(const key16 in data71){
+if(!((key16 === "messages") || (key16 === "within"))){
+const err139 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key16},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err139];
 }
@@ -2415,10 +2416,11 @@ vErrors.push(err139);
 }
 errors++;
 }
-if(data70 && typeof data70 == "object" && !Array.isArray(data70)){
-for(const key16 in data70){
-if(!(func1.call(schema19.properties.health.properties, key16))){
-const err140 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key16},message:"must NOT have additional properties"};
+}
+if(data71.messages !== undefined){
+let data72 = data71.messages;
+if((!(((typeof data72 == "number") && (!(data72 % 1) && !isNaN(data72))) && (isFinite(data72)))) && (data72 !== null)){
+const err140 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err140];
 }
@@ -2427,11 +2429,9 @@ vErrors.push(err140);
 }
 errors++;
 }
-}
-if(data70.ready !== undefined){
-let data71 = data70.ready;
-if((typeof data71 !== "string") && (data71 !== null)){
-const err141 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema19.properties.health.properties.ready.type},message:"must be string,null"};
+if((typeof data72 == "number") && (isFinite(data72))){
+if(data72 > 1000000 || isNaN(data72)){
+const err141 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err141];
 }
@@ -2440,8 +2440,8 @@ vErrors.push(err141);
 }
 errors++;
 }
-if(!(((data71 === "exec") || (data71 === "notify")) || (data71 === null))){
-const err142 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema19.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+if(data72 < 1 || isNaN(data72)){
+const err142 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err142];
 }
@@ -2451,10 +2451,11 @@ vErrors.push(err142);
 errors++;
 }
 }
-if(data70["start-timeout"] !== undefined){
-let data72 = data70["start-timeout"];
-if(((typeof data72 !== "string") && (!((typeof data72 == "number") && (isFinite(data72))))) && (data72 !== null)){
-const err143 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema19.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+}
+if(data71.within !== undefined){
+let data73 = data71.within;
+if(((typeof data73 !== "string") && (!((typeof data73 == "number") && (isFinite(data73))))) && (data73 !== null)){
+const err143 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err143];
 }
@@ -2464,10 +2465,14 @@ vErrors.push(err143);
 errors++;
 }
 }
-if(data70.heartbeat !== undefined){
-let data73 = data70.heartbeat;
-if(((typeof data73 !== "string") && (!((typeof data73 == "number") && (isFinite(data73))))) && (data73 !== null)){
-const err144 = {instancePath:instancePath+"/health/heartbeat",schemaPath:"#/properties/health/properties/heartbeat/type",keyword:"type",params:{type: schema19.properties.health.properties.heartbeat.type},message:"must be string,number,null"};
+}
+}
+}
+}
+if(data.health !== undefined){
+let data74 = data.health;
+if((!(data74 && typeof data74 == "object" && !Array.isArray(data74))) && (data74 !== null)){
+const err144 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema19.properties.health.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err144];
 }
@@ -2476,11 +2481,10 @@ vErrors.push(err144);
 }
 errors++;
 }
-}
-if(data70["request-timeout"] !== undefined){
-let data74 = data70["request-timeout"];
-if(((typeof data74 !== "string") && (!((typeof data74 == "number") && (isFinite(data74))))) && (data74 !== null)){
-const err145 = {instancePath:instancePath+"/health/request-timeout",schemaPath:"#/properties/health/properties/request-timeout/type",keyword:"type",params:{type: schema19.properties.health.properties["request-timeout"].type},message:"must be string,number,null"};
+if(data74 && typeof data74 == "object" && !Array.isArray(data74)){
+for(const key17 in data74){
+if(!(func1.call(schema19.properties.health.properties, key17))){
+const err145 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key17},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err145];
 }
@@ -2490,10 +2494,10 @@ vErrors.push(err145);
 errors++;
 }
 }
-if(data70.spin !== undefined){
-let data75 = data70.spin;
-if(((typeof data75 !== "string") && (!((typeof data75 == "number") && (isFinite(data75))))) && (data75 !== null)){
-const err146 = {instancePath:instancePath+"/health/spin",schemaPath:"#/properties/health/properties/spin/type",keyword:"type",params:{type: schema19.properties.health.properties.spin.type},message:"must be string,number,null"};
+if(data74.ready !== undefined){
+let data75 = data74.ready;
+if((typeof data75 !== "string") && (data75 !== null)){
+const err146 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema19.properties.health.properties.ready.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err146];
 }
@@ -2502,11 +2506,8 @@ vErrors.push(err146);
 }
 errors++;
 }
-}
-if(data70.stopped !== undefined){
-let data76 = data70.stopped;
-if(((typeof data76 !== "string") && (!((typeof data76 == "number") && (isFinite(data76))))) && (data76 !== null)){
-const err147 = {instancePath:instancePath+"/health/stopped",schemaPath:"#/properties/health/properties/stopped/type",keyword:"type",params:{type: schema19.properties.health.properties.stopped.type},message:"must be string,number,null"};
+if(!(((data75 === "exec") || (data75 === "notify")) || (data75 === null))){
+const err147 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema19.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err147];
 }
@@ -2516,10 +2517,10 @@ vErrors.push(err147);
 errors++;
 }
 }
-if(data70.startup !== undefined){
-let data77 = data70.startup;
-if((!(data77 && typeof data77 == "object" && !Array.isArray(data77))) && (data77 !== null)){
-const err148 = {instancePath:instancePath+"/health/startup",schemaPath:"#/properties/health/properties/startup/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.type},message:"must be object,null"};
+if(data74["start-timeout"] !== undefined){
+let data76 = data74["start-timeout"];
+if(((typeof data76 !== "string") && (!((typeof data76 == "number") && (isFinite(data76))))) && (data76 !== null)){
+const err148 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema19.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err148];
 }
@@ -2528,10 +2529,11 @@ vErrors.push(err148);
 }
 errors++;
 }
-if(data77 && typeof data77 == "object" && !Array.isArray(data77)){
-for(const key17 in data77){
-if(!(((((((key17 === "tcp") || (key17 === "http")) || (key17 === "command")) || (key17 === "port")) || (key17 === "every")) || (key17 === "timeout")) || (key17 === "misses"))){
-const err149 = {instancePath:instancePath+"/health/startup",schemaPath:"#/properties/health/properties/startup/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key17},message:"must NOT have additional properties"};
+}
+if(data74.heartbeat !== undefined){
+let data77 = data74.heartbeat;
+if(((typeof data77 !== "string") && (!((typeof data77 == "number") && (isFinite(data77))))) && (data77 !== null)){
+const err149 = {instancePath:instancePath+"/health/heartbeat",schemaPath:"#/properties/health/properties/heartbeat/type",keyword:"type",params:{type: schema19.properties.health.properties.heartbeat.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err149];
 }
@@ -2541,10 +2543,10 @@ vErrors.push(err149);
 errors++;
 }
 }
-if(data77.tcp !== undefined){
-let data78 = data77.tcp;
-if((typeof data78 !== "boolean") && (data78 !== null)){
-const err150 = {instancePath:instancePath+"/health/startup/tcp",schemaPath:"#/properties/health/properties/startup/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.tcp.type},message:"must be boolean,null"};
+if(data74["request-timeout"] !== undefined){
+let data78 = data74["request-timeout"];
+if(((typeof data78 !== "string") && (!((typeof data78 == "number") && (isFinite(data78))))) && (data78 !== null)){
+const err150 = {instancePath:instancePath+"/health/request-timeout",schemaPath:"#/properties/health/properties/request-timeout/type",keyword:"type",params:{type: schema19.properties.health.properties["request-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err150];
 }
@@ -2554,10 +2556,10 @@ vErrors.push(err150);
 errors++;
 }
 }
-if(data77.http !== undefined){
-let data79 = data77.http;
-if((typeof data79 !== "string") && (data79 !== null)){
-const err151 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.http.type},message:"must be string,null"};
+if(data74.spin !== undefined){
+let data79 = data74.spin;
+if(((typeof data79 !== "string") && (!((typeof data79 == "number") && (isFinite(data79))))) && (data79 !== null)){
+const err151 = {instancePath:instancePath+"/health/spin",schemaPath:"#/properties/health/properties/spin/type",keyword:"type",params:{type: schema19.properties.health.properties.spin.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err151];
 }
@@ -2566,9 +2568,11 @@ vErrors.push(err151);
 }
 errors++;
 }
-if(typeof data79 === "string"){
-if(!pattern10.test(data79)){
-const err152 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+}
+if(data74.stopped !== undefined){
+let data80 = data74.stopped;
+if(((typeof data80 !== "string") && (!((typeof data80 == "number") && (isFinite(data80))))) && (data80 !== null)){
+const err152 = {instancePath:instancePath+"/health/stopped",schemaPath:"#/properties/health/properties/stopped/type",keyword:"type",params:{type: schema19.properties.health.properties.stopped.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err152];
 }
@@ -2578,11 +2582,10 @@ vErrors.push(err152);
 errors++;
 }
 }
-}
-if(data77.command !== undefined){
-let data80 = data77.command;
-if((!(Array.isArray(data80))) && (data80 !== null)){
-const err153 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.type},message:"must be array,null"};
+if(data74.startup !== undefined){
+let data81 = data74.startup;
+if((!(data81 && typeof data81 == "object" && !Array.isArray(data81))) && (data81 !== null)){
+const err153 = {instancePath:instancePath+"/health/startup",schemaPath:"#/properties/health/properties/startup/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err153];
 }
@@ -2591,9 +2594,10 @@ vErrors.push(err153);
 }
 errors++;
 }
-if(Array.isArray(data80)){
-if(data80.length > 64){
-const err154 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+if(data81 && typeof data81 == "object" && !Array.isArray(data81)){
+for(const key18 in data81){
+if(!(((((((key18 === "tcp") || (key18 === "http")) || (key18 === "command")) || (key18 === "port")) || (key18 === "every")) || (key18 === "timeout")) || (key18 === "misses"))){
+const err154 = {instancePath:instancePath+"/health/startup",schemaPath:"#/properties/health/properties/startup/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err154];
 }
@@ -2602,8 +2606,11 @@ vErrors.push(err154);
 }
 errors++;
 }
-if(data80.length < 1){
-const err155 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+}
+if(data81.tcp !== undefined){
+let data82 = data81.tcp;
+if((typeof data82 !== "boolean") && (data82 !== null)){
+const err155 = {instancePath:instancePath+"/health/startup/tcp",schemaPath:"#/properties/health/properties/startup/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.tcp.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err155];
 }
@@ -2612,11 +2619,11 @@ vErrors.push(err155);
 }
 errors++;
 }
-const len9 = data80.length;
-for(let i9=0; i9<len9; i9++){
-let data81 = data80[i9];
-if((typeof data81 !== "string") && (!((typeof data81 == "number") && (isFinite(data81))))){
-const err156 = {instancePath:instancePath+"/health/startup/command/" + i9,schemaPath:"#/properties/health/properties/startup/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.items.type},message:"must be string,number"};
+}
+if(data81.http !== undefined){
+let data83 = data81.http;
+if((typeof data83 !== "string") && (data83 !== null)){
+const err156 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err156];
 }
@@ -2625,13 +2632,9 @@ vErrors.push(err156);
 }
 errors++;
 }
-}
-}
-}
-if(data77.port !== undefined){
-let data82 = data77.port;
-if((!(((typeof data82 == "number") && (!(data82 % 1) && !isNaN(data82))) && (isFinite(data82)))) && (data82 !== null)){
-const err157 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.port.type},message:"must be integer,null"};
+if(typeof data83 === "string"){
+if(!pattern10.test(data83)){
+const err157 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err157];
 }
@@ -2640,9 +2643,12 @@ vErrors.push(err157);
 }
 errors++;
 }
-if((typeof data82 == "number") && (isFinite(data82))){
-if(data82 > 65535 || isNaN(data82)){
-const err158 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+}
+}
+if(data81.command !== undefined){
+let data84 = data81.command;
+if((!(Array.isArray(data84))) && (data84 !== null)){
+const err158 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err158];
 }
@@ -2651,8 +2657,9 @@ vErrors.push(err158);
 }
 errors++;
 }
-if(data82 < 1 || isNaN(data82)){
-const err159 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(Array.isArray(data84)){
+if(data84.length > 64){
+const err159 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err159];
 }
@@ -2661,12 +2668,8 @@ vErrors.push(err159);
 }
 errors++;
 }
-}
-}
-if(data77.every !== undefined){
-let data83 = data77.every;
-if(((typeof data83 !== "string") && (!((typeof data83 == "number") && (isFinite(data83))))) && (data83 !== null)){
-const err160 = {instancePath:instancePath+"/health/startup/every",schemaPath:"#/properties/health/properties/startup/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.every.type},message:"must be string,number,null"};
+if(data84.length < 1){
+const err160 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err160];
 }
@@ -2675,11 +2678,11 @@ vErrors.push(err160);
 }
 errors++;
 }
-}
-if(data77.timeout !== undefined){
-let data84 = data77.timeout;
-if(((typeof data84 !== "string") && (!((typeof data84 == "number") && (isFinite(data84))))) && (data84 !== null)){
-const err161 = {instancePath:instancePath+"/health/startup/timeout",schemaPath:"#/properties/health/properties/startup/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.timeout.type},message:"must be string,number,null"};
+const len9 = data84.length;
+for(let i9=0; i9<len9; i9++){
+let data85 = data84[i9];
+if((typeof data85 !== "string") && (!((typeof data85 == "number") && (isFinite(data85))))){
+const err161 = {instancePath:instancePath+"/health/startup/command/" + i9,schemaPath:"#/properties/health/properties/startup/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err161];
 }
@@ -2689,10 +2692,12 @@ vErrors.push(err161);
 errors++;
 }
 }
-if(data77.misses !== undefined){
-let data85 = data77.misses;
-if((!(((typeof data85 == "number") && (!(data85 % 1) && !isNaN(data85))) && (isFinite(data85)))) && (data85 !== null)){
-const err162 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.misses.type},message:"must be integer,null"};
+}
+}
+if(data81.port !== undefined){
+let data86 = data81.port;
+if((!(((typeof data86 == "number") && (!(data86 % 1) && !isNaN(data86))) && (isFinite(data86)))) && (data86 !== null)){
+const err162 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.port.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err162];
 }
@@ -2701,9 +2706,9 @@ vErrors.push(err162);
 }
 errors++;
 }
-if((typeof data85 == "number") && (isFinite(data85))){
-if(data85 > 1000 || isNaN(data85)){
-const err163 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if((typeof data86 == "number") && (isFinite(data86))){
+if(data86 > 65535 || isNaN(data86)){
+const err163 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err163];
 }
@@ -2712,8 +2717,8 @@ vErrors.push(err163);
 }
 errors++;
 }
-if(data85 < 0 || isNaN(data85)){
-const err164 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(data86 < 1 || isNaN(data86)){
+const err164 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err164];
 }
@@ -2724,12 +2729,10 @@ errors++;
 }
 }
 }
-}
-}
-if(data70.readiness !== undefined){
-let data86 = data70.readiness;
-if((!(data86 && typeof data86 == "object" && !Array.isArray(data86))) && (data86 !== null)){
-const err165 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.type},message:"must be object,null"};
+if(data81.every !== undefined){
+let data87 = data81.every;
+if(((typeof data87 !== "string") && (!((typeof data87 == "number") && (isFinite(data87))))) && (data87 !== null)){
+const err165 = {instancePath:instancePath+"/health/startup/every",schemaPath:"#/properties/health/properties/startup/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err165];
 }
@@ -2738,10 +2741,11 @@ vErrors.push(err165);
 }
 errors++;
 }
-if(data86 && typeof data86 == "object" && !Array.isArray(data86)){
-for(const key18 in data86){
-if(!((((((((key18 === "tcp") || (key18 === "http")) || (key18 === "command")) || (key18 === "port")) || (key18 === "every")) || (key18 === "timeout")) || (key18 === "misses")) || (key18 === "passes"))){
-const err166 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
+}
+if(data81.timeout !== undefined){
+let data88 = data81.timeout;
+if(((typeof data88 !== "string") && (!((typeof data88 == "number") && (isFinite(data88))))) && (data88 !== null)){
+const err166 = {instancePath:instancePath+"/health/startup/timeout",schemaPath:"#/properties/health/properties/startup/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err166];
 }
@@ -2751,10 +2755,10 @@ vErrors.push(err166);
 errors++;
 }
 }
-if(data86.tcp !== undefined){
-let data87 = data86.tcp;
-if((typeof data87 !== "boolean") && (data87 !== null)){
-const err167 = {instancePath:instancePath+"/health/readiness/tcp",schemaPath:"#/properties/health/properties/readiness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.tcp.type},message:"must be boolean,null"};
+if(data81.misses !== undefined){
+let data89 = data81.misses;
+if((!(((typeof data89 == "number") && (!(data89 % 1) && !isNaN(data89))) && (isFinite(data89)))) && (data89 !== null)){
+const err167 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.misses.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err167];
 }
@@ -2763,11 +2767,9 @@ vErrors.push(err167);
 }
 errors++;
 }
-}
-if(data86.http !== undefined){
-let data88 = data86.http;
-if((typeof data88 !== "string") && (data88 !== null)){
-const err168 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.http.type},message:"must be string,null"};
+if((typeof data89 == "number") && (isFinite(data89))){
+if(data89 > 1000 || isNaN(data89)){
+const err168 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err168];
 }
@@ -2776,9 +2778,8 @@ vErrors.push(err168);
 }
 errors++;
 }
-if(typeof data88 === "string"){
-if(!pattern10.test(data88)){
-const err169 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+if(data89 < 0 || isNaN(data89)){
+const err169 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err169];
 }
@@ -2789,10 +2790,12 @@ errors++;
 }
 }
 }
-if(data86.command !== undefined){
-let data89 = data86.command;
-if((!(Array.isArray(data89))) && (data89 !== null)){
-const err170 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.type},message:"must be array,null"};
+}
+}
+if(data74.readiness !== undefined){
+let data90 = data74.readiness;
+if((!(data90 && typeof data90 == "object" && !Array.isArray(data90))) && (data90 !== null)){
+const err170 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err170];
 }
@@ -2801,9 +2804,10 @@ vErrors.push(err170);
 }
 errors++;
 }
-if(Array.isArray(data89)){
-if(data89.length > 64){
-const err171 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+if(data90 && typeof data90 == "object" && !Array.isArray(data90)){
+for(const key19 in data90){
+if(!((((((((key19 === "tcp") || (key19 === "http")) || (key19 === "command")) || (key19 === "port")) || (key19 === "every")) || (key19 === "timeout")) || (key19 === "misses")) || (key19 === "passes"))){
+const err171 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err171];
 }
@@ -2812,8 +2816,11 @@ vErrors.push(err171);
 }
 errors++;
 }
-if(data89.length < 1){
-const err172 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+}
+if(data90.tcp !== undefined){
+let data91 = data90.tcp;
+if((typeof data91 !== "boolean") && (data91 !== null)){
+const err172 = {instancePath:instancePath+"/health/readiness/tcp",schemaPath:"#/properties/health/properties/readiness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.tcp.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err172];
 }
@@ -2822,11 +2829,11 @@ vErrors.push(err172);
 }
 errors++;
 }
-const len10 = data89.length;
-for(let i10=0; i10<len10; i10++){
-let data90 = data89[i10];
-if((typeof data90 !== "string") && (!((typeof data90 == "number") && (isFinite(data90))))){
-const err173 = {instancePath:instancePath+"/health/readiness/command/" + i10,schemaPath:"#/properties/health/properties/readiness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.items.type},message:"must be string,number"};
+}
+if(data90.http !== undefined){
+let data92 = data90.http;
+if((typeof data92 !== "string") && (data92 !== null)){
+const err173 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err173];
 }
@@ -2835,13 +2842,9 @@ vErrors.push(err173);
 }
 errors++;
 }
-}
-}
-}
-if(data86.port !== undefined){
-let data91 = data86.port;
-if((!(((typeof data91 == "number") && (!(data91 % 1) && !isNaN(data91))) && (isFinite(data91)))) && (data91 !== null)){
-const err174 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.port.type},message:"must be integer,null"};
+if(typeof data92 === "string"){
+if(!pattern10.test(data92)){
+const err174 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err174];
 }
@@ -2850,9 +2853,12 @@ vErrors.push(err174);
 }
 errors++;
 }
-if((typeof data91 == "number") && (isFinite(data91))){
-if(data91 > 65535 || isNaN(data91)){
-const err175 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+}
+}
+if(data90.command !== undefined){
+let data93 = data90.command;
+if((!(Array.isArray(data93))) && (data93 !== null)){
+const err175 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err175];
 }
@@ -2861,8 +2867,9 @@ vErrors.push(err175);
 }
 errors++;
 }
-if(data91 < 1 || isNaN(data91)){
-const err176 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(Array.isArray(data93)){
+if(data93.length > 64){
+const err176 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err176];
 }
@@ -2871,12 +2878,8 @@ vErrors.push(err176);
 }
 errors++;
 }
-}
-}
-if(data86.every !== undefined){
-let data92 = data86.every;
-if(((typeof data92 !== "string") && (!((typeof data92 == "number") && (isFinite(data92))))) && (data92 !== null)){
-const err177 = {instancePath:instancePath+"/health/readiness/every",schemaPath:"#/properties/health/properties/readiness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.every.type},message:"must be string,number,null"};
+if(data93.length < 1){
+const err177 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err177];
 }
@@ -2885,11 +2888,11 @@ vErrors.push(err177);
 }
 errors++;
 }
-}
-if(data86.timeout !== undefined){
-let data93 = data86.timeout;
-if(((typeof data93 !== "string") && (!((typeof data93 == "number") && (isFinite(data93))))) && (data93 !== null)){
-const err178 = {instancePath:instancePath+"/health/readiness/timeout",schemaPath:"#/properties/health/properties/readiness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.timeout.type},message:"must be string,number,null"};
+const len10 = data93.length;
+for(let i10=0; i10<len10; i10++){
+let data94 = data93[i10];
+if((typeof data94 !== "string") && (!((typeof data94 == "number") && (isFinite(data94))))){
+const err178 = {instancePath:instancePath+"/health/readiness/command/" + i10,schemaPath:"#/properties/health/properties/readiness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err178];
 }
@@ -2899,10 +2902,12 @@ vErrors.push(err178);
 errors++;
 }
 }
-if(data86.misses !== undefined){
-let data94 = data86.misses;
-if((!(((typeof data94 == "number") && (!(data94 % 1) && !isNaN(data94))) && (isFinite(data94)))) && (data94 !== null)){
-const err179 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.misses.type},message:"must be integer,null"};
+}
+}
+if(data90.port !== undefined){
+let data95 = data90.port;
+if((!(((typeof data95 == "number") && (!(data95 % 1) && !isNaN(data95))) && (isFinite(data95)))) && (data95 !== null)){
+const err179 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.port.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err179];
 }
@@ -2911,9 +2916,9 @@ vErrors.push(err179);
 }
 errors++;
 }
-if((typeof data94 == "number") && (isFinite(data94))){
-if(data94 > 1000 || isNaN(data94)){
-const err180 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if((typeof data95 == "number") && (isFinite(data95))){
+if(data95 > 65535 || isNaN(data95)){
+const err180 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err180];
 }
@@ -2922,8 +2927,8 @@ vErrors.push(err180);
 }
 errors++;
 }
-if(data94 < 1 || isNaN(data94)){
-const err181 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data95 < 1 || isNaN(data95)){
+const err181 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err181];
 }
@@ -2934,10 +2939,10 @@ errors++;
 }
 }
 }
-if(data86.passes !== undefined){
-let data95 = data86.passes;
-if((!(((typeof data95 == "number") && (!(data95 % 1) && !isNaN(data95))) && (isFinite(data95)))) && (data95 !== null)){
-const err182 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.passes.type},message:"must be integer,null"};
+if(data90.every !== undefined){
+let data96 = data90.every;
+if(((typeof data96 !== "string") && (!((typeof data96 == "number") && (isFinite(data96))))) && (data96 !== null)){
+const err182 = {instancePath:instancePath+"/health/readiness/every",schemaPath:"#/properties/health/properties/readiness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err182];
 }
@@ -2946,9 +2951,11 @@ vErrors.push(err182);
 }
 errors++;
 }
-if((typeof data95 == "number") && (isFinite(data95))){
-if(data95 > 100 || isNaN(data95)){
-const err183 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
+}
+if(data90.timeout !== undefined){
+let data97 = data90.timeout;
+if(((typeof data97 !== "string") && (!((typeof data97 == "number") && (isFinite(data97))))) && (data97 !== null)){
+const err183 = {instancePath:instancePath+"/health/readiness/timeout",schemaPath:"#/properties/health/properties/readiness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err183];
 }
@@ -2957,8 +2964,11 @@ vErrors.push(err183);
 }
 errors++;
 }
-if(data95 < 1 || isNaN(data95)){
-const err184 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data90.misses !== undefined){
+let data98 = data90.misses;
+if((!(((typeof data98 == "number") && (!(data98 % 1) && !isNaN(data98))) && (isFinite(data98)))) && (data98 !== null)){
+const err184 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.misses.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err184];
 }
@@ -2967,14 +2977,9 @@ vErrors.push(err184);
 }
 errors++;
 }
-}
-}
-}
-}
-if(data70.liveness !== undefined){
-let data96 = data70.liveness;
-if((!(data96 && typeof data96 == "object" && !Array.isArray(data96))) && (data96 !== null)){
-const err185 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.type},message:"must be object,null"};
+if((typeof data98 == "number") && (isFinite(data98))){
+if(data98 > 1000 || isNaN(data98)){
+const err185 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err185];
 }
@@ -2983,10 +2988,8 @@ vErrors.push(err185);
 }
 errors++;
 }
-if(data96 && typeof data96 == "object" && !Array.isArray(data96)){
-for(const key19 in data96){
-if(!((((((((key19 === "tcp") || (key19 === "http")) || (key19 === "command")) || (key19 === "notify")) || (key19 === "port")) || (key19 === "every")) || (key19 === "timeout")) || (key19 === "misses"))){
-const err186 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
+if(data98 < 1 || isNaN(data98)){
+const err186 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err186];
 }
@@ -2996,10 +2999,11 @@ vErrors.push(err186);
 errors++;
 }
 }
-if(data96.tcp !== undefined){
-let data97 = data96.tcp;
-if((typeof data97 !== "boolean") && (data97 !== null)){
-const err187 = {instancePath:instancePath+"/health/liveness/tcp",schemaPath:"#/properties/health/properties/liveness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.tcp.type},message:"must be boolean,null"};
+}
+if(data90.passes !== undefined){
+let data99 = data90.passes;
+if((!(((typeof data99 == "number") && (!(data99 % 1) && !isNaN(data99))) && (isFinite(data99)))) && (data99 !== null)){
+const err187 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.passes.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err187];
 }
@@ -3008,11 +3012,9 @@ vErrors.push(err187);
 }
 errors++;
 }
-}
-if(data96.http !== undefined){
-let data98 = data96.http;
-if((typeof data98 !== "string") && (data98 !== null)){
-const err188 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.http.type},message:"must be string,null"};
+if((typeof data99 == "number") && (isFinite(data99))){
+if(data99 > 100 || isNaN(data99)){
+const err188 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
 if(vErrors === null){
 vErrors = [err188];
 }
@@ -3021,9 +3023,8 @@ vErrors.push(err188);
 }
 errors++;
 }
-if(typeof data98 === "string"){
-if(!pattern10.test(data98)){
-const err189 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+if(data99 < 1 || isNaN(data99)){
+const err189 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err189];
 }
@@ -3034,10 +3035,12 @@ errors++;
 }
 }
 }
-if(data96.command !== undefined){
-let data99 = data96.command;
-if((!(Array.isArray(data99))) && (data99 !== null)){
-const err190 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.type},message:"must be array,null"};
+}
+}
+if(data74.liveness !== undefined){
+let data100 = data74.liveness;
+if((!(data100 && typeof data100 == "object" && !Array.isArray(data100))) && (data100 !== null)){
+const err190 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err190];
 }
@@ -3046,9 +3049,10 @@ vErrors.push(err190);
 }
 errors++;
 }
-if(Array.isArray(data99)){
-if(data99.length > 64){
-const err191 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+if(data100 && typeof data100 == "object" && !Array.isArray(data100)){
+for(const key20 in data100){
+if(!((((((((key20 === "tcp") || (key20 === "http")) || (key20 === "command")) || (key20 === "notify")) || (key20 === "port")) || (key20 === "every")) || (key20 === "timeout")) || (key20 === "misses"))){
+const err191 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key20},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err191];
 }
@@ -3057,8 +3061,11 @@ vErrors.push(err191);
 }
 errors++;
 }
-if(data99.length < 1){
-const err192 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+}
+if(data100.tcp !== undefined){
+let data101 = data100.tcp;
+if((typeof data101 !== "boolean") && (data101 !== null)){
+const err192 = {instancePath:instancePath+"/health/liveness/tcp",schemaPath:"#/properties/health/properties/liveness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.tcp.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err192];
 }
@@ -3067,11 +3074,11 @@ vErrors.push(err192);
 }
 errors++;
 }
-const len11 = data99.length;
-for(let i11=0; i11<len11; i11++){
-let data100 = data99[i11];
-if((typeof data100 !== "string") && (!((typeof data100 == "number") && (isFinite(data100))))){
-const err193 = {instancePath:instancePath+"/health/liveness/command/" + i11,schemaPath:"#/properties/health/properties/liveness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.items.type},message:"must be string,number"};
+}
+if(data100.http !== undefined){
+let data102 = data100.http;
+if((typeof data102 !== "string") && (data102 !== null)){
+const err193 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err193];
 }
@@ -3080,13 +3087,9 @@ vErrors.push(err193);
 }
 errors++;
 }
-}
-}
-}
-if(data96.notify !== undefined){
-let data101 = data96.notify;
-if((typeof data101 !== "boolean") && (data101 !== null)){
-const err194 = {instancePath:instancePath+"/health/liveness/notify",schemaPath:"#/properties/health/properties/liveness/properties/notify/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.notify.type},message:"must be boolean,null"};
+if(typeof data102 === "string"){
+if(!pattern10.test(data102)){
+const err194 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err194];
 }
@@ -3096,10 +3099,11 @@ vErrors.push(err194);
 errors++;
 }
 }
-if(data96.port !== undefined){
-let data102 = data96.port;
-if((!(((typeof data102 == "number") && (!(data102 % 1) && !isNaN(data102))) && (isFinite(data102)))) && (data102 !== null)){
-const err195 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.port.type},message:"must be integer,null"};
+}
+if(data100.command !== undefined){
+let data103 = data100.command;
+if((!(Array.isArray(data103))) && (data103 !== null)){
+const err195 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err195];
 }
@@ -3108,9 +3112,9 @@ vErrors.push(err195);
 }
 errors++;
 }
-if((typeof data102 == "number") && (isFinite(data102))){
-if(data102 > 65535 || isNaN(data102)){
-const err196 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if(Array.isArray(data103)){
+if(data103.length > 64){
+const err196 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err196];
 }
@@ -3119,8 +3123,8 @@ vErrors.push(err196);
 }
 errors++;
 }
-if(data102 < 1 || isNaN(data102)){
-const err197 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data103.length < 1){
+const err197 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err197];
 }
@@ -3129,12 +3133,11 @@ vErrors.push(err197);
 }
 errors++;
 }
-}
-}
-if(data96.every !== undefined){
-let data103 = data96.every;
-if(((typeof data103 !== "string") && (!((typeof data103 == "number") && (isFinite(data103))))) && (data103 !== null)){
-const err198 = {instancePath:instancePath+"/health/liveness/every",schemaPath:"#/properties/health/properties/liveness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.every.type},message:"must be string,number,null"};
+const len11 = data103.length;
+for(let i11=0; i11<len11; i11++){
+let data104 = data103[i11];
+if((typeof data104 !== "string") && (!((typeof data104 == "number") && (isFinite(data104))))){
+const err198 = {instancePath:instancePath+"/health/liveness/command/" + i11,schemaPath:"#/properties/health/properties/liveness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err198];
 }
@@ -3144,10 +3147,12 @@ vErrors.push(err198);
 errors++;
 }
 }
-if(data96.timeout !== undefined){
-let data104 = data96.timeout;
-if(((typeof data104 !== "string") && (!((typeof data104 == "number") && (isFinite(data104))))) && (data104 !== null)){
-const err199 = {instancePath:instancePath+"/health/liveness/timeout",schemaPath:"#/properties/health/properties/liveness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.timeout.type},message:"must be string,number,null"};
+}
+}
+if(data100.notify !== undefined){
+let data105 = data100.notify;
+if((typeof data105 !== "boolean") && (data105 !== null)){
+const err199 = {instancePath:instancePath+"/health/liveness/notify",schemaPath:"#/properties/health/properties/liveness/properties/notify/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.notify.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err199];
 }
@@ -3157,10 +3162,10 @@ vErrors.push(err199);
 errors++;
 }
 }
-if(data96.misses !== undefined){
-let data105 = data96.misses;
-if((!(((typeof data105 == "number") && (!(data105 % 1) && !isNaN(data105))) && (isFinite(data105)))) && (data105 !== null)){
-const err200 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.misses.type},message:"must be integer,null"};
+if(data100.port !== undefined){
+let data106 = data100.port;
+if((!(((typeof data106 == "number") && (!(data106 % 1) && !isNaN(data106))) && (isFinite(data106)))) && (data106 !== null)){
+const err200 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.port.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err200];
 }
@@ -3169,9 +3174,9 @@ vErrors.push(err200);
 }
 errors++;
 }
-if((typeof data105 == "number") && (isFinite(data105))){
-if(data105 > 1000 || isNaN(data105)){
-const err201 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if((typeof data106 == "number") && (isFinite(data106))){
+if(data106 > 65535 || isNaN(data106)){
+const err201 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err201];
 }
@@ -3180,8 +3185,8 @@ vErrors.push(err201);
 }
 errors++;
 }
-if(data105 < 1 || isNaN(data105)){
-const err202 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data106 < 1 || isNaN(data106)){
+const err202 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err202];
 }
@@ -3192,14 +3197,10 @@ errors++;
 }
 }
 }
-}
-}
-}
-}
-if(data.stop !== undefined){
-let data106 = data.stop;
-if((!(data106 && typeof data106 == "object" && !Array.isArray(data106))) && (data106 !== null)){
-const err203 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema19.properties.stop.type},message:"must be object,null"};
+if(data100.every !== undefined){
+let data107 = data100.every;
+if(((typeof data107 !== "string") && (!((typeof data107 == "number") && (isFinite(data107))))) && (data107 !== null)){
+const err203 = {instancePath:instancePath+"/health/liveness/every",schemaPath:"#/properties/health/properties/liveness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err203];
 }
@@ -3208,10 +3209,11 @@ vErrors.push(err203);
 }
 errors++;
 }
-if(data106 && typeof data106 == "object" && !Array.isArray(data106)){
-for(const key20 in data106){
-if(!((key20 === "signal") || (key20 === "timeout"))){
-const err204 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key20},message:"must NOT have additional properties"};
+}
+if(data100.timeout !== undefined){
+let data108 = data100.timeout;
+if(((typeof data108 !== "string") && (!((typeof data108 == "number") && (isFinite(data108))))) && (data108 !== null)){
+const err204 = {instancePath:instancePath+"/health/liveness/timeout",schemaPath:"#/properties/health/properties/liveness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err204];
 }
@@ -3221,10 +3223,10 @@ vErrors.push(err204);
 errors++;
 }
 }
-if(data106.signal !== undefined){
-let data107 = data106.signal;
-if((typeof data107 !== "string") && (data107 !== null)){
-const err205 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema19.properties.stop.properties.signal.type},message:"must be string,null"};
+if(data100.misses !== undefined){
+let data109 = data100.misses;
+if((!(((typeof data109 == "number") && (!(data109 % 1) && !isNaN(data109))) && (isFinite(data109)))) && (data109 !== null)){
+const err205 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.misses.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err205];
 }
@@ -3233,8 +3235,9 @@ vErrors.push(err205);
 }
 errors++;
 }
-if(!((((((((data107 === "SIGTERM") || (data107 === "SIGINT")) || (data107 === "SIGQUIT")) || (data107 === "SIGHUP")) || (data107 === "SIGUSR1")) || (data107 === "SIGUSR2")) || (data107 === "SIGWINCH")) || (data107 === null))){
-const err206 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
+if((typeof data109 == "number") && (isFinite(data109))){
+if(data109 > 1000 || isNaN(data109)){
+const err206 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err206];
 }
@@ -3243,11 +3246,8 @@ vErrors.push(err206);
 }
 errors++;
 }
-}
-if(data106.timeout !== undefined){
-let data108 = data106.timeout;
-if(((typeof data108 !== "string") && (!((typeof data108 == "number") && (isFinite(data108))))) && (data108 !== null)){
-const err207 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema19.properties.stop.properties.timeout.type},message:"must be string,number,null"};
+if(data109 < 1 || isNaN(data109)){
+const err207 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err207];
 }
@@ -3259,10 +3259,13 @@ errors++;
 }
 }
 }
-if(data.recovery !== undefined){
-let data109 = data.recovery;
-if((!(data109 && typeof data109 == "object" && !Array.isArray(data109))) && (data109 !== null)){
-const err208 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema19.properties.recovery.type},message:"must be object,null"};
+}
+}
+}
+if(data.stop !== undefined){
+let data110 = data.stop;
+if((!(data110 && typeof data110 == "object" && !Array.isArray(data110))) && (data110 !== null)){
+const err208 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema19.properties.stop.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err208];
 }
@@ -3271,10 +3274,10 @@ vErrors.push(err208);
 }
 errors++;
 }
-if(data109 && typeof data109 == "object" && !Array.isArray(data109)){
-for(const key21 in data109){
-if(!(func1.call(schema19.properties.recovery.properties, key21))){
-const err209 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key21},message:"must NOT have additional properties"};
+if(data110 && typeof data110 == "object" && !Array.isArray(data110)){
+for(const key21 in data110){
+if(!((key21 === "signal") || (key21 === "timeout"))){
+const err209 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key21},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err209];
 }
@@ -3284,10 +3287,10 @@ vErrors.push(err209);
 errors++;
 }
 }
-if(data109.backoff !== undefined){
-let data110 = data109.backoff;
-if((!(data110 && typeof data110 == "object" && !Array.isArray(data110))) && (data110 !== null)){
-const err210 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.type},message:"must be object,null"};
+if(data110.signal !== undefined){
+let data111 = data110.signal;
+if((typeof data111 !== "string") && (data111 !== null)){
+const err210 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema19.properties.stop.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err210];
 }
@@ -3296,10 +3299,8 @@ vErrors.push(err210);
 }
 errors++;
 }
-if(data110 && typeof data110 == "object" && !Array.isArray(data110)){
-for(const key22 in data110){
-if(!(((((key22 === "initial") || (key22 === "max")) || (key22 === "factor")) || (key22 === "jitter")) || (key22 === "reset"))){
-const err211 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key22},message:"must NOT have additional properties"};
+if(!((((((((data111 === "SIGTERM") || (data111 === "SIGINT")) || (data111 === "SIGQUIT")) || (data111 === "SIGHUP")) || (data111 === "SIGUSR1")) || (data111 === "SIGUSR2")) || (data111 === "SIGWINCH")) || (data111 === null))){
+const err211 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err211];
 }
@@ -3309,10 +3310,10 @@ vErrors.push(err211);
 errors++;
 }
 }
-if(data110.initial !== undefined){
-let data111 = data110.initial;
-if(((typeof data111 !== "string") && (!((typeof data111 == "number") && (isFinite(data111))))) && (data111 !== null)){
-const err212 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
+if(data110.timeout !== undefined){
+let data112 = data110.timeout;
+if(((typeof data112 !== "string") && (!((typeof data112 == "number") && (isFinite(data112))))) && (data112 !== null)){
+const err212 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema19.properties.stop.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err212];
 }
@@ -3322,10 +3323,12 @@ vErrors.push(err212);
 errors++;
 }
 }
-if(data110.max !== undefined){
-let data112 = data110.max;
-if(((typeof data112 !== "string") && (!((typeof data112 == "number") && (isFinite(data112))))) && (data112 !== null)){
-const err213 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
+}
+}
+if(data.recovery !== undefined){
+let data113 = data.recovery;
+if((!(data113 && typeof data113 == "object" && !Array.isArray(data113))) && (data113 !== null)){
+const err213 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema19.properties.recovery.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err213];
 }
@@ -3334,11 +3337,10 @@ vErrors.push(err213);
 }
 errors++;
 }
-}
-if(data110.factor !== undefined){
-let data113 = data110.factor;
-if((!((typeof data113 == "number") && (isFinite(data113)))) && (data113 !== null)){
-const err214 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
+if(data113 && typeof data113 == "object" && !Array.isArray(data113)){
+for(const key22 in data113){
+if(!(func1.call(schema19.properties.recovery.properties, key22))){
+const err214 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key22},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err214];
 }
@@ -3347,9 +3349,11 @@ vErrors.push(err214);
 }
 errors++;
 }
-if((typeof data113 == "number") && (isFinite(data113))){
-if(data113 > 10 || isNaN(data113)){
-const err215 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+}
+if(data113.backoff !== undefined){
+let data114 = data113.backoff;
+if((!(data114 && typeof data114 == "object" && !Array.isArray(data114))) && (data114 !== null)){
+const err215 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err215];
 }
@@ -3358,8 +3362,10 @@ vErrors.push(err215);
 }
 errors++;
 }
-if(data113 < 1 || isNaN(data113)){
-const err216 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data114 && typeof data114 == "object" && !Array.isArray(data114)){
+for(const key23 in data114){
+if(!(((((key23 === "initial") || (key23 === "max")) || (key23 === "factor")) || (key23 === "jitter")) || (key23 === "reset"))){
+const err216 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key23},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err216];
 }
@@ -3369,11 +3375,10 @@ vErrors.push(err216);
 errors++;
 }
 }
-}
-if(data110.jitter !== undefined){
-let data114 = data110.jitter;
-if((typeof data114 !== "string") && (data114 !== null)){
-const err217 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if(data114.initial !== undefined){
+let data115 = data114.initial;
+if(((typeof data115 !== "string") && (!((typeof data115 == "number") && (isFinite(data115))))) && (data115 !== null)){
+const err217 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err217];
 }
@@ -3383,10 +3388,10 @@ vErrors.push(err217);
 errors++;
 }
 }
-if(data110.reset !== undefined){
-let data115 = data110.reset;
-if(((typeof data115 !== "string") && (!((typeof data115 == "number") && (isFinite(data115))))) && (data115 !== null)){
-const err218 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(data114.max !== undefined){
+let data116 = data114.max;
+if(((typeof data116 !== "string") && (!((typeof data116 == "number") && (isFinite(data116))))) && (data116 !== null)){
+const err218 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err218];
 }
@@ -3396,12 +3401,10 @@ vErrors.push(err218);
 errors++;
 }
 }
-}
-}
-if(data109.budget !== undefined){
-let data116 = data109.budget;
-if((!(data116 && typeof data116 == "object" && !Array.isArray(data116))) && (data116 !== null)){
-const err219 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(data114.factor !== undefined){
+let data117 = data114.factor;
+if((!((typeof data117 == "number") && (isFinite(data117)))) && (data117 !== null)){
+const err219 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
 if(vErrors === null){
 vErrors = [err219];
 }
@@ -3410,10 +3413,9 @@ vErrors.push(err219);
 }
 errors++;
 }
-if(data116 && typeof data116 == "object" && !Array.isArray(data116)){
-for(const key23 in data116){
-if(!((key23 === "restarts") || (key23 === "within"))){
-const err220 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key23},message:"must NOT have additional properties"};
+if((typeof data117 == "number") && (isFinite(data117))){
+if(data117 > 10 || isNaN(data117)){
+const err220 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
 if(vErrors === null){
 vErrors = [err220];
 }
@@ -3422,11 +3424,8 @@ vErrors.push(err220);
 }
 errors++;
 }
-}
-if(data116.restarts !== undefined){
-let data117 = data116.restarts;
-if((!(((typeof data117 == "number") && (!(data117 % 1) && !isNaN(data117))) && (isFinite(data117)))) && (data117 !== null)){
-const err221 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(data117 < 1 || isNaN(data117)){
+const err221 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err221];
 }
@@ -3435,9 +3434,12 @@ vErrors.push(err221);
 }
 errors++;
 }
-if((typeof data117 == "number") && (isFinite(data117))){
-if(data117 > 1000 || isNaN(data117)){
-const err222 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+}
+if(data114.jitter !== undefined){
+let data118 = data114.jitter;
+if((typeof data118 !== "string") && (data118 !== null)){
+const err222 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err222];
 }
@@ -3446,8 +3448,11 @@ vErrors.push(err222);
 }
 errors++;
 }
-if(data117 < 0 || isNaN(data117)){
-const err223 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data114.reset !== undefined){
+let data119 = data114.reset;
+if(((typeof data119 !== "string") && (!((typeof data119 == "number") && (isFinite(data119))))) && (data119 !== null)){
+const err223 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err223];
 }
@@ -3458,10 +3463,11 @@ errors++;
 }
 }
 }
-if(data116.within !== undefined){
-let data118 = data116.within;
-if(((typeof data118 !== "string") && (!((typeof data118 == "number") && (isFinite(data118))))) && (data118 !== null)){
-const err224 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+}
+if(data113.budget !== undefined){
+let data120 = data113.budget;
+if((!(data120 && typeof data120 == "object" && !Array.isArray(data120))) && (data120 !== null)){
+const err224 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err224];
 }
@@ -3470,127 +3476,10 @@ vErrors.push(err224);
 }
 errors++;
 }
-}
-}
-}
-if(data109["start-failed"] !== undefined){
-if(!(validate53(data109["start-failed"], {instancePath:instancePath+"/recovery/start-failed",parentData:data109,parentDataProperty:"start-failed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109["not-ready"] !== undefined){
-if(!(validate53(data109["not-ready"], {instancePath:instancePath+"/recovery/not-ready",parentData:data109,parentDataProperty:"not-ready",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.exit !== undefined){
-if(!(validate53(data109.exit, {instancePath:instancePath+"/recovery/exit",parentData:data109,parentDataProperty:"exit",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.crash !== undefined){
-if(!(validate53(data109.crash, {instancePath:instancePath+"/recovery/crash",parentData:data109,parentDataProperty:"crash",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.oom !== undefined){
-if(!(validate53(data109.oom, {instancePath:instancePath+"/recovery/oom",parentData:data109,parentDataProperty:"oom",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109["oom-host"] !== undefined){
-if(!(validate53(data109["oom-host"], {instancePath:instancePath+"/recovery/oom-host",parentData:data109,parentDataProperty:"oom-host",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109["forbidden-syscall"] !== undefined){
-if(!(validate53(data109["forbidden-syscall"], {instancePath:instancePath+"/recovery/forbidden-syscall",parentData:data109,parentDataProperty:"forbidden-syscall",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109["forbidden-exec"] !== undefined){
-if(!(validate53(data109["forbidden-exec"], {instancePath:instancePath+"/recovery/forbidden-exec",parentData:data109,parentDataProperty:"forbidden-exec",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.hang !== undefined){
-if(!(validate53(data109.hang, {instancePath:instancePath+"/recovery/hang",parentData:data109,parentDataProperty:"hang",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.deadlock !== undefined){
-if(!(validate53(data109.deadlock, {instancePath:instancePath+"/recovery/deadlock",parentData:data109,parentDataProperty:"deadlock",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.spin !== undefined){
-if(!(validate53(data109.spin, {instancePath:instancePath+"/recovery/spin",parentData:data109,parentDataProperty:"spin",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.leak !== undefined){
-if(!(validate53(data109.leak, {instancePath:instancePath+"/recovery/leak",parentData:data109,parentDataProperty:"leak",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109["fork-bomb"] !== undefined){
-if(!(validate53(data109["fork-bomb"], {instancePath:instancePath+"/recovery/fork-bomb",parentData:data109,parentDataProperty:"fork-bomb",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.unresponsive !== undefined){
-if(!(validate53(data109.unresponsive, {instancePath:instancePath+"/recovery/unresponsive",parentData:data109,parentDataProperty:"unresponsive",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109["probe-failed"] !== undefined){
-if(!(validate53(data109["probe-failed"], {instancePath:instancePath+"/recovery/probe-failed",parentData:data109,parentDataProperty:"probe-failed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.dependency !== undefined){
-if(!(validate53(data109.dependency, {instancePath:instancePath+"/recovery/dependency",parentData:data109,parentDataProperty:"dependency",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.unkillable !== undefined){
-if(!(validate53(data109.unkillable, {instancePath:instancePath+"/recovery/unkillable",parentData:data109,parentDataProperty:"unkillable",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.hardware !== undefined){
-if(!(validate53(data109.hardware, {instancePath:instancePath+"/recovery/hardware",parentData:data109,parentDataProperty:"hardware",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.default !== undefined){
-if(!(validate53(data109.default, {instancePath:instancePath+"/recovery/default",parentData:data109,parentDataProperty:"default",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data109.risky !== undefined){
-let data138 = data109.risky;
-if((!(data138 && typeof data138 == "object" && !Array.isArray(data138))) && (data138 !== null)){
-const err225 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.type},message:"must be object,null"};
+if(data120 && typeof data120 == "object" && !Array.isArray(data120)){
+for(const key24 in data120){
+if(!((key24 === "restarts") || (key24 === "within"))){
+const err225 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key24},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err225];
 }
@@ -3599,10 +3488,11 @@ vErrors.push(err225);
 }
 errors++;
 }
-if(data138 && typeof data138 == "object" && !Array.isArray(data138)){
-for(const key24 in data138){
-if(!(((key24 === "days") || (key24 === "from")) || (key24 === "to"))){
-const err226 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key24},message:"must NOT have additional properties"};
+}
+if(data120.restarts !== undefined){
+let data121 = data120.restarts;
+if((!(((typeof data121 == "number") && (!(data121 % 1) && !isNaN(data121))) && (isFinite(data121)))) && (data121 !== null)){
+const err226 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err226];
 }
@@ -3611,11 +3501,9 @@ vErrors.push(err226);
 }
 errors++;
 }
-}
-if(data138.days !== undefined){
-let data139 = data138.days;
-if((typeof data139 !== "string") && (data139 !== null)){
-const err227 = {instancePath:instancePath+"/recovery/risky/days",schemaPath:"#/properties/recovery/properties/risky/properties/days/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.days.type},message:"must be string,null"};
+if((typeof data121 == "number") && (isFinite(data121))){
+if(data121 > 1000 || isNaN(data121)){
+const err227 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err227];
 }
@@ -3624,11 +3512,8 @@ vErrors.push(err227);
 }
 errors++;
 }
-}
-if(data138.from !== undefined){
-let data140 = data138.from;
-if((typeof data140 !== "string") && (data140 !== null)){
-const err228 = {instancePath:instancePath+"/recovery/risky/from",schemaPath:"#/properties/recovery/properties/risky/properties/from/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.from.type},message:"must be string,null"};
+if(data121 < 0 || isNaN(data121)){
+const err228 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err228];
 }
@@ -3638,10 +3523,11 @@ vErrors.push(err228);
 errors++;
 }
 }
-if(data138.to !== undefined){
-let data141 = data138.to;
-if((typeof data141 !== "string") && (data141 !== null)){
-const err229 = {instancePath:instancePath+"/recovery/risky/to",schemaPath:"#/properties/recovery/properties/risky/properties/to/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.to.type},message:"must be string,null"};
+}
+if(data120.within !== undefined){
+let data122 = data120.within;
+if(((typeof data122 !== "string") && (!((typeof data122 == "number") && (isFinite(data122))))) && (data122 !== null)){
+const err229 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err229];
 }
@@ -3653,12 +3539,124 @@ errors++;
 }
 }
 }
+if(data113["start-failed"] !== undefined){
+if(!(validate53(data113["start-failed"], {instancePath:instancePath+"/recovery/start-failed",parentData:data113,parentDataProperty:"start-failed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
 }
 }
-if(data.upgrade !== undefined){
-let data142 = data.upgrade;
+if(data113["not-ready"] !== undefined){
+if(!(validate53(data113["not-ready"], {instancePath:instancePath+"/recovery/not-ready",parentData:data113,parentDataProperty:"not-ready",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.exit !== undefined){
+if(!(validate53(data113.exit, {instancePath:instancePath+"/recovery/exit",parentData:data113,parentDataProperty:"exit",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.crash !== undefined){
+if(!(validate53(data113.crash, {instancePath:instancePath+"/recovery/crash",parentData:data113,parentDataProperty:"crash",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.oom !== undefined){
+if(!(validate53(data113.oom, {instancePath:instancePath+"/recovery/oom",parentData:data113,parentDataProperty:"oom",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113["oom-host"] !== undefined){
+if(!(validate53(data113["oom-host"], {instancePath:instancePath+"/recovery/oom-host",parentData:data113,parentDataProperty:"oom-host",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113["forbidden-syscall"] !== undefined){
+if(!(validate53(data113["forbidden-syscall"], {instancePath:instancePath+"/recovery/forbidden-syscall",parentData:data113,parentDataProperty:"forbidden-syscall",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113["forbidden-exec"] !== undefined){
+if(!(validate53(data113["forbidden-exec"], {instancePath:instancePath+"/recovery/forbidden-exec",parentData:data113,parentDataProperty:"forbidden-exec",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.hang !== undefined){
+if(!(validate53(data113.hang, {instancePath:instancePath+"/recovery/hang",parentData:data113,parentDataProperty:"hang",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.deadlock !== undefined){
+if(!(validate53(data113.deadlock, {instancePath:instancePath+"/recovery/deadlock",parentData:data113,parentDataProperty:"deadlock",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.spin !== undefined){
+if(!(validate53(data113.spin, {instancePath:instancePath+"/recovery/spin",parentData:data113,parentDataProperty:"spin",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.leak !== undefined){
+if(!(validate53(data113.leak, {instancePath:instancePath+"/recovery/leak",parentData:data113,parentDataProperty:"leak",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113["fork-bomb"] !== undefined){
+if(!(validate53(data113["fork-bomb"], {instancePath:instancePath+"/recovery/fork-bomb",parentData:data113,parentDataProperty:"fork-bomb",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.unresponsive !== undefined){
+if(!(validate53(data113.unresponsive, {instancePath:instancePath+"/recovery/unresponsive",parentData:data113,parentDataProperty:"unresponsive",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113["probe-failed"] !== undefined){
+if(!(validate53(data113["probe-failed"], {instancePath:instancePath+"/recovery/probe-failed",parentData:data113,parentDataProperty:"probe-failed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.dependency !== undefined){
+if(!(validate53(data113.dependency, {instancePath:instancePath+"/recovery/dependency",parentData:data113,parentDataProperty:"dependency",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.unkillable !== undefined){
+if(!(validate53(data113.unkillable, {instancePath:instancePath+"/recovery/unkillable",parentData:data113,parentDataProperty:"unkillable",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.hardware !== undefined){
+if(!(validate53(data113.hardware, {instancePath:instancePath+"/recovery/hardware",parentData:data113,parentDataProperty:"hardware",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.default !== undefined){
+if(!(validate53(data113.default, {instancePath:instancePath+"/recovery/default",parentData:data113,parentDataProperty:"default",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data113.risky !== undefined){
+let data142 = data113.risky;
 if((!(data142 && typeof data142 == "object" && !Array.isArray(data142))) && (data142 !== null)){
-const err230 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/type",keyword:"type",params:{type: schema19.properties.upgrade.type},message:"must be object,null"};
+const err230 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err230];
 }
@@ -3669,8 +3667,8 @@ errors++;
 }
 if(data142 && typeof data142 == "object" && !Array.isArray(data142)){
 for(const key25 in data142){
-if(!(func1.call(schema19.properties.upgrade.properties, key25))){
-const err231 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key25},message:"must NOT have additional properties"};
+if(!(((key25 === "days") || (key25 === "from")) || (key25 === "to"))){
+const err231 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key25},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err231];
 }
@@ -3680,10 +3678,10 @@ vErrors.push(err231);
 errors++;
 }
 }
-if(data142.way !== undefined){
-let data143 = data142.way;
+if(data142.days !== undefined){
+let data143 = data142.days;
 if((typeof data143 !== "string") && (data143 !== null)){
-const err232 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.way.type},message:"must be string,null"};
+const err232 = {instancePath:instancePath+"/recovery/risky/days",schemaPath:"#/properties/recovery/properties/risky/properties/days/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.days.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err232];
 }
@@ -3692,8 +3690,11 @@ vErrors.push(err232);
 }
 errors++;
 }
-if(!(((data143 === "beside") || (data143 === "in-place")) || (data143 === null))){
-const err233 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.way.enum},message:"must be equal to one of the allowed values"};
+}
+if(data142.from !== undefined){
+let data144 = data142.from;
+if((typeof data144 !== "string") && (data144 !== null)){
+const err233 = {instancePath:instancePath+"/recovery/risky/from",schemaPath:"#/properties/recovery/properties/risky/properties/from/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.from.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err233];
 }
@@ -3703,10 +3704,10 @@ vErrors.push(err233);
 errors++;
 }
 }
-if(data142.signal !== undefined){
-let data144 = data142.signal;
-if((typeof data144 !== "string") && (data144 !== null)){
-const err234 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.signal.type},message:"must be string,null"};
+if(data142.to !== undefined){
+let data145 = data142.to;
+if((typeof data145 !== "string") && (data145 !== null)){
+const err234 = {instancePath:instancePath+"/recovery/risky/to",schemaPath:"#/properties/recovery/properties/risky/properties/to/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.to.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err234];
 }
@@ -3715,8 +3716,15 @@ vErrors.push(err234);
 }
 errors++;
 }
-if(!(((((data144 === "SIGHUP") || (data144 === "SIGUSR1")) || (data144 === "SIGUSR2")) || (data144 === "SIGWINCH")) || (data144 === null))){
-const err235 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.signal.enum},message:"must be equal to one of the allowed values"};
+}
+}
+}
+}
+}
+if(data.upgrade !== undefined){
+let data146 = data.upgrade;
+if((!(data146 && typeof data146 == "object" && !Array.isArray(data146))) && (data146 !== null)){
+const err235 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/type",keyword:"type",params:{type: schema19.properties.upgrade.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err235];
 }
@@ -3725,11 +3733,10 @@ vErrors.push(err235);
 }
 errors++;
 }
-}
-if(data142.canary !== undefined){
-let data145 = data142.canary;
-if((!(Array.isArray(data145))) && (data145 !== null)){
-const err236 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.type},message:"must be array,null"};
+if(data146 && typeof data146 == "object" && !Array.isArray(data146)){
+for(const key26 in data146){
+if(!(func1.call(schema19.properties.upgrade.properties, key26))){
+const err236 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key26},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err236];
 }
@@ -3738,9 +3745,11 @@ vErrors.push(err236);
 }
 errors++;
 }
-if(Array.isArray(data145)){
-if(data145.length > 16){
-const err237 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+}
+if(data146.way !== undefined){
+let data147 = data146.way;
+if((typeof data147 !== "string") && (data147 !== null)){
+const err237 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.way.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err237];
 }
@@ -3749,11 +3758,8 @@ vErrors.push(err237);
 }
 errors++;
 }
-const len12 = data145.length;
-for(let i12=0; i12<len12; i12++){
-let data146 = data145[i12];
-if((typeof data146 !== "string") && (!((typeof data146 == "number") && (isFinite(data146))))){
-const err238 = {instancePath:instancePath+"/upgrade/canary/" + i12,schemaPath:"#/properties/upgrade/properties/canary/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.items.type},message:"must be string,number"};
+if(!(((data147 === "beside") || (data147 === "in-place")) || (data147 === null))){
+const err238 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.way.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err238];
 }
@@ -3763,12 +3769,10 @@ vErrors.push(err238);
 errors++;
 }
 }
-}
-}
-if(data142.bake !== undefined){
-let data147 = data142.bake;
-if(((typeof data147 !== "string") && (!((typeof data147 == "number") && (isFinite(data147))))) && (data147 !== null)){
-const err239 = {instancePath:instancePath+"/upgrade/bake",schemaPath:"#/properties/upgrade/properties/bake/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.bake.type},message:"must be string,number,null"};
+if(data146.signal !== undefined){
+let data148 = data146.signal;
+if((typeof data148 !== "string") && (data148 !== null)){
+const err239 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err239];
 }
@@ -3777,11 +3781,8 @@ vErrors.push(err239);
 }
 errors++;
 }
-}
-if(data142.drain !== undefined){
-let data148 = data142.drain;
-if(((typeof data148 !== "string") && (!((typeof data148 == "number") && (isFinite(data148))))) && (data148 !== null)){
-const err240 = {instancePath:instancePath+"/upgrade/drain",schemaPath:"#/properties/upgrade/properties/drain/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.drain.type},message:"must be string,number,null"};
+if(!(((((data148 === "SIGHUP") || (data148 === "SIGUSR1")) || (data148 === "SIGUSR2")) || (data148 === "SIGWINCH")) || (data148 === null))){
+const err240 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err240];
 }
@@ -3791,10 +3792,10 @@ vErrors.push(err240);
 errors++;
 }
 }
-if(data142.surge !== undefined){
-let data149 = data142.surge;
-if(((typeof data149 !== "string") && (!(((typeof data149 == "number") && (!(data149 % 1) && !isNaN(data149))) && (isFinite(data149))))) && (data149 !== null)){
-const err241 = {instancePath:instancePath+"/upgrade/surge",schemaPath:"#/properties/upgrade/properties/surge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.surge.type},message:"must be string,integer,null"};
+if(data146.canary !== undefined){
+let data149 = data146.canary;
+if((!(Array.isArray(data149))) && (data149 !== null)){
+const err241 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err241];
 }
@@ -3803,11 +3804,9 @@ vErrors.push(err241);
 }
 errors++;
 }
-}
-if(data142.judge !== undefined){
-let data150 = data142.judge;
-if((!(data150 && typeof data150 == "object" && !Array.isArray(data150))) && (data150 !== null)){
-const err242 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.type},message:"must be object,null"};
+if(Array.isArray(data149)){
+if(data149.length > 16){
+const err242 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err242];
 }
@@ -3816,10 +3815,11 @@ vErrors.push(err242);
 }
 errors++;
 }
-if(data150 && typeof data150 == "object" && !Array.isArray(data150)){
-for(const key26 in data150){
-if(!((((((((key26 === "samples") || (key26 === "few")) || (key26 === "wait-most")) || (key26 === "errors")) || (key26 === "latency")) || (key26 === "memory")) || (key26 === "deaths")) || (key26 === "metrics"))){
-const err243 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key26},message:"must NOT have additional properties"};
+const len12 = data149.length;
+for(let i12=0; i12<len12; i12++){
+let data150 = data149[i12];
+if((typeof data150 !== "string") && (!((typeof data150 == "number") && (isFinite(data150))))){
+const err243 = {instancePath:instancePath+"/upgrade/canary/" + i12,schemaPath:"#/properties/upgrade/properties/canary/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err243];
 }
@@ -3829,10 +3829,12 @@ vErrors.push(err243);
 errors++;
 }
 }
-if(data150.samples !== undefined){
-let data151 = data150.samples;
-if((!(((typeof data151 == "number") && (!(data151 % 1) && !isNaN(data151))) && (isFinite(data151)))) && (data151 !== null)){
-const err244 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.samples.type},message:"must be integer,null"};
+}
+}
+if(data146.bake !== undefined){
+let data151 = data146.bake;
+if(((typeof data151 !== "string") && (!((typeof data151 == "number") && (isFinite(data151))))) && (data151 !== null)){
+const err244 = {instancePath:instancePath+"/upgrade/bake",schemaPath:"#/properties/upgrade/properties/bake/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.bake.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err244];
 }
@@ -3841,9 +3843,11 @@ vErrors.push(err244);
 }
 errors++;
 }
-if((typeof data151 == "number") && (isFinite(data151))){
-if(data151 > 1000000 || isNaN(data151)){
-const err245 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+}
+if(data146.drain !== undefined){
+let data152 = data146.drain;
+if(((typeof data152 !== "string") && (!((typeof data152 == "number") && (isFinite(data152))))) && (data152 !== null)){
+const err245 = {instancePath:instancePath+"/upgrade/drain",schemaPath:"#/properties/upgrade/properties/drain/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.drain.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err245];
 }
@@ -3852,8 +3856,11 @@ vErrors.push(err245);
 }
 errors++;
 }
-if(data151 < 1 || isNaN(data151)){
-const err246 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data146.surge !== undefined){
+let data153 = data146.surge;
+if(((typeof data153 !== "string") && (!(((typeof data153 == "number") && (!(data153 % 1) && !isNaN(data153))) && (isFinite(data153))))) && (data153 !== null)){
+const err246 = {instancePath:instancePath+"/upgrade/surge",schemaPath:"#/properties/upgrade/properties/surge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.surge.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err246];
 }
@@ -3863,11 +3870,10 @@ vErrors.push(err246);
 errors++;
 }
 }
-}
-if(data150.few !== undefined){
-let data152 = data150.few;
-if((typeof data152 !== "string") && (data152 !== null)){
-const err247 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.few.type},message:"must be string,null"};
+if(data146.judge !== undefined){
+let data154 = data146.judge;
+if((!(data154 && typeof data154 == "object" && !Array.isArray(data154))) && (data154 !== null)){
+const err247 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err247];
 }
@@ -3876,8 +3882,10 @@ vErrors.push(err247);
 }
 errors++;
 }
-if(!((((data152 === "promote") || (data152 === "rollback")) || (data152 === "wait")) || (data152 === null))){
-const err248 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.judge.properties.few.enum},message:"must be equal to one of the allowed values"};
+if(data154 && typeof data154 == "object" && !Array.isArray(data154)){
+for(const key27 in data154){
+if(!((((((((key27 === "samples") || (key27 === "few")) || (key27 === "wait-most")) || (key27 === "errors")) || (key27 === "latency")) || (key27 === "memory")) || (key27 === "deaths")) || (key27 === "metrics"))){
+const err248 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key27},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err248];
 }
@@ -3887,10 +3895,10 @@ vErrors.push(err248);
 errors++;
 }
 }
-if(data150["wait-most"] !== undefined){
-let data153 = data150["wait-most"];
-if(((typeof data153 !== "string") && (!((typeof data153 == "number") && (isFinite(data153))))) && (data153 !== null)){
-const err249 = {instancePath:instancePath+"/upgrade/judge/wait-most",schemaPath:"#/properties/upgrade/properties/judge/properties/wait-most/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties["wait-most"].type},message:"must be string,number,null"};
+if(data154.samples !== undefined){
+let data155 = data154.samples;
+if((!(((typeof data155 == "number") && (!(data155 % 1) && !isNaN(data155))) && (isFinite(data155)))) && (data155 !== null)){
+const err249 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.samples.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err249];
 }
@@ -3899,11 +3907,9 @@ vErrors.push(err249);
 }
 errors++;
 }
-}
-if(data150.errors !== undefined){
-let data154 = data150.errors;
-if((typeof data154 !== "string") && (data154 !== null)){
-const err250 = {instancePath:instancePath+"/upgrade/judge/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.errors.type},message:"must be string,null"};
+if((typeof data155 == "number") && (isFinite(data155))){
+if(data155 > 1000000 || isNaN(data155)){
+const err250 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err250];
 }
@@ -3912,11 +3918,8 @@ vErrors.push(err250);
 }
 errors++;
 }
-}
-if(data150.latency !== undefined){
-let data155 = data150.latency;
-if((typeof data155 !== "string") && (data155 !== null)){
-const err251 = {instancePath:instancePath+"/upgrade/judge/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.latency.type},message:"must be string,null"};
+if(data155 < 1 || isNaN(data155)){
+const err251 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err251];
 }
@@ -3926,10 +3929,11 @@ vErrors.push(err251);
 errors++;
 }
 }
-if(data150.memory !== undefined){
-let data156 = data150.memory;
+}
+if(data154.few !== undefined){
+let data156 = data154.few;
 if((typeof data156 !== "string") && (data156 !== null)){
-const err252 = {instancePath:instancePath+"/upgrade/judge/memory",schemaPath:"#/properties/upgrade/properties/judge/properties/memory/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.memory.type},message:"must be string,null"};
+const err252 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.few.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err252];
 }
@@ -3938,11 +3942,8 @@ vErrors.push(err252);
 }
 errors++;
 }
-}
-if(data150.deaths !== undefined){
-let data157 = data150.deaths;
-if((!(((typeof data157 == "number") && (!(data157 % 1) && !isNaN(data157))) && (isFinite(data157)))) && (data157 !== null)){
-const err253 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.deaths.type},message:"must be integer,null"};
+if(!((((data156 === "promote") || (data156 === "rollback")) || (data156 === "wait")) || (data156 === null))){
+const err253 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.judge.properties.few.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err253];
 }
@@ -3951,9 +3952,11 @@ vErrors.push(err253);
 }
 errors++;
 }
-if((typeof data157 == "number") && (isFinite(data157))){
-if(data157 > 1000 || isNaN(data157)){
-const err254 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+if(data154["wait-most"] !== undefined){
+let data157 = data154["wait-most"];
+if(((typeof data157 !== "string") && (!((typeof data157 == "number") && (isFinite(data157))))) && (data157 !== null)){
+const err254 = {instancePath:instancePath+"/upgrade/judge/wait-most",schemaPath:"#/properties/upgrade/properties/judge/properties/wait-most/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties["wait-most"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err254];
 }
@@ -3962,8 +3965,11 @@ vErrors.push(err254);
 }
 errors++;
 }
-if(data157 < 0 || isNaN(data157)){
-const err255 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data154.errors !== undefined){
+let data158 = data154.errors;
+if((typeof data158 !== "string") && (data158 !== null)){
+const err255 = {instancePath:instancePath+"/upgrade/judge/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.errors.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err255];
 }
@@ -3973,11 +3979,10 @@ vErrors.push(err255);
 errors++;
 }
 }
-}
-if(data150.metrics !== undefined){
-let data158 = data150.metrics;
-if((!(data158 && typeof data158 == "object" && !Array.isArray(data158))) && (data158 !== null)){
-const err256 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.type},message:"must be object,null"};
+if(data154.latency !== undefined){
+let data159 = data154.latency;
+if((typeof data159 !== "string") && (data159 !== null)){
+const err256 = {instancePath:instancePath+"/upgrade/judge/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.latency.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err256];
 }
@@ -3986,10 +3991,11 @@ vErrors.push(err256);
 }
 errors++;
 }
-if(data158 && typeof data158 == "object" && !Array.isArray(data158)){
-for(const key27 in data158){
-if(!(((((key27 === "port") || (key27 === "path")) || (key27 === "requests")) || (key27 === "errors")) || (key27 === "latency"))){
-const err257 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key27},message:"must NOT have additional properties"};
+}
+if(data154.memory !== undefined){
+let data160 = data154.memory;
+if((typeof data160 !== "string") && (data160 !== null)){
+const err257 = {instancePath:instancePath+"/upgrade/judge/memory",schemaPath:"#/properties/upgrade/properties/judge/properties/memory/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.memory.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err257];
 }
@@ -3999,10 +4005,10 @@ vErrors.push(err257);
 errors++;
 }
 }
-if(data158.port !== undefined){
-let data159 = data158.port;
-if((!(((typeof data159 == "number") && (!(data159 % 1) && !isNaN(data159))) && (isFinite(data159)))) && (data159 !== null)){
-const err258 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.port.type},message:"must be integer,null"};
+if(data154.deaths !== undefined){
+let data161 = data154.deaths;
+if((!(((typeof data161 == "number") && (!(data161 % 1) && !isNaN(data161))) && (isFinite(data161)))) && (data161 !== null)){
+const err258 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.deaths.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err258];
 }
@@ -4011,9 +4017,9 @@ vErrors.push(err258);
 }
 errors++;
 }
-if((typeof data159 == "number") && (isFinite(data159))){
-if(data159 > 65535 || isNaN(data159)){
-const err259 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if((typeof data161 == "number") && (isFinite(data161))){
+if(data161 > 1000 || isNaN(data161)){
+const err259 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err259];
 }
@@ -4022,8 +4028,8 @@ vErrors.push(err259);
 }
 errors++;
 }
-if(data159 < 1 || isNaN(data159)){
-const err260 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data161 < 0 || isNaN(data161)){
+const err260 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err260];
 }
@@ -4034,10 +4040,10 @@ errors++;
 }
 }
 }
-if(data158.path !== undefined){
-let data160 = data158.path;
-if((typeof data160 !== "string") && (data160 !== null)){
-const err261 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.path.type},message:"must be string,null"};
+if(data154.metrics !== undefined){
+let data162 = data154.metrics;
+if((!(data162 && typeof data162 == "object" && !Array.isArray(data162))) && (data162 !== null)){
+const err261 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err261];
 }
@@ -4046,9 +4052,10 @@ vErrors.push(err261);
 }
 errors++;
 }
-if(typeof data160 === "string"){
-if(!pattern10.test(data160)){
-const err262 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+if(data162 && typeof data162 == "object" && !Array.isArray(data162)){
+for(const key28 in data162){
+if(!(((((key28 === "port") || (key28 === "path")) || (key28 === "requests")) || (key28 === "errors")) || (key28 === "latency"))){
+const err262 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key28},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err262];
 }
@@ -4058,11 +4065,10 @@ vErrors.push(err262);
 errors++;
 }
 }
-}
-if(data158.requests !== undefined){
-let data161 = data158.requests;
-if((typeof data161 !== "string") && (data161 !== null)){
-const err263 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.requests.type},message:"must be string,null"};
+if(data162.port !== undefined){
+let data163 = data162.port;
+if((!(((typeof data163 == "number") && (!(data163 % 1) && !isNaN(data163))) && (isFinite(data163)))) && (data163 !== null)){
+const err263 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.port.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err263];
 }
@@ -4071,9 +4077,9 @@ vErrors.push(err263);
 }
 errors++;
 }
-if(typeof data161 === "string"){
-if(!pattern15.test(data161)){
-const err264 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+if((typeof data163 == "number") && (isFinite(data163))){
+if(data163 > 65535 || isNaN(data163)){
+const err264 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err264];
 }
@@ -4082,12 +4088,8 @@ vErrors.push(err264);
 }
 errors++;
 }
-}
-}
-if(data158.errors !== undefined){
-let data162 = data158.errors;
-if((typeof data162 !== "string") && (data162 !== null)){
-const err265 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.errors.type},message:"must be string,null"};
+if(data163 < 1 || isNaN(data163)){
+const err265 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err265];
 }
@@ -4096,9 +4098,12 @@ vErrors.push(err265);
 }
 errors++;
 }
-if(typeof data162 === "string"){
-if(!pattern15.test(data162)){
-const err266 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+}
+}
+if(data162.path !== undefined){
+let data164 = data162.path;
+if((typeof data164 !== "string") && (data164 !== null)){
+const err266 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err266];
 }
@@ -4107,12 +4112,9 @@ vErrors.push(err266);
 }
 errors++;
 }
-}
-}
-if(data158.latency !== undefined){
-let data163 = data158.latency;
-if((typeof data163 !== "string") && (data163 !== null)){
-const err267 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.latency.type},message:"must be string,null"};
+if(typeof data164 === "string"){
+if(!pattern10.test(data164)){
+const err267 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err267];
 }
@@ -4121,9 +4123,12 @@ vErrors.push(err267);
 }
 errors++;
 }
-if(typeof data163 === "string"){
-if(!pattern15.test(data163)){
-const err268 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+}
+}
+if(data162.requests !== undefined){
+let data165 = data162.requests;
+if((typeof data165 !== "string") && (data165 !== null)){
+const err268 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.requests.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err268];
 }
@@ -4132,16 +4137,9 @@ vErrors.push(err268);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-}
-if(data142.check !== undefined){
-let data164 = data142.check;
-if((!(Array.isArray(data164))) && (data164 !== null)){
-const err269 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.type},message:"must be array,null"};
+if(typeof data165 === "string"){
+if(!pattern15.test(data165)){
+const err269 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
 if(vErrors === null){
 vErrors = [err269];
 }
@@ -4150,9 +4148,12 @@ vErrors.push(err269);
 }
 errors++;
 }
-if(Array.isArray(data164)){
-if(data164.length > 64){
-const err270 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+}
+}
+if(data162.errors !== undefined){
+let data166 = data162.errors;
+if((typeof data166 !== "string") && (data166 !== null)){
+const err270 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.errors.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err270];
 }
@@ -4161,11 +4162,9 @@ vErrors.push(err270);
 }
 errors++;
 }
-const len13 = data164.length;
-for(let i13=0; i13<len13; i13++){
-let data165 = data164[i13];
-if((typeof data165 !== "string") && (!((typeof data165 == "number") && (isFinite(data165))))){
-const err271 = {instancePath:instancePath+"/upgrade/check/" + i13,schemaPath:"#/properties/upgrade/properties/check/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.items.type},message:"must be string,number"};
+if(typeof data166 === "string"){
+if(!pattern15.test(data166)){
+const err271 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
 if(vErrors === null){
 vErrors = [err271];
 }
@@ -4176,11 +4175,10 @@ errors++;
 }
 }
 }
-}
-if(data142["check-timeout"] !== undefined){
-let data166 = data142["check-timeout"];
-if(((typeof data166 !== "string") && (!((typeof data166 == "number") && (isFinite(data166))))) && (data166 !== null)){
-const err272 = {instancePath:instancePath+"/upgrade/check-timeout",schemaPath:"#/properties/upgrade/properties/check-timeout/type",keyword:"type",params:{type: schema19.properties.upgrade.properties["check-timeout"].type},message:"must be string,number,null"};
+if(data162.latency !== undefined){
+let data167 = data162.latency;
+if((typeof data167 !== "string") && (data167 !== null)){
+const err272 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.latency.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err272];
 }
@@ -4189,13 +4187,9 @@ vErrors.push(err272);
 }
 errors++;
 }
-}
-}
-}
-if(data.versions !== undefined){
-let data167 = data.versions;
-if((!(data167 && typeof data167 == "object" && !Array.isArray(data167))) && (data167 !== null)){
-const err273 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: schema19.properties.versions.type},message:"must be object,null"};
+if(typeof data167 === "string"){
+if(!pattern15.test(data167)){
+const err273 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
 if(vErrors === null){
 vErrors = [err273];
 }
@@ -4204,10 +4198,16 @@ vErrors.push(err273);
 }
 errors++;
 }
-if(data167 && typeof data167 == "object" && !Array.isArray(data167)){
-for(const key28 in data167){
-if(!(key28 === "keep")){
-const err274 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key28},message:"must NOT have additional properties"};
+}
+}
+}
+}
+}
+}
+if(data146.check !== undefined){
+let data168 = data146.check;
+if((!(Array.isArray(data168))) && (data168 !== null)){
+const err274 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err274];
 }
@@ -4216,11 +4216,9 @@ vErrors.push(err274);
 }
 errors++;
 }
-}
-if(data167.keep !== undefined){
-let data168 = data167.keep;
-if((!(((typeof data168 == "number") && (!(data168 % 1) && !isNaN(data168))) && (isFinite(data168)))) && (data168 !== null)){
-const err275 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/type",keyword:"type",params:{type: schema19.properties.versions.properties.keep.type},message:"must be integer,null"};
+if(Array.isArray(data168)){
+if(data168.length > 64){
+const err275 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err275];
 }
@@ -4229,9 +4227,11 @@ vErrors.push(err275);
 }
 errors++;
 }
-if((typeof data168 == "number") && (isFinite(data168))){
-if(data168 > 1000 || isNaN(data168)){
-const err276 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+const len13 = data168.length;
+for(let i13=0; i13<len13; i13++){
+let data169 = data168[i13];
+if((typeof data169 !== "string") && (!((typeof data169 == "number") && (isFinite(data169))))){
+const err276 = {instancePath:instancePath+"/upgrade/check/" + i13,schemaPath:"#/properties/upgrade/properties/check/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err276];
 }
@@ -4240,8 +4240,13 @@ vErrors.push(err276);
 }
 errors++;
 }
-if(data168 < 1 || isNaN(data168)){
-const err277 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+}
+if(data146["check-timeout"] !== undefined){
+let data170 = data146["check-timeout"];
+if(((typeof data170 !== "string") && (!((typeof data170 == "number") && (isFinite(data170))))) && (data170 !== null)){
+const err277 = {instancePath:instancePath+"/upgrade/check-timeout",schemaPath:"#/properties/upgrade/properties/check-timeout/type",keyword:"type",params:{type: schema19.properties.upgrade.properties["check-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err277];
 }
@@ -4253,11 +4258,10 @@ errors++;
 }
 }
 }
-}
-if(data.schedule !== undefined){
-let data169 = data.schedule;
-if((!(Array.isArray(data169))) && (data169 !== null)){
-const err278 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: schema19.properties.schedule.type},message:"must be array,null"};
+if(data.versions !== undefined){
+let data171 = data.versions;
+if((!(data171 && typeof data171 == "object" && !Array.isArray(data171))) && (data171 !== null)){
+const err278 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: schema19.properties.versions.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err278];
 }
@@ -4266,9 +4270,10 @@ vErrors.push(err278);
 }
 errors++;
 }
-if(Array.isArray(data169)){
-if(data169.length > 16){
-const err279 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if(data171 && typeof data171 == "object" && !Array.isArray(data171)){
+for(const key29 in data171){
+if(!(key29 === "keep")){
+const err279 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key29},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err279];
 }
@@ -4277,12 +4282,11 @@ vErrors.push(err279);
 }
 errors++;
 }
-const len14 = data169.length;
-for(let i14=0; i14<len14; i14++){
-let data170 = data169[i14];
-if(data170 && typeof data170 == "object" && !Array.isArray(data170)){
-if(Object.keys(data170).length > 1){
-const err280 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/maxProperties",keyword:"maxProperties",params:{limit: 1},message:"must NOT have more than 1 properties"};
+}
+if(data171.keep !== undefined){
+let data172 = data171.keep;
+if((!(((typeof data172 == "number") && (!(data172 % 1) && !isNaN(data172))) && (isFinite(data172)))) && (data172 !== null)){
+const err280 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/type",keyword:"type",params:{type: schema19.properties.versions.properties.keep.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err280];
 }
@@ -4291,8 +4295,9 @@ vErrors.push(err280);
 }
 errors++;
 }
-if(Object.keys(data170).length < 1){
-const err281 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/minProperties",keyword:"minProperties",params:{limit: 1},message:"must NOT have fewer than 1 properties"};
+if((typeof data172 == "number") && (isFinite(data172))){
+if(data172 > 1000 || isNaN(data172)){
+const err281 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err281];
 }
@@ -4301,9 +4306,8 @@ vErrors.push(err281);
 }
 errors++;
 }
-for(const key29 in data170){
-if(!(key29 === "recycle")){
-const err282 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key29},message:"must NOT have additional properties"};
+if(data172 < 1 || isNaN(data172)){
+const err282 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err282];
 }
@@ -4313,9 +4317,13 @@ vErrors.push(err282);
 errors++;
 }
 }
-if(data170.recycle !== undefined){
-if(typeof data170.recycle !== "string"){
-const err283 = {instancePath:instancePath+"/schedule/" + i14+"/recycle",schemaPath:"#/properties/schedule/items/properties/recycle/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+}
+if(data.schedule !== undefined){
+let data173 = data.schedule;
+if((!(Array.isArray(data173))) && (data173 !== null)){
+const err283 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: schema19.properties.schedule.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err283];
 }
@@ -4324,15 +4332,73 @@ vErrors.push(err283);
 }
 errors++;
 }
-}
-}
-else {
-const err284 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(Array.isArray(data173)){
+if(data173.length > 16){
+const err284 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err284];
 }
 else {
 vErrors.push(err284);
+}
+errors++;
+}
+const len14 = data173.length;
+for(let i14=0; i14<len14; i14++){
+let data174 = data173[i14];
+if(data174 && typeof data174 == "object" && !Array.isArray(data174)){
+if(Object.keys(data174).length > 1){
+const err285 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/maxProperties",keyword:"maxProperties",params:{limit: 1},message:"must NOT have more than 1 properties"};
+if(vErrors === null){
+vErrors = [err285];
+}
+else {
+vErrors.push(err285);
+}
+errors++;
+}
+if(Object.keys(data174).length < 1){
+const err286 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/minProperties",keyword:"minProperties",params:{limit: 1},message:"must NOT have fewer than 1 properties"};
+if(vErrors === null){
+vErrors = [err286];
+}
+else {
+vErrors.push(err286);
+}
+errors++;
+}
+for(const key30 in data174){
+if(!(key30 === "recycle")){
+const err287 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key30},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err287];
+}
+else {
+vErrors.push(err287);
+}
+errors++;
+}
+}
+if(data174.recycle !== undefined){
+if(typeof data174.recycle !== "string"){
+const err288 = {instancePath:instancePath+"/schedule/" + i14+"/recycle",schemaPath:"#/properties/schedule/items/properties/recycle/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err288];
+}
+else {
+vErrors.push(err288);
+}
+errors++;
+}
+}
+}
+else {
+const err289 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err289];
+}
+else {
+vErrors.push(err289);
 }
 errors++;
 }
@@ -4582,6 +4648,54 @@ export const keys = [
   "title": "Group of the socket file",
   "description": "Name or number of a group of the host.",
   "default": "root"
+ },
+ {
+  "key": "rpc",
+  "types": [
+   "object"
+  ],
+  "expected": "a map, {} for the defaults",
+  "title": "Calls",
+  "description": "The plugin takes calls of bulkhead's own protocol (bulkhead/client calls, an SDK answers). Each sandbox gets a Unix socket of its own for them, the descriptor called rpc in LISTEN_FDNAMES, behind those of 'listen'; clients find all of them at /run/bulkhead/discovery/NAME. 'rpc: {}' is enough. Beside 'listen', or without it."
+ },
+ {
+  "key": "rpc.user",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "the name of a user, or a user id",
+  "title": "Owner of the sockets",
+  "description": "Name or number of a user of the host, who may call.",
+  "default": "root",
+  "examples": [
+   "app"
+  ]
+ },
+ {
+  "key": "rpc.group",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "the name of a group, or a group id",
+  "title": "Group of the sockets",
+  "description": "Name or number of a group of the host, whose members may call.",
+  "default": "root",
+  "examples": [
+   "app"
+  ]
+ },
+ {
+  "key": "rpc.mode",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "an octal access mode such as 0660",
+  "title": "Access mode of the sockets",
+  "description": "Octal, of those of the sandboxes and of that of discovery. The default lets user and group call, nobody else.",
+  "default": "0660"
  },
  {
   "key": "network",

@@ -5,7 +5,7 @@ import { checkHealth } from './check-health.ts';
 import { checkProgram } from './check-program.ts';
 import { checkRecovery } from './check-recovery.ts';
 import { checkUpgrade } from './check-upgrade.ts';
-import type { Declaration, Isolation, Listen, Origins } from './declaration.ts';
+import { type Declaration, type Isolation, type Listen, type Origins, RPC_SOCKET_NAME } from './declaration.ts';
 import { endpointText } from './endpoint.ts';
 import { Finder } from './finder.ts';
 
@@ -22,6 +22,7 @@ export function findContradictions(
   const finder = new SettingsFinder(origins, broken, brought);
   finder.checkExec(declaration);
   finder.checkListen(declaration.listen);
+  finder.checkRpc(declaration);
   finder.checkNetwork(declaration);
   finder.checkTwice('capabilities', declaration.capabilities);
   finder.checkTwice('allow', declaration.allow);
@@ -63,6 +64,15 @@ class SettingsFinder extends Finder {
         this.conflict(where(index), `two sockets have the name '${socket.name}'`, where(named));
       }
     });
+  }
+
+  checkRpc({ rpc, listen }: Declaration): void {
+    const taken = listen.findIndex(({ name }) => name === RPC_SOCKET_NAME);
+    if (rpc === undefined || taken < 0) return;
+    const key = this.isWritten(`listen[${taken}].name`)
+      ? `listen[${taken}].name`
+      : `listen[${taken}].${listen[taken]?.kind}`;
+    this.conflict(key, `'${RPC_SOCKET_NAME}' is what the program finds its socket for calls by`, 'rpc');
   }
 
   checkNetwork({ network, listen }: Declaration): void {

@@ -9,6 +9,7 @@ import type {
   Listen,
   Network,
   Origins,
+  RpcAccess,
 } from './declaration.ts';
 import { defaultText, fieldOf, must, Source, sourceOf } from './source.ts';
 import type { MapNode, ScalarNode, TreeNode } from './tree.ts';
@@ -52,6 +53,7 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
     exec: source.list('exec').map(sourceOf),
     environment: Object.fromEntries(source.map('environment')),
     listen,
+    ...(source.find('rpc') === undefined ? {} : { rpc: toRpc(source) }),
     network: toNetwork(source),
     pool: { size: number('pool.size'), standby: number('pool.standby') },
     view: { root: text('view.root'), tmp: read('view.tmp', readTmp), tmpfs: source.list('view.tmpfs').map(toTmpfs) },
@@ -108,6 +110,12 @@ function toCredentials(source: Source): DeclaredCredential[] {
     const encrypted = fieldOf(value, 'credentials.*', 'encrypted') === 'true';
     return { name, path: fieldOf(value, 'credentials.*', 'path'), encrypted };
   });
+}
+
+function toRpc(source: Source): RpcAccess {
+  source.note('rpc', source.find('rpc'));
+  const mode = must('rpc.mode', readMode(source.text('rpc.mode')));
+  return { user: source.text('rpc.user'), group: source.text('rpc.group'), mode };
 }
 
 /** A map without 'egress', which null may have taken out of it, asks for nothing. */

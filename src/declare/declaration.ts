@@ -15,6 +15,8 @@ export interface Declaration {
   readonly exec: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly listen: readonly Listen[];
+  /** Who may call; there for a plugin that takes calls. */
+  readonly rpc?: RpcAccess;
   readonly network: Network;
   /** `standby`: sandboxes beside those that serve, started and ready and without traffic. */
   readonly pool: { readonly size: number; readonly standby: number };
@@ -131,6 +133,16 @@ export interface Network {
   readonly mode: 'none' | 'egress' | 'host';
   readonly egress: readonly Endpoint[];
 }
+
+/** Owner and permission bits of the sockets for calls, and of that of discovery. */
+export interface RpcAccess {
+  readonly user: string;
+  readonly group: string;
+  readonly mode: number;
+}
+
+/** As the program finds its socket for calls in LISTEN_FDNAMES, behind its listeners. */
+export const RPC_SOCKET_NAME = 'rpc';
 
 export type Listen = TcpListen | UnixListen;
 

@@ -99,7 +99,7 @@ export async function sandboxFacts(target: Target, host: HostProcesses): Promise
     stateRoom: plan.state === undefined ? null : roomIn(plan.state.directory),
     plannedRoot: fileIdentity(plan.rootDirectory),
     interfaces: parseInterfaces(interfaces),
-    sockets: await socketOrigins(payload, init, journalSockets(init), target.listeners),
+    sockets: await socketOrigins(payload, init, journalSockets(init), target.listeners, plan.rpc?.path),
     guardedPipes: new Set(
       [init, parent].flatMap(({ descriptors }) => descriptors.map((each) => each.target)).filter(isPipe),
     ),

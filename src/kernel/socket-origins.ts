@@ -9,12 +9,17 @@ const MOST_BYTES = 32 * 1024 * 1024;
 /** Tables of connections that a listener may have made, in the namespace where it is. */
 const ACCEPTING = ['tcp', 'tcp6', 'unix'];
 
-/** Where the sockets of these processes belong, by inode. @param listeners descriptors of the plugin's listeners */
+/**
+ * Where the sockets of these processes belong, by inode.
+ * @param listeners descriptors of the plugin's listeners
+ * @param rpcPath of the sandbox's own socket for calls, which nobody else has a descriptor of
+ */
 export async function socketOrigins(
   processes: readonly ProcessFacts[],
   init: ProcessFacts,
   journal: ReadonlySet<string>,
   listeners: readonly number[],
+  rpcPath: string | undefined,
 ): Promise<Map<string, SocketOrigin>> {
   const origins = new Map<string, SocketOrigin>();
   for (const { descriptors } of processes) {
@@ -35,6 +40,7 @@ export async function socketOrigins(
     if (!left()) break;
     const rows = parseSockets(table, await tableOf(1, table));
     const addresses = rows.filter(({ inode }) => own.has(inode)).map(({ local }) => local);
+    if (table === 'unix' && rpcPath !== undefined) addresses.push(rpcPath);
     for (const { inode, local } of rows) {
       if (origins.get(inode) !== 'nowhere') continue;
       const accepted = ACCEPTING.includes(table) && addresses.some((address) => isAt(table, local, address));

@@ -3,6 +3,7 @@ import { type DeclaredText, declaredTexts } from './declared-texts.ts';
 import { isGated } from './gate.ts';
 import { isLiveKey, limitText } from './limit-texts.ts';
 import type { PlannedLimits, PluginPlan } from './plan.ts';
+import { accessText } from './rpc.ts';
 import { isInPlace } from './slot.ts';
 
 /**
@@ -96,6 +97,7 @@ function sandboxTexts(declaration: Declaration): DeclaredText[] {
     ['exec', exec.join(' ')],
     ...Object.entries(environment).map(([name, value]): DeclaredText => [`environment.${name}`, value]),
     ['listen', listen.map(listenText).join(', ') || 'none'],
+    ...(declaration.rpc === undefined ? [] : [['rpc', accessText(declaration.rpc)] as const]),
     ['network', mode === 'egress' ? `egress to ${egress.map(({ host, port }) => `${host}:${port}`).join(' ')}` : mode],
     ['view.tmpfs', view.tmpfs.map(({ path, size }) => `${path}:${size}`).join(' ') || 'none'],
     ['state.path', state.path ?? 'none'],

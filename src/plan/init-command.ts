@@ -43,6 +43,7 @@ export function initCommand(
     `--gid=${PAYLOAD_GID}`,
     ...handedOver(listeners).map(({ listen }) => `--listen=${listen.name}`),
     ...networkOptions(declaration, network, listeners),
+    ...(declaration.rpc === undefined ? [] : ['--rpc=yes']),
     ...Object.entries(payloadEnvironment(declaration, machine)).map(([name, value]) => `--env=${name}=${value}`),
     ...probeOptions(declaration.health),
     ...metricsOptions(declaration.upgrade.judge.metrics),

@@ -11,6 +11,7 @@ import { slotKey } from './listener-key.ts';
 import { hostsMount } from './network.ts';
 import { nspawnCommand } from './nspawn-command.ts';
 import type { HostPaths, PluginPlan, SandboxIdentity, SandboxPlan } from './plan.ts';
+import { planRpc } from './rpc.ts';
 import { planMounts, rootDirectory } from './sandbox-view.ts';
 
 /** nspawn puts the payload's processes below its unit's group here, and itself into `supervisor`. */
@@ -73,6 +74,7 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
       learning ? ['--seccomp=learn'] : gated ? [`--gate=${gate}`] : [],
     ),
     listeners: plan.listeners.map(({ key, listen }) => ({ key: slotKey(key, slot), listen })),
+    ...planRpc(declaration, generation, paths),
     seccomp: learning ? learningFilterName(declaration) : plan.seccomp,
     digest: plan.digest,
   };

@@ -7,6 +7,7 @@ import type {
   Listen,
   Network,
   Origins,
+  RpcAccess,
 } from '../declare/declaration.ts';
 import type { Probes } from '../declare/probe.ts';
 import type { MetricsEndpoint } from '../declare/upgrade.ts';
@@ -103,6 +104,11 @@ export interface PlannedListener {
   /** Of a plugin, its address; of a sandbox, the listener of its slot there. Unique on the host; no ':' in it. */
   readonly key: string;
   readonly listen: Listen;
+}
+
+/** A sandbox's socket for calls on the host. */
+export interface PlannedRpc extends RpcAccess {
+  readonly path: string;
 }
 
 /**
@@ -298,6 +304,8 @@ export interface SandboxPlan extends SandboxIdentity {
   /** What makes the sandbox: the words of its kind for all of this, with `init` at the end. */
   readonly command: readonly string[];
   readonly listeners: readonly PlannedListener[];
+  /** Its own socket for calls, if it takes any. */
+  readonly rpc?: PlannedRpc;
   readonly seccomp: string;
   readonly digest: string;
 }

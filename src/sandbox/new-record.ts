@@ -9,7 +9,7 @@ export function newRecord(
   gate: Gate | undefined,
 ): SandboxRecord {
   const { unit, plugin, slot, generation, digest, machine, uidBase, cgroup, payloadCgroup, seccomp } = sandbox;
-  const { startTimeoutMs, stopTimeoutMs, drainMs, listeners, hostMounts, mounts, probes } = sandbox;
+  const { startTimeoutMs, stopTimeoutMs, drainMs, listeners, rpc, hostMounts, mounts, probes } = sandbox;
   return {
     format: 1,
     unit,
@@ -27,6 +27,7 @@ export function newRecord(
     stopTimeoutMs,
     drainMs,
     listeners: listeners.map(({ key }) => key),
+    ...(rpc === undefined ? {} : { rpc }),
     limits: limitsDigest,
     hostMounts: hostMounts.map(({ where }) => where),
     ...(learning ? { learning } : {}),

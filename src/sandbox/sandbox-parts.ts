@@ -11,6 +11,7 @@ import type { BySlot, HostPaths, PluginPlan, SandboxPlan, SlotName } from '../pl
 import { credentialsOf, ROOT_DIRECTORIES, skeletonOf, slotSkeletonOf } from '../plan/sandbox-view.ts';
 import { SLOT_LINK } from '../plan/slot.ts';
 import { stepUnit } from '../unit/step-unit.ts';
+import { removeCallDirectory, removeCallSocket, sweepCallSockets } from './call-sockets.ts';
 import { copyCredentials, removeCredentials } from './credentials.ts';
 import { HostMounts, type MountControl } from './host-mounts.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
@@ -54,6 +55,7 @@ export class SandboxParts {
   async retire(plugin: string): Promise<void> {
     for (const root of [skeletonOf(plugin, this.#paths), slotSkeletonOf(plugin, this.#paths)])
       rmSync(root, { recursive: true, force: true });
+    removeCallDirectory(plugin, this.#paths);
     await this.#slots.retire(plugin);
     await this.#mounts.drop(planOf(plugin));
   }
@@ -98,6 +100,7 @@ export class SandboxParts {
     removeCredentials(credentialsOf(unit, this.#paths));
     const plugin = parseSandboxUnit(unit)?.plugin;
     if (plugin !== undefined) removeFile(activityFile({ plugin, unit }, this.#paths));
+    removeCallSocket(unit, this.#paths);
     await this.#mounts.drop(unit);
   }
 
@@ -108,6 +111,7 @@ export class SandboxParts {
     for (const plugin of namesBelow(`${this.#paths.run}/activity`))
       for (const unit of namesBelow(`${this.#paths.run}/activity/${plugin}`))
         if (!recorded.has(unit)) removeFile(activityFile({ plugin, unit }, this.#paths));
+    sweepCallSockets(recorded, this.#paths);
     // Not those of tunnels, which systemd lists, too: whoever runs needs them, and no plan has them.
     for (const kind of ['activity', 'image', 'state']) await this.#mounts.sweep(`${this.#paths.run}/${kind}`);
     await this.#slots.sweep();

@@ -2,7 +2,7 @@ import { chmodSync } from 'node:fs';
 import { namesIn, readFileIfThere, removeFile, writeFileAtomically } from '../kernel/files.ts';
 import { isGate } from '../plan/gate.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
-import type { Gate, SlotName } from '../plan/plan.ts';
+import type { Gate, PlannedRpc, SlotName } from '../plan/plan.ts';
 import { NSPAWN_PAYLOAD_GROUP } from '../plan/plan-sandbox.ts';
 
 /** What the supervisor intended with a sandbox. Written before its unit is started, removed after all of it is gone. */
@@ -29,6 +29,8 @@ export interface SandboxRecord {
   readonly endsWithinMs?: number;
   /** Keys of the listening sockets that the launcher gets, in order. */
   readonly listeners: readonly string[];
+  /** Its socket for calls, which the launcher gets behind them; absent where it takes none. */
+  readonly rpc?: PlannedRpc;
   /** Mounts of the host that it needs; absent in records of versions that had none. */
   readonly hostMounts?: readonly string[];
   /** SHA-256 of the filter that the launcher was handed; absent before, and in records of versions that had none. */
@@ -111,6 +113,7 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
       [record.generation, record.uidBase, record.startTimeoutMs, record.stopTimeoutMs].every(Number.isSafeInteger) &&
       Array.isArray(record.listeners) &&
       record.listeners.every(isText) &&
+      (record.rpc === undefined || isRpc(record.rpc)) &&
       [record.hostMounts, record.fillable].every((paths) => paths === undefined || areTexts(paths)) &&
       [record.drainMs, record.endsWithinMs].every((ms) => ms === undefined || Number.isSafeInteger(ms)) &&
       [record.filter, record.limits].every((digest) => digest === undefined || isText(digest)) &&
@@ -123,6 +126,10 @@ function parseRecord(text: string | undefined): SandboxRecord | undefined {
 
 function isText(value: unknown): value is string {
   return typeof value === 'string';
+}
+
+function isRpc({ path, user, group, mode }: PlannedRpc): boolean {
+  return [path, user, group].every(isText) && Number.isSafeInteger(mode);
 }
 
 function areTexts(values: unknown): boolean {

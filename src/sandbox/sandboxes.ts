@@ -9,12 +9,14 @@ import { hostsText } from '../plan/network.ts';
 import type { Gate, HostPaths, PluginPlan, StartOrder } from '../plan/plan.ts';
 import { planSandbox } from '../plan/plan-sandbox.ts';
 import { liveProperties } from '../unit/live-properties.ts';
+import { openCallSocket } from './call-sockets.ts';
 import type { FilterCache } from './filter-cache.ts';
 import { newRecord } from './new-record.ts';
 import { NspawnStarter } from './nspawn-starter.ts';
-import type { ForbiddenCall, Helper, MetricsReport, ProbeReport, Report } from './report.ts';
+import type { Report } from './report.ts';
 import { type DescriptorStore, ReportPipes } from './report-pipes.ts';
 import { Sandbox } from './sandbox.ts';
+import type { SandboxEvents } from './sandbox-events.ts';
 import type { SandboxParts } from './sandbox-parts.ts';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
 import { ScopeStarter } from './scope-starter.ts';
@@ -23,33 +25,6 @@ import { startFailure } from './start-failure.ts';
 import type { Starter, UnitControl } from './starter.ts';
 import { Turns } from './turns.ts';
 import type { UidRanges } from './uid-ranges.ts';
-
-/** How a payload ended; `unknown` when only the empty cgroup was seen. */
-export interface SandboxExit {
-  readonly how: 'exited' | 'killed' | 'dumped' | 'unknown';
-  readonly status: number;
-  readonly forbidden?: ForbiddenCall | undefined;
-  readonly lostHelper?: Helper | undefined;
-  readonly childrenLeft?: boolean | undefined;
-}
-
-/** What happens to a sandbox, told as it is seen. */
-export interface SandboxEvents {
-  ready(record: SandboxRecord): void;
-  startFailed(record: SandboxRecord, failure: Failure): void;
-  exited(record: SandboxRecord, exit: SandboxExit): void;
-  stopSeen(record: SandboxRecord): void;
-  /** Init says that its gate stands so. */
-  gate(record: SandboxRecord, gate: Gate): void;
-  /** All of it was killed two seconds ago, and some is still there. Told again until nothing is. */
-  unkillable(record: SandboxRecord): void;
-  /** A probe passes now, or does not any more; not told while it cannot be asked. */
-  probed(record: SandboxRecord, probe: ProbeReport): void;
-  /** What its program tells of itself, after somebody asked. */
-  metrics(record: SandboxRecord, metrics: MetricsReport): void;
-  /** Nothing is left of it. Also told of a unit that was ordered but of which nothing ever came to be. */
-  cleared(sandbox: Pick<SandboxRecord, 'plugin' | 'unit'>): void;
-}
 
 export interface SandboxesParts {
   readonly clock: Clock;
@@ -284,22 +259,29 @@ export class Sandboxes {
     return isolation !== undefined && this.#starters[isolation].isReady(record);
   }
 
-  /** What is handed to the unit's init: report pipe, filter, listeners. Throws BH302 for a unit that is not known. */
+  /**
+   * What is handed to the unit's init: report pipe, filter, listeners, socket for calls. Throws BH302 for a unit that is not
+   * known, and BH316.
+   */
   async descriptorsFor(unit: string): Promise<{ readonly fds: readonly number[] }> {
     const sandbox = this.#known(unit);
-    const filter = await this.#parts.filters.open(sandbox.record.seccomp);
+    const { rpc, seccomp, listeners } = sandbox.record;
+    const filter = await this.#parts.filters.open(seccomp);
     const fds = [filter.fd];
+    const calls: number[] = [];
     try {
+      if (rpc !== undefined) calls.push(await openCallSocket(rpc));
       // It may have been given up meanwhile.
       this.#known(unit);
       // A launcher that comes after a restart of the supervisor gets a new pipe: the old write end went with it.
       if (!this.#pipes.has(unit)) this.#openPipe(sandbox);
       fds.unshift(this.#pipes.take(unit));
-      for (const key of sandbox.record.listeners) fds.push(this.#parts.copyListener(key));
+      for (const key of listeners) fds.push(this.#parts.copyListener(key));
       this.#parts.records.write(sandbox.noteFilter(filter.digest));
-      return { fds };
+      return { fds: [...fds, ...calls] };
     } catch (error) {
-      for (const fd of fds) closeSync(fd);
+      for (const fd of [...fds, ...calls]) closeSync(fd);
+      if (!this.#sandboxes.has(unit)) this.#forgetOnHost(unit);
       throw error;
     }
   }

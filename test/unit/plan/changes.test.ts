@@ -12,6 +12,8 @@ const CASES: readonly (readonly [more: string, key: string, way: ChangeWay])[] =
   ['description: x', 'description', 'now'],
   ['environment: { A: b }', 'environment.A', 'beside'],
   ['listen: [{ tcp: 127.0.0.1:1 }]', 'listen', 'beside'],
+  ['rpc: {}', 'rpc', 'beside'],
+  ['rpc: { mode: 0600 }', 'rpc', 'beside'],
   ['network: host', 'network', 'beside'],
   ['network: { egress: [10.0.0.1:80] }', 'network', 'beside'],
   ['pool: { size: 3 }', 'pool.size', 'now'],
