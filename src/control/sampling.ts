@@ -6,6 +6,7 @@ import type { PluginState, SandboxEntry } from '../decide/plugin-state.ts';
 import type { Terms } from '../diagnose/look.ts';
 import { bootTime } from '../kernel/clock.ts';
 import type { CountedSandbox } from '../kernel/limit-counters.ts';
+import { processorTimes } from '../kernel/processor-times.ts';
 import { SandboxGauge } from '../kernel/sandbox-gauge.ts';
 import { activityFile } from '../plan/activity.ts';
 import { parseSandboxUnit } from '../plan/identity.ts';
@@ -53,6 +54,7 @@ export class Sampling implements Owned {
     this.#upgrades = new UpgradeWatch({
       judged: (plugin, judged) => parts.supervisor.loops.get(plugin)?.observe({ kind: 'signals', ...judged }),
       ask: (unit) => parts.sandboxes.get(unit)?.askMetrics(),
+      processors: processorTimes,
     });
   }
 

@@ -20,12 +20,13 @@ export function watchedUpgrade(
   const { plugin, upgrade } = state;
   const plan = upgrade?.plan ?? state.plan;
   if (upgrade === undefined || plan === undefined) return undefined;
-  const { id, step, slot, stageSince, bakeMs } = upgrade;
+  const { id, step, slot, since, stageSince, bakeMs } = upgrade;
   if (!JUDGED.includes(step) && !BEFORE.includes(step)) return undefined;
   const ofSlot = (name: SlotName): number | undefined => queued(state, name);
   return {
     plugin,
     id,
+    since,
     stageSince: JUDGED.includes(step) ? stageSince : undefined,
     bakeMs,
     terms: plan.declaration.upgrade.judge,

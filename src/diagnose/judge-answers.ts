@@ -1,6 +1,6 @@
 import type { JudgedSignal, JudgeTerms } from './judge.ts';
 import { type Count, chanceOf, quantileOf, rankDistance, shareAtMost } from './statistics.ts';
-import { type Answers, answersIn, comparable, type Trial } from './trial.ts';
+import { type Answers, answersIn, comparable, isBusierThanBefore, type Stretch, type Trial } from './trial.ts';
 
 /**
  * What chance may do once, as a probability and in standard deviations. Less is borne the more often there is something
@@ -35,8 +35,9 @@ const BELIEVED = 0.5;
 interface Compared {
   readonly old: Answers;
   readonly new: Answers;
-  /** Of the new side, each. */
+  /** Of the new side, each; and of those, the ones in which its times can be held against the old side's. */
   readonly stretches: readonly Answers[];
+  readonly timed: readonly Answers[];
   readonly meanwhile: boolean;
   /** Whether the new side says which answers were bad. */
   readonly told: boolean;
@@ -51,12 +52,20 @@ export function judgeAnswers(trial: Trial, terms: JudgeTerms, bakeMs: number): r
   const compared = {
     old: answers,
     new: answersIn(trial, 'new'),
-    stretches: trial.stretches.map((stretch) => stretch.new).filter(({ requests }) => requests > 0),
+    stretches: newIn(trial.stretches),
+    // What went on before is no measure of times when the host has more to do than it had then.
+    timed: newIn(
+      meanwhile ? trial.stretches : trial.stretches.filter((stretch) => !isBusierThanBefore(trial, stretch)),
+    ),
     meanwhile,
     told: trial.looks.at(-1)?.new.errors !== undefined,
     times,
   };
   return [errorsOf(compared, terms), latencyOf(compared, terms), tailOf(compared, terms)];
+}
+
+function newIn(stretches: readonly Stretch[]): readonly Answers[] {
+  return stretches.map((stretch) => stretch.new).filter(({ requests }) => requests > 0);
 }
 
 function errorsOf(compared: Compared, { errors }: JudgeTerms): JudgedSignal {
@@ -80,43 +89,46 @@ function errorsOf(compared: Compared, { errors }: JudgeTerms): JudgedSignal {
 
 /** Of the order of all durations, once those of the old side are made as much longer as is borne. */
 function latencyOf(compared: Compared, { latency }: JudgeTerms): JudgedSignal {
-  const { old, new: is, stretches, meanwhile, times } = compared;
+  const { old, new: is, timed, meanwhile, times } = compared;
   const row = {
     signal: 'latency',
-    old: timeText(old, 0.5, meanwhile),
+    old: `${timeText(old, 0.5, meanwhile)}${sparedText(compared)}`,
     new: timeText(is, 0.5),
     bound: latency === 'infinity' ? 'any' : `${borne(latency, meanwhile)} % longer`,
   } as const;
-  const enough = old.durations.length >= LEAST_DURATIONS && is.durations.length >= LEAST_DURATIONS;
+  const all = timed.flatMap((stretch) => stretch.durations);
+  const enough = old.durations.length >= LEAST_DURATIONS && all.length >= LEAST_DURATIONS;
   if (latency === 'infinity' || !enough) return { ...row, enough, bad: false };
   const stretched = (duration: number): number => duration * (1 + borne(latency, meanwhile) / 100) + NOTHING_MS;
   // Bonferroni's correction, as the tail of a normal distribution has it.
   const z = Math.sqrt(CHANCE_Z ** 2 + 2 * Math.log(times));
-  const lasting = without(stretches, ONCE_SLOW, ({ durations }) => quantileOf(durations, 0.5));
+  const lasting = without(timed, ONCE_SLOW, ({ durations }) => quantileOf(durations, 0.5));
   const durations = lasting.flatMap((stretch) => stretch.durations);
   const most = old.durations.map(stretched);
-  return { ...row, enough, bad: rankDistance(is.durations, most) > z && rankDistance(durations, most) > LASTING_Z };
+  return { ...row, enough, bad: rankDistance(all, most) > z && rankDistance(durations, most) > LASTING_Z };
 }
 
 /** Slow requests, counted: the order of all of them says nothing of a few that take very long. */
 function tailOf(compared: Compared, { latency }: JudgeTerms): JudgedSignal {
-  const { old, new: is, stretches, meanwhile, times } = compared;
+  const { old, new: is, timed, meanwhile, times } = compared;
   const row = {
     signal: 'tail',
-    old: timeText(old, 0.99, meanwhile),
+    old: `${timeText(old, 0.99, meanwhile)}${sparedText(compared)}`,
     new: timeText(is, 0.99),
     bound: latency === 'infinity' ? 'any' : `${TAIL_POINTS} points more of slow ones`,
   } as const;
-  const enough = old.durations.length >= LEAST_FOR_TAIL && is.durations.length >= LEAST_FOR_TAIL;
+  const all = timed.flatMap((stretch) => stretch.durations);
+  const enough = old.durations.length >= LEAST_FOR_TAIL && all.length >= LEAST_FOR_TAIL;
   if (latency === 'infinity' || !enough) return { ...row, enough, bad: false };
   const slow = quantileOf(old.durations, TAIL) * (1 + borne(latency, meanwhile) / 100) + NOTHING_MS;
-  const slowOnes = ({ durations }: Answers): Count => ({
+  const slowOnes = ({ durations }: Pick<Answers, 'durations'>): Count => ({
     of: durations.length,
     count: durations.filter((duration) => duration > slow).length,
   });
-  const lasting = sumOf(without(stretches, ONCE_SLOW, (stretch) => slowOnes(stretch).count).map(slowOnes));
+  const lasting = sumOf(without(timed, ONCE_SLOW, (stretch) => slowOnes(stretch).count).map(slowOnes));
   const known = shareAtMost(slowOnes(old), KNOWN_Z) + TAIL_POINTS / 100;
-  const hasMore = chanceOf(slowOnes(is), known) < CHANCE / times && chanceOf(lasting, known) < LASTING_CHANCE;
+  const hasMore =
+    chanceOf(slowOnes({ durations: all }), known) < CHANCE / times && chanceOf(lasting, known) < LASTING_CHANCE;
   return { ...row, enough, bad: hasMore };
 }
 
@@ -156,6 +168,10 @@ function timeText({ durations }: Answers, share: number, meanwhile = true): stri
   if (durations.length === 0) return 'unknown';
   const name = share === 0.5 ? 'median' : `p${100 * share}`;
   return `${name} ${milliseconds(quantileOf(durations, share))} of ${durations.length}${meanwhile ? '' : ' before'}`;
+}
+
+function sparedText({ stretches, timed }: Compared): string {
+  return timed.length < stretches.length ? ', when the host had less to do' : '';
 }
 
 function milliseconds(ms: number): string {

@@ -11,9 +11,9 @@ export interface SideLook {
   readonly requests: number | undefined;
   readonly errors: number | undefined;
   readonly durations: readonly number[];
-  /** Requests in hand, and the age (ms) of the oldest. */
+  /** Requests in hand, and the age (ms) of the oldest of each thread that has some, greatest first. */
   readonly inHand: number | undefined;
-  readonly oldestMs: number | undefined;
+  readonly agesMs: readonly number[];
   /** Connections that nobody has taken yet. */
   readonly queued: number | undefined;
   readonly memoryBytes: number | undefined;
@@ -28,9 +28,17 @@ export interface BothSides<T> {
   readonly new: T;
 }
 
+/** Time of the host's processors (ms): what others than the plugin used, of what there was. */
+export interface HostUse {
+  readonly othersMs: number;
+  readonly ofMs: number;
+}
+
 /** Both sides at one time, in monotonic ms. */
 export interface TrialLook extends BothSides<SideLook> {
   readonly at: number;
+  /** Since the look before. */
+  readonly host: HostUse;
 }
 
 /** Requests of one side in one stretch of time. */
@@ -38,6 +46,11 @@ export interface Answers {
   readonly requests: number;
   readonly errors: number;
   readonly durations: readonly number[];
+}
+
+/** Requests of both sides in one stretch of time, and what else went on. */
+export interface Stretch extends BothSides<Answers> {
+  readonly host: HostUse;
 }
 
 /**
@@ -49,16 +62,19 @@ export interface Trial {
   readonly since: number;
   readonly at: number;
   /** Newest last; the last one may grow. */
-  readonly stretches: readonly BothSides<Answers>[];
+  readonly stretches: readonly Stretch[];
   /** The newest looks, newest last. */
   readonly looks: readonly TrialLook[];
   /** All that was answered since the step began. */
   readonly totals: BothSides<Answers>;
   /** Of the old side, from before the step: for when it gets nothing any more. */
   readonly earlier: Answers;
+  /** Of the same time as that, as far as it was watched. */
+  readonly earlierHost: HostUse;
 }
 
 export const NO_ANSWERS: Answers = { requests: 0, errors: 0, durations: [] };
+export const NO_USE: HostUse = { othersMs: 0, ofMs: 0 };
 
 /** With one second each, as traffic that is not sparse has it, the last minute is what is judged. */
 const MOST_STRETCHES = 60;
@@ -69,14 +85,16 @@ const MOST_DURATIONS = 64;
 const MOST_SHOWN = 512;
 /** Looks in a row that make something last. */
 export const LASTING_LOOKS = 3;
+/** When others use a greater share of the processors by this much, what was before is no measure of now. */
+const BUSIER = 0.1;
 
 /**
  * A step begins.
  * @param earlier what the old side did before, as far as that is known
  */
-export function beginTrial(now: number, earlier: Answers): Trial {
+export function beginTrial(now: number, earlier: Answers, earlierHost = NO_USE): Trial {
   const none = { old: NO_ANSWERS, new: NO_ANSWERS };
-  return { since: now, at: now, stretches: [], looks: [], totals: none, earlier };
+  return { since: now, at: now, stretches: [], looks: [], totals: none, earlier, earlierHost };
 }
 
 /** The trial with more of what the old side did before. */
@@ -91,7 +109,8 @@ export function joinAnswers(one: Answers, other: Answers): Answers {
 
 /** The step after this one begins. */
 export function nextTrial(now: number, trial: Trial): Trial {
-  return beginTrial(now, join(trial.earlier, answersIn(trial, 'old'), MOST_SHOWN));
+  const host = [trial.earlierHost, ...trial.stretches.map((stretch) => stretch.host)].reduce(joinUse);
+  return beginTrial(now, join(trial.earlier, answersIn(trial, 'old'), MOST_SHOWN), host);
 }
 
 /** @param samples requests of the new side that a judgement needs */
@@ -101,8 +120,11 @@ export function withLook(trial: Trial, look: TrialLook, samples: number): Trial 
   const isFull = last !== undefined && last.new.requests >= samples / STRETCHES_OF_A_JUDGEMENT;
   const stretches =
     last === undefined || isFull
-      ? [...trial.stretches, joinSides(undefined, more, MOST_DURATIONS)]
-      : [...trial.stretches.slice(0, -1), joinSides(last, more, MOST_DURATIONS)];
+      ? [...trial.stretches, { ...joinSides(undefined, more, MOST_DURATIONS), host: look.host }]
+      : [
+          ...trial.stretches.slice(0, -1),
+          { ...joinSides(last, more, MOST_DURATIONS), host: joinUse(last.host, look.host) },
+        ];
   return {
     ...trial,
     at: look.at,
@@ -132,12 +154,22 @@ export function comparable(trial: Trial, samples: number): { readonly answers: A
   return meanwhile ? { answers, meanwhile } : { answers: trial.earlier, meanwhile };
 }
 
+/** Whether others had more to do in this stretch than when the old side did what it is known for from before. */
+export function isBusierThanBefore({ earlierHost }: Trial, { host }: Stretch): boolean {
+  if (earlierHost.ofMs === 0 || host.ofMs === 0) return false;
+  return host.othersMs / host.ofMs > earlierHost.othersMs / earlierHost.ofMs + BUSIER;
+}
+
 function answersOf({ requests = 0, errors = 0, durations }: SideLook): Answers {
   return { requests, errors: Math.min(errors, requests), durations };
 }
 
 function joinSides(one: BothSides<Answers> | undefined, other: BothSides<Answers>, most: number): BothSides<Answers> {
   return { old: join(one?.old, other.old, most), new: join(one?.new, other.new, most) };
+}
+
+function joinUse(one: HostUse, other: HostUse): HostUse {
+  return { othersMs: one.othersMs + other.othersMs, ofMs: one.ofMs + other.ofMs };
 }
 
 function join(one: Answers = NO_ANSWERS, other: Answers, most: number): Answers {

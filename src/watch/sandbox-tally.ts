@@ -23,7 +23,7 @@ type Source = 'activity' | 'metrics';
 export interface TallySettings {
   /** What it tells by metrics: how many requests there were, and how long they took. */
   readonly metrics: { readonly counts: boolean; readonly times: boolean };
-  /** It began just now: all that it ever answered counts, and its first times do not. */
+  /** It began within the upgrade: all that it ever answered counts, and its first times do not. */
   readonly fresh: boolean;
   /** For so long (ms) after its first answer it may be slow, and after its start it may grow. */
   readonly graceMs: number;
@@ -42,6 +42,7 @@ export class SandboxTally {
   #growsSince: number | undefined;
   #trend: Trend = NO_TREND;
   #look: SandboxLook | undefined;
+  #cpuMs = 0;
 
   constructor(settings: TallySettings) {
     this.#settings = settings;
@@ -49,6 +50,7 @@ export class SandboxTally {
 
   /** @param ready whether it serves: what it grows by at its start is no leak */
   look(look: SandboxLook, durations: readonly number[], ready: boolean): void {
+    if (this.#look !== undefined) this.#cpuMs += Math.max(0, (look.cpuMs ?? 0) - (this.#look.cpuMs ?? 0));
     this.#look = look;
     const { counts, times } = this.#settings.metrics;
     const counters = countersOf(look);
@@ -70,10 +72,10 @@ export class SandboxTally {
     this.#times = times;
   }
 
-  /** What it answered since it was last asked, and before it was followed. Each is told once. */
-  take(): { readonly answers: Answers; readonly earlier: Answers } {
-    const taken = { answers: this.#answers, earlier: this.#earlier };
-    [this.#answers, this.#earlier] = [NO_ANSWERS, NO_ANSWERS];
+  /** What it answered since it was last asked, and before it was followed, and its processor time. Each is told once. */
+  take(): { readonly answers: Answers; readonly earlier: Answers; readonly cpuMs: number } {
+    const taken = { answers: this.#answers, earlier: this.#earlier, cpuMs: this.#cpuMs };
+    [this.#answers, this.#earlier, this.#cpuMs] = [NO_ANSWERS, NO_ANSWERS, 0];
     return taken;
   }
 
@@ -95,11 +97,10 @@ export class SandboxTally {
     );
   }
 
-  /** Age (ms) of the oldest request in hand. */
-  get oldestMs(): number | undefined {
-    const [oldest] = inFlight(this.#look?.page);
-    if (this.#look === undefined || oldest?.startedAt === undefined) return undefined;
-    return Math.max(0, this.#look.at - oldest.startedAt);
+  /** Ages (ms) of the oldest request in hand of each thread that has some, greatest first; no more than a page has threads. */
+  get agesMs(): readonly number[] {
+    const { at = 0, page } = this.#look ?? {};
+    return inFlight(page).flatMap(({ startedAt }) => (startedAt === undefined ? [] : [Math.max(0, at - startedAt)]));
   }
 
   get memoryBytes(): number | undefined {

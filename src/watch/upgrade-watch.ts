@@ -4,14 +4,18 @@ import type { ToldMetrics } from '../diagnose/metrics.ts';
 import {
   type BothSides,
   beginTrial,
+  type HostUse,
   joinAnswers,
   NO_ANSWERS,
+  NO_USE,
   nextTrial,
   type SideLook,
   type Trial,
+  type TrialLook,
   withEarlier,
   withLook,
 } from '../diagnose/trial.ts';
+import type { ProcessorTimes } from '../kernel/processor-times.ts';
 import type { Gauged } from '../kernel/sandbox-gauge.ts';
 import { SandboxTally } from './sandbox-tally.ts';
 
@@ -36,6 +40,8 @@ export interface WatchedSandbox {
 export interface WatchedUpgrade {
   readonly plugin: string;
   readonly id: string;
+  /** Monotonic; when it was asked for. */
+  readonly since: number;
   /** Monotonic; since when the new side has what it is judged by. Undefined while it has nothing. */
   readonly stageSince: number | undefined;
   readonly bakeMs: number;
@@ -57,6 +63,8 @@ export interface UpgradeWatchParts {
   readonly judged: (plugin: string, judged: Judged) => void;
   /** Its program is to be asked for its figures; what comes of it is given to `told`. */
   readonly ask: (unit: string) => void;
+  /** What the host's processors did since it began; undefined when that is not known. */
+  readonly processors: () => ProcessorTimes | undefined;
 }
 
 /** Both sides are looked at together so often (ms). */
@@ -65,8 +73,11 @@ const TURN_MS = 1000;
 const EARLY_MS = 100;
 /** A program may be slow at first for a third of a stage, and for so long (ms) at most. */
 const COLD_MS = 5000;
-/** Looks until which a sandbox has begun just now. */
+/** Of one that was ready before anybody watched it is known for so many looks that it has begun just now. */
 const FRESH_LOOKS = 2;
+
+/** Requests in hand of one side that are looked at, the oldest ones. */
+const MOST_AGES = 64;
 
 interface Tallied {
   side: Side;
@@ -75,6 +86,8 @@ interface Tallied {
 
 interface Watched {
   readonly id: string;
+  readonly begunAt: number;
+  processors: ProcessorTimes | undefined;
   /** By unit. One that is not there any more stays until what it answered is counted. */
   readonly tallies: Map<string, Tallied>;
   readonly deaths: Record<Side, number>;
@@ -127,13 +140,12 @@ export class UpgradeWatch {
     const watched = this.#of(upgrade, now);
     if (watched.stageSince !== upgrade.stageSince) {
       // What happened until now belongs to what was before.
-      watched.trial = withLook(watched.trial, { at: now, ...this.#sides(watched, upgrade) }, upgrade.terms.samples);
+      this.#look(watched, upgrade, now);
       watched.trial = nextTrial(now, watched.trial);
       watched.stageSince = upgrade.stageSince;
     }
     if (now - watched.trial.at < Math.max(TURN_MS, upgrade.heartbeatMs) - EARLY_MS) return;
-    const look = { at: now, ...this.#sides(watched, upgrade) };
-    watched.trial = withLook(watched.trial, look, upgrade.terms.samples);
+    this.#look(watched, upgrade, now);
     for (const { unit, serves, metrics } of upgrade.sandboxes)
       if (serves && metrics !== undefined) this.#parts.ask(unit);
     const signals = signalsOf(watched.trial);
@@ -142,11 +154,19 @@ export class UpgradeWatch {
     this.#parts.judged(upgrade.plugin, { id: upgrade.id, ...signals, judgement });
   }
 
+  #look(watched: Watched, upgrade: WatchedUpgrade, now: number): void {
+    // It may bring what the old side did before, too.
+    const look = this.#both(watched, upgrade, now);
+    watched.trial = withLook(watched.trial, look, upgrade.terms.samples);
+  }
+
   #of({ plugin, id, stageSince }: WatchedUpgrade, now: number): Watched {
     const known = this.#watched.get(plugin);
     if (known?.id === id) return known;
     const watched: Watched = {
       id,
+      begunAt: now,
+      processors: this.#parts.processors(),
       tallies: new Map(),
       deaths: { old: 0, new: 0 },
       replaced: { old: 0, new: 0 },
@@ -159,11 +179,14 @@ export class UpgradeWatch {
   }
 
   #tallyOf(upgrade: WatchedUpgrade, { unit, side, readyAt, metrics }: WatchedSandbox, now: number): SandboxTally {
-    const { tallies } = this.#of(upgrade, now);
+    const { tallies, begunAt } = this.#of(upgrade, now);
     const known = tallies.get(unit)?.tally;
     if (known !== undefined) return known;
     const tally = new SandboxTally({
-      fresh: readyAt === undefined || now - readyAt < FRESH_LOOKS * upgrade.heartbeatMs,
+      fresh:
+        readyAt === undefined ||
+        readyAt >= begunAt ||
+        (readyAt >= upgrade.since && now - readyAt < FRESH_LOOKS * upgrade.heartbeatMs),
       graceMs: Math.min(COLD_MS, upgrade.bakeMs / 3),
       heartbeatMs: upgrade.heartbeatMs,
       metrics: { counts: metrics?.requests !== undefined, times: metrics?.latency !== undefined },
@@ -172,8 +195,8 @@ export class UpgradeWatch {
     return tally;
   }
 
-  /** What both sides did since they were looked at last. */
-  #sides(watched: Watched, upgrade: WatchedUpgrade): BothSides<SideLook> {
+  /** What both sides did since they were looked at last, and everybody else on the host. */
+  #both(watched: Watched, upgrade: WatchedUpgrade, now: number): TrialLook {
     const gone = new Set(watched.tallies.keys());
     for (const { unit, side } of upgrade.sandboxes) {
       gone.delete(unit);
@@ -181,25 +204,34 @@ export class UpgradeWatch {
       // In place it is the sandboxes that change sides.
       if (tallied !== undefined) tallied.side = side;
     }
-    const sides = { old: this.#side(watched, upgrade, 'old'), new: this.#side(watched, upgrade, 'new') };
+    const [old, is] = [this.#side(watched, upgrade, 'old'), this.#side(watched, upgrade, 'new')];
     for (const unit of gone) watched.tallies.delete(unit);
-    return sides;
+    return { at: now, old: old.look, new: is.look, host: this.#host(watched, old.cpuMs + is.cpuMs) };
   }
 
-  #side(watched: Watched, { sandboxes, queued }: WatchedUpgrade, side: Side): SideLook {
+  #host(watched: Watched, ownMs: number): HostUse {
+    const [before, now] = [watched.processors, this.#parts.processors()];
+    watched.processors = now;
+    if (before === undefined || now === undefined) return NO_USE;
+    return { othersMs: Math.max(0, now.busyMs - before.busyMs - ownMs), ofMs: Math.max(0, now.ofMs - before.ofMs) };
+  }
+
+  /** @returns with the processor time of its sandboxes (ms) */
+  #side(watched: Watched, { sandboxes, queued }: WatchedUpgrade, side: Side): { look: SideLook; cpuMs: number } {
     const there = sandboxes.filter((sandbox) => sandbox.side === side);
     const serving = there.filter(({ serves }) => serves);
     for (const { unit, ill } of there) if (ill) watched.illOnes[side].add(unit);
-    let answers = NO_ANSWERS;
+    let [answers, cpuMs] = [NO_ANSWERS, 0];
     for (const tallied of watched.tallies.values()) {
       if (tallied.side !== side) continue;
       const taken = tallied.tally.take();
       answers = joinAnswers(answers, taken.answers);
+      cpuMs += taken.cpuMs;
       if (side === 'old') watched.trial = withEarlier(watched.trial, taken.earlier);
     }
     const tallies = there.flatMap(({ unit }) => watched.tallies.get(unit)?.tally ?? []);
     const source = tallies.find((tally) => tally.source !== undefined)?.source;
-    return {
+    const look = {
       sandboxes: serving.length,
       unready: serving.filter(({ unready }) => unready).length,
       deaths: watched.deaths[side],
@@ -209,13 +241,17 @@ export class UpgradeWatch {
       errors: tallies.some(({ tellsErrors }) => tellsErrors) ? answers.errors : undefined,
       durations: answers.durations,
       inHand: sumOf(tallies.map(({ inHand }) => inHand)),
-      oldestMs: greatestOf(tallies.map(({ oldestMs }) => oldestMs)),
+      agesMs: tallies
+        .flatMap(({ agesMs }) => agesMs)
+        .sort((one, other) => other - one)
+        .slice(0, MOST_AGES),
       queued: queued[side],
       memoryBytes: sumOf(tallies.map(({ memoryBytes }) => memoryBytes)),
       memoryPerMinute: sumOf(tallies.map(({ memoryPerMinute }) => memoryPerMinute)),
       memoryRoom: roomOf(there, watched.tallies),
       source,
     };
+    return { look, cpuMs };
   }
 }
 
@@ -234,9 +270,4 @@ function roomOf(sandboxes: readonly WatchedSandbox[], tallies: ReadonlyMap<strin
 function sumOf(values: readonly (number | undefined)[]): number | undefined {
   const known = values.filter((value) => value !== undefined);
   return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0);
-}
-
-function greatestOf(values: readonly (number | undefined)[]): number | undefined {
-  const known = values.filter((value) => value !== undefined);
-  return known.length === 0 ? undefined : Math.max(...known);
 }

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { type Judgement, judgeTrial, signalsOf } from '../../../src/diagnose/judge.ts';
-import { type BothSides, beginTrial, NO_ANSWERS, type SideLook, withLook } from '../../../src/diagnose/trial.ts';
+import {
+  type Answers,
+  type BothSides,
+  beginTrial,
+  NO_ANSWERS,
+  NO_USE,
+  nextTrial,
+  type SideLook,
+  withLook,
+} from '../../../src/diagnose/trial.ts';
 import { tries } from '../../support/thorough.ts';
-import { bake, type Conduct, chance, IDLE, lognormal, second, TERMS, upgrade } from './judged-upgrade.ts';
+import { bake, type Conduct, chance, IDLE, lognormal, second, TERMS, upgrade, used } from './judged-upgrade.ts';
 
 const GOOD: Conduct = { errors: 0.005, duration: lognormal(5) };
 const BUSY = { ...second(GOOD, 20, chance(1), 0), errors: 0 };
@@ -12,7 +21,7 @@ const MIB = 1024 ** 2;
 function judged(looks: readonly BothSides<SideLook>[], terms = TERMS, earlier = NO_ANSWERS): Judgement {
   let trial = beginTrial(0, earlier);
   looks.forEach((look, index) => {
-    trial = withLook(trial, { ...look, at: 1000 * (index + 1) }, terms.samples);
+    trial = withLook(trial, { ...look, at: 1000 * (index + 1), host: NO_USE }, terms.samples);
   });
   return judgeTrial(trial, terms, 10_000);
 }
@@ -81,7 +90,7 @@ describe('the judge of an upgrade', () => {
   });
 
   it('blames one that has work and answers nothing, and one in whose queue more and more wait', () => {
-    const stuck = (at: number) => ({ ...IDLE, inHand: 1, oldestMs: 1000 * (at + 1) });
+    const stuck = (at: number) => ({ ...IDLE, inHand: 1, agesMs: [1000 * (at + 1)] });
     const hangs = judged(times(4, (at) => ({ old: BUSY, new: stuck(at) })));
     assert.equal(hangs.reason?.signal, 'stalled');
     const slowToo = { ...BUSY, durations: [...BUSY.durations, 20_000] };
@@ -92,6 +101,30 @@ describe('the judge of an upgrade', () => {
     assert.equal(queue.reason?.text, 'queue: 30 waiting; the old side: 3 waiting; borne: 20 waiting');
     const both = { ...BUSY, queued: 30 };
     assert.notEqual(judged(times(4, () => ({ old: both, new: both }))).verdict, 'bad');
+  });
+
+  it('blames one that has taken all of the clients and answers none, by how the old side was before', () => {
+    const hung = (ms: number, count: number) => ({ ...IDLE, inHand: count, agesMs: Array(count).fill(ms) });
+    const before = { requests: 200, errors: 0, durations: [...Array(199).fill(5), 20_000] };
+    const seen = (count: number, old: SideLook = IDLE, earlier: Answers = before) =>
+      judged(
+        times(5, (at) => ({ old, new: hung(1000 * (at + 1), count) })),
+        TERMS,
+        earlier,
+      );
+    const stalled = seen(4);
+    assert.equal(stalled.reason?.signal, 'stalled');
+    assert.match(stalled.reason?.text ?? '', /^stalled: 4 in hand, the oldest for 5\.0 s; .*an answer within 1\.0 s$/);
+    assert.notEqual(seen(1).verdict, 'bad', 'one may be as slow as the slowest');
+    assert.notEqual(seen(4, IDLE, NO_ANSWERS).verdict, 'bad', 'nothing is known of what an answer takes');
+    const busy = { ...before, durations: [...Array(160).fill(5), ...Array(40).fill(20_000)] };
+    assert.notEqual(seen(4, IDLE, busy).verdict, 'bad', 'many may');
+    // It began within the step, and is not answered there, either: something that both need is away.
+    const too = times(5, (at) => ({ old: hung(1000 * (at + 1), 1), new: hung(1000 * (at + 1), 4) }));
+    assert.notEqual(judged(too, TERMS, before).verdict, 'bad');
+    assert.equal(seen(4, hung(600_000, 1)).reason?.signal, 'stalled', 'what was open for long before says nothing');
+    const some = times(5, (at) => ({ old: IDLE, new: { ...hung(1000 * (at + 1), 4), requests: 2 } }));
+    assert.notEqual(judged(some, TERMS, before).verdict, 'bad', 'others are answered beside them');
   });
 
   it('blames one that is not ready and stays so, unless the old side is not, either', () => {
@@ -140,8 +173,36 @@ describe('the judge of an upgrade', () => {
     assert.match(rowOf(alone({ errors: 0, duration: lognormal(5) }), 'errors').old, /^0\.0 % of 500 before$/);
   });
 
+  it('does not hold its times against what was before when others have more to do on the host since then', () => {
+    const last = (others: number, conduct: Conduct) => {
+      const random = chance(11);
+      const first = bake({ old: GOOD, new: GOOD }, { weight: 50, bakeMs: 10_000, perSecond: 60 }, random, undefined);
+      const alone = { weight: 100, bakeMs: 10_000, perSecond: 60, others };
+      return bake({ old: GOOD, new: conduct }, alone, random, first.trial).judgement;
+    };
+    const slow: Conduct = { errors: 0, duration: lognormal(60) };
+    assert.match(last(0.25, slow).reason?.signal ?? '', /^(latency|tail)$/, 'as busy as before');
+    const busy = last(0.9, slow);
+    assert.equal(busy.verdict, 'good');
+    assert.deepEqual([rowOf(busy, 'latency').enough, rowOf(busy, 'tail').enough], [false, false]);
+    assert.match(rowOf(busy, 'latency').old, /before, when the host had less to do$/);
+    assert.equal(last(0.9, { ...slow, errors: 0.3 }).reason?.signal, 'errors', 'what is wrong is wrong');
+  });
+
+  it('remembers how busy the host was in all steps before', () => {
+    let trial = beginTrial(0, NO_ANSWERS);
+    for (const [at, share] of [
+      [1000, 0.2],
+      [2000, 0.4],
+    ] as const) {
+      trial = withLook(trial, { at, old: BUSY, new: BUSY, host: used(share) }, 50);
+      trial = nextTrial(at, trial);
+    }
+    assert.deepEqual(trial.earlierHost, { othersMs: 1200, ofMs: 4000 });
+  });
+
   it('tells both sides as they are shown', () => {
-    const trial = withLook(beginTrial(0, NO_ANSWERS), { at: 1000, old: BUSY, new: IDLE }, 50);
+    const trial = withLook(beginTrial(0, NO_ANSWERS), { at: 1000, old: BUSY, new: IDLE, host: NO_USE }, 50);
     const shown = signalsOf(trial);
     assert.deepEqual([shown?.old.requests, shown?.old.latency?.known, shown?.new.latency], [20, 20, undefined]);
     assert.equal(signalsOf(beginTrial(0, NO_ANSWERS)), undefined);

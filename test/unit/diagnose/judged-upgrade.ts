@@ -2,6 +2,7 @@ import { type Judgement, type JudgeTerms, judgeTrial } from '../../../src/diagno
 import {
   type BothSides,
   beginTrial,
+  type HostUse,
   NO_ANSWERS,
   nextTrial,
   type SideLook,
@@ -22,13 +23,18 @@ export const IDLE: SideLook = {
   errors: 0,
   durations: [],
   inHand: 0,
-  oldestMs: undefined,
+  agesMs: [],
   queued: 0,
   memoryBytes: 100 * 1024 ** 2,
   memoryPerMinute: undefined,
   memoryRoom: 512 * 1024 ** 2,
   source: 'activity',
 };
+
+/** A second of two processors, of which others than the plugin use this share. */
+export function used(share: number): HostUse {
+  return { othersMs: 2000 * share, ofMs: 2000 };
+}
 
 /** How a side answers: its share of bad answers, and how long one takes. */
 export interface Conduct {
@@ -81,12 +87,14 @@ export interface Step {
   readonly perSecond: number;
   /** Seconds from one look to the next. */
   readonly every?: number;
+  /** What others use of the host's processors. */
+  readonly others?: number;
 }
 
 /** A step, watched each second until it is over or something is bad. */
 export function bake(
   sides: BothSides<Conduct>,
-  { weight, bakeMs, perSecond, every = 1 }: Step,
+  { weight, bakeMs, perSecond, every = 1, others = 0.2 }: Step,
   random: () => number,
   before: Trial | undefined,
   terms = TERMS,
@@ -99,6 +107,7 @@ export function bake(
     requests += ofNew;
     const look = {
       at,
+      host: used(others),
       old: second(sides.old, arrivals((every * perSecond * (100 - weight)) / 100, random), random, at),
       new: second(sides.new, ofNew, random, at),
     };

@@ -26,9 +26,17 @@ class Watched {
   inFlight = 0;
   hasPage = true;
   memoryMax: number | 'infinity' = 256 * MIB;
+  /** When it was asked for: a second ago. */
+  readonly since = this.now - 1000;
+  processors = { busyMs: 0, ofMs: 0 };
+  /** When the request in hand began. */
+  startedAt: number | undefined;
+  /** Those that have one; all of them, where nothing is said. */
+  hangs: readonly string[] | undefined;
   readonly watch = new UpgradeWatch({
     judged: (_plugin, judged) => void this.judged.push(judged),
     ask: (unit) => void this.asked.push(unit),
+    processors: () => this.processors,
   });
 
   add(unit: string, side: 'old' | 'new', readyAt: number | undefined): void {
@@ -47,9 +55,9 @@ class Watched {
 
   get upgrade(): WatchedUpgrade {
     const { judge: terms, bakeMs } = DEFAULT_UPGRADE;
-    const { stageSince, queued } = this;
+    const { stageSince, queued, since } = this;
     const sandboxes = [...this.sandboxes.values()];
-    return { plugin: 'p', id: 'p-u1', stageSince, bakeMs, terms, heartbeatMs: 1000, sandboxes, queued };
+    return { plugin: 'p', id: 'p-u1', since, stageSince, bakeMs, terms, heartbeatMs: 1000, sandboxes, queued };
   }
 
   look(unit: string): void {
@@ -59,8 +67,8 @@ class Watched {
     const slot = {
       index: 0,
       sequence: 2,
-      inFlight: this.inFlight,
-      startedAt: this.now - 100,
+      inFlight: this.hangs?.includes(unit) === false ? 0 : this.inFlight,
+      startedAt: this.startedAt ?? this.now - 100,
       done,
       failed,
     } as ActivitySlot;
@@ -182,6 +190,42 @@ describe('UpgradeWatch', () => {
     assert.deepEqual([judgement.verdict, is.requests, is.latency?.p99Ms], ['good', 180, 5]);
     watched.second(() => watched.answer('new', 20, 0, 900));
     assert.equal(watched.last.new.latency?.p99Ms, 900, 'from then on what is slow counts');
+  });
+
+  it('knows what the old side did before, though it is first looked at when all of its clients wait for the new one', () => {
+    const watched = new Watched();
+    // Started a moment before the upgrade, too: it is not new for that.
+    watched.add('old', 'old', watched.since - 500);
+    watched.answer('old', 100);
+    watched.watch.turn([watched.upgrade], watched.now);
+    watched.add('new', 'new', watched.now);
+    watched.stage();
+    watched.startedAt = watched.now;
+    watched.inFlight = 1;
+    for (let second = 0; second < 6; second++) watched.second();
+    assert.equal(watched.last.judgement.reason?.signal, 'requests', 'both sides have one in hand for as long');
+    watched.hangs = ['new'];
+    for (let second = 0; second < 3; second++) watched.second();
+    assert.match(watched.last.judgement.reason?.text ?? '', /^stalled: 1 in hand, the oldest for 9\.0 s/);
+  });
+
+  it('tells apart what others do on the host', () => {
+    const watched = beside();
+    watched.stage();
+    watched.second();
+    const busy = (others: number, ms: number) =>
+      watched.second(() => {
+        watched.processors = { busyMs: watched.processors.busyMs + others, ofMs: watched.processors.ofMs + 2000 };
+        watched.answer(others < 1000 ? 'old' : 'new', 60, 0, ms);
+      });
+    for (let second = 0; second < 9; second++) busy(200, 5);
+    watched.stage();
+    watched.second();
+    for (let second = 0; second < 9; second++) busy(1900, 60);
+    const { judgement, old } = watched.last;
+    assert.equal(old.requests, 0);
+    assert.equal(judgement.verdict, 'good');
+    assert.match(judgement.rows.find(({ signal }) => signal === 'latency')?.old ?? '', /had less to do$/);
   });
 
   it('tells ends, illness and connections that wait', () => {
