@@ -35,6 +35,8 @@ abstract class Named implements Keeper {
   }
 
   async victim(): Promise<number> {
+    // Some restart what they think is ill when nobody asked them to.
+    await this.whole();
     const [pid] = this.pids();
     if (pid === undefined) throw new Error(`${this.title}: nobody serves`);
     return pid;
@@ -216,10 +218,13 @@ export class Podman extends Named {
   readonly notices = ['kill', 'loop', 'stop', 'oom'] as const;
   readonly title = 'Podman, --restart=always, health check';
   readonly #limits: readonly string[];
+  /** Each check is a process, which takes an emulated machine more than a second, and a killed check is a failed one. */
+  readonly #checkTimeout: string;
 
   /** @param limited whether the machine has the controllers; without them the runtime must not touch cgroups */
   constructor(name: string, port: number, limited: boolean) {
     super(name, port, 1);
+    this.#checkTimeout = limited ? '5s' : '1s';
     this.#limits = limited ? ['--memory=64m'] : ['--cgroups=disabled'];
   }
 
@@ -231,7 +236,7 @@ export class Podman extends Named {
       '--health-cmd',
       JSON.stringify(['/bin/steady', 'check', String(this.port)]),
       '--health-interval=1s',
-      '--health-timeout=1s',
+      `--health-timeout=${this.#checkTimeout}`,
       `--health-retries=${WATCHDOG_S}`,
       '--health-on-failure=restart',
       '--stop-timeout=0',
