@@ -77,7 +77,7 @@ const key = (name: string, injury: Injury): string => `${name} ${injury}`;
 try {
   for (const keeper of Object.values(keepers)) await keeper.install();
   for (const injury of injuries) {
-    const rounds = injury === 'kill' ? n : Math.ceil(n / DEATHS_FOR_A_HANG);
+    const rounds = injury === 'kill' || injury === 'oom' ? n : Math.ceil(n / DEATHS_FOR_A_HANG);
     // Round 0 warms everything up and is not counted. Each round begins with another one.
     for (let round = injury === 'kill' ? 0 : 1; round <= rounds; round += 1) {
       const begun = performance.now();
