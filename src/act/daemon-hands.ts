@@ -2,8 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import { asFailure, type Failure } from '../base/failure.ts';
 import { endUpgrade } from '../base/live-record.ts';
-import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
+import type { AnchorWord, Crash, Order, RunOrder, WantedVersion } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
+import { otherSlot } from '../decide/sides.ts';
+import type { RpcAccess } from '../declare/declaration.ts';
 import { isRiskyAllowed } from '../declare/risky.ts';
 import type { Incident } from '../diagnose/incident.ts';
 import { readLiveRecord, writeLiveRecord } from '../kernel/live-records.ts';
@@ -39,6 +41,14 @@ export interface PluginSockets {
   closeAll(plugin: string): Promise<void>;
 }
 
+/** Tells callers which sandboxes there are; made in traffic/, which comes after this folder. */
+export interface CallDiscovery {
+  /** Serves it to whom the access names, or, without one, to nobody. Throws BH317. */
+  ensure(plugin: string, access: RpcAccess | undefined): Promise<void>;
+  crashed(plugin: string, crash: Crash): void;
+  close(plugin: string): void;
+}
+
 /** Keeps incidents; made in record/, which comes after this folder. */
 export interface IncidentKeeper {
   open(incident: Incident): void;
@@ -54,6 +64,7 @@ export interface DaemonHandsParts {
   readonly sandboxes: Sandboxes;
   readonly hostParts: SandboxParts;
   readonly sockets: PluginSockets;
+  readonly discovery: CallDiscovery;
   readonly incidents: IncidentKeeper;
   readonly commands: RunCommands;
   readonly versions: Pick<VersionChecks, 'require' | 'removeOld'>;
@@ -107,15 +118,16 @@ export class DaemonHands implements Hands {
   }
 
   prepare(plugin: string, plans: BySlot<PluginPlan>, weights: Weights): Promise<void> {
-    const { sandboxes, hostParts, sockets } = this.#parts;
+    const { sandboxes, hostParts, sockets, discovery } = this.#parts;
     const all = [plans.a, plans.b].filter((plan) => plan !== undefined);
     for (const plan of all) sandboxes.announce(plan);
     return this.#inTurn(plugin, async () => {
       hostParts.inForce(plugin, plans);
       const sides = { ...(plans.a && { a: plans.a.listeners }), ...(plans.b && { b: plans.b.listeners }) };
       await sockets.ensure(plugin, sides, weights);
-      const live = plans[weights.live];
-      if (live !== undefined) await this.applyLimits(live, plans[weights.live === 'a' ? 'b' : 'a']);
+      const [live, other] = [plans[weights.live], plans[otherSlot(weights.live)]];
+      await discovery.ensure(plugin, live?.declaration.rpc ?? other?.declaration.rpc);
+      if (live !== undefined) await this.applyLimits(live, other);
       hostParts.letGo().catch((error: unknown) => {
         this.#parts.ignored(`a mount of '${plugin}' cannot be stopped, ignoring`, asFailure(error));
       });
@@ -131,6 +143,7 @@ export class DaemonHands implements Hands {
   retire(plugin: string): void {
     const slice = pluginSliceName(plugin);
     const retired = this.#inTurn(plugin, async () => {
+      this.#parts.discovery.close(plugin);
       await this.#parts.sockets.closeAll(plugin);
       await this.#parts.units.dropSlice(slice);
       await this.#parts.hostParts.retire(plugin);
@@ -192,6 +205,10 @@ export class DaemonHands implements Hands {
 
   async gateSandbox(unit: string, gate: Gate): Promise<void> {
     this.#parts.sandboxes.gate(unit, gate);
+  }
+
+  crashed(plugin: string, crash: Crash): void {
+    this.#parts.discovery.crashed(plugin, crash);
   }
 
   openIncident(incident: Incident): void {

@@ -4,7 +4,7 @@ import { asFailure } from '../base/failure.ts';
 import { decide } from '../decide/decide.ts';
 import { isOpening, type Moment } from '../decide/draft.ts';
 import type { Observation, Reason } from '../decide/observation.ts';
-import type { AnchorWord, Order, RunOrder, WantedVersion } from '../decide/order.ts';
+import type { AnchorWord, Crash, Order, RunOrder, WantedVersion } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import { planOf, plansInForce, weightsOf } from '../decide/sides.ts';
 import type { FailedPlan } from '../decide/upgrade.ts';
@@ -63,6 +63,8 @@ export interface Hands {
   recordUpgrade(plugin: string, order: Extract<Order, { kind: UpgradeRecord }>): Promise<void>;
   switchVersion(plugin: string, order: Extract<Order, { kind: 'switch' }>): Promise<void>;
   signalSandbox(unit: string, signal: string): Promise<void>;
+  /** Tells whoever calls the plugin. */
+  crashed(plugin: string, crash: Crash): void;
   clearSandbox(unit: string): Promise<void>;
   forgetSandbox(unit: string): void;
   tell(plugin: string, word: AnchorWord): void;
@@ -209,6 +211,8 @@ export class PluginLoop implements Owned {
         return this.#later(hands.freezeSandbox(order.unit), refused);
       case 'gate':
         return this.#later(hands.gateSandbox(order.unit, order.gate), refused);
+      case 'crashed':
+        return hands.crashed(plugin, order);
       case 'incident':
         return hands.openIncident(order.incident);
       case 'incident-step':

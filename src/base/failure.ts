@@ -97,6 +97,10 @@ export const FAILURES = {
     summary: 'the socket for calls cannot be made',
     advice: 'nothing was run; check rpc, and the directories below /run/bulkhead/rpc',
   },
+  BH317: {
+    summary: 'the socket of discovery cannot be made',
+    advice: 'clients cannot be told which sandboxes there are; check rpc, and /run/bulkhead/discovery',
+  },
   BH320: { summary: 'the new side did not get ready', advice: 'the old one serves; see "bulkheadctl why NAME"' },
   BH321: { summary: 'the new side failed', advice: 'the old one serves; see "bulkheadctl why NAME"' },
   BH322: { summary: 'the new side was judged worse', advice: 'the old one serves; see "bulkheadctl why NAME"' },

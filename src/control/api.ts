@@ -49,6 +49,8 @@ export interface PluginStatus extends PluginSummary, UpgradeReport {
   readonly listeners: readonly ListenerStatus[];
   /** Connections that had been left at a slot that was not served any more, and were answered; since the supervisor's start. */
   readonly stragglers: number;
+  /** Null for a plugin that takes no calls. */
+  readonly calls: CallsStatus | null;
   readonly network: NetworkStatus;
   readonly sandboxes: readonly SandboxStatus[];
   /** Limits of the plugin as a whole, which its slice has; empty while nothing runs. */
@@ -85,6 +87,18 @@ export interface StateStatus {
   readonly quotaBytes: number | null;
   /** Whether the quota is in force; null when that cannot be seen, as before the first start. */
   readonly quotaHolds: boolean | null;
+}
+
+/** Where a plugin takes calls. */
+export interface CallsStatus {
+  /** The socket that tells clients which sandboxes there are. */
+  readonly discovery: string;
+  /** Where sandboxes have their sockets, each called by its generation. */
+  readonly directory: string;
+  /** Owner and mode of all of them: `root:app 0660`. */
+  readonly access: string;
+  /** Clients that follow discovery now; null while it is not served. */
+  readonly clients: number | null;
 }
 
 /** What a plugin can reach beside its sockets. */

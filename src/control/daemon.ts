@@ -1,5 +1,4 @@
 import { AnchorServer } from '../act/anchor-server.ts';
-import { isWanted } from '../act/anchor-units.ts';
 import { DaemonHands } from '../act/daemon-hands.ts';
 import type { LiveConfiguration } from '../act/live-configuration.ts';
 import { RunCommands } from '../act/run-command.ts';
@@ -13,7 +12,6 @@ import { Owner } from '../base/owner.ts';
 import type { Observation } from '../decide/observation.ts';
 import { type RememberedState, remember } from '../decide/restore.ts';
 import { isServed, otherSlot, planOf, plansInForce } from '../decide/sides.ts';
-import { makeDirectory } from '../kernel/files.ts';
 import { groupId } from '../kernel/identities.ts';
 import { memoryAvailable } from '../kernel/memory.ts';
 import { parseAnchorUnit, parseSandboxUnit } from '../plan/identity.ts';
@@ -30,7 +28,6 @@ import { SandboxParts } from '../sandbox/sandbox-parts.ts';
 import type { SandboxRecord } from '../sandbox/sandbox-record.ts';
 import { SandboxRecords } from '../sandbox/sandbox-record.ts';
 import { Sandboxes } from '../sandbox/sandboxes.ts';
-import { makeSkeleton } from '../sandbox/skeleton.ts';
 import { Spawner } from '../sandbox/spawner-client.ts';
 import { UidRanges } from '../sandbox/uid-ranges.ts';
 import { systemBusSockets } from '../systemd/address.ts';
@@ -40,8 +37,8 @@ import { watchJournalDrops } from '../systemd/journal-drops.ts';
 import { tailOf } from '../systemd/journal-tail.ts';
 import type { Manager } from '../systemd/manager.ts';
 import { SERVICE_MAX_INCOMING_BYTES, Service } from '../systemd/service.ts';
-import type { UnitEvent } from '../systemd/unit-events.ts';
 import { UnitEvents } from '../systemd/unit-events.ts';
+import { Discovery } from '../traffic/discovery.ts';
 import { heldListener } from '../traffic/held-listener.ts';
 import { LISTENER_PREFIX, Listeners } from '../traffic/listeners.ts';
 import { Traffic } from '../traffic/traffic.ts';
@@ -54,9 +51,11 @@ import { byPrefix, closeStrayReports } from './inherited.ts';
 import { Learner } from './learner.ts';
 import { serveManager } from './manager-interface.ts';
 import { NodeDesk } from './node-desk.ts';
+import { makeRuntimeDirectories } from './runtime-directories.ts';
 import { Sampling } from './sampling.ts';
 import { SupervisorView } from './supervisor-view.ts';
 import { Timetable } from './timetable.ts';
+import { route } from './unit-route.ts';
 import { UpgradeDesk } from './upgrade-desk.ts';
 import { VERSION } from './version.ts';
 import { MANAGER_NAME } from './wire-names.ts';
@@ -164,6 +163,14 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       ignored: (text, failure) => chronicle.ignored(text, failure),
     }),
   );
+  const discovery = owner.own(
+    new Discovery({
+      clock,
+      paths,
+      state: (plugin) => supervisor.loop(plugin).state,
+      ignored: (text, failure) => chronicle.ignored(text, failure),
+    }),
+  );
   const commands = new RunCommands(manager);
   const versions = new VersionChecks({ manager, paths, configuration: () => configuration.current });
   const hands = new DaemonHands({
@@ -174,6 +181,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     sandboxes,
     hostParts,
     sockets: traffic,
+    discovery,
     incidents: new IncidentKeeper(incidents, chronicle, (unit) => sceneOf(unit, sandboxes, supervisor, paths)),
     commands,
     checks: new UpgradeChecks({
@@ -191,6 +199,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
       try {
         states.save(state.plugin, remember(state));
         timetable.follow(state);
+        discovery.follow(state);
       } catch (error) {
         // What was decided must not be done without being durable. The next supervisor decides again.
         chronicle.defect(error);
@@ -250,7 +259,9 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
   for (const key of listeners.closeInheritedBut(new Set(wantedKeys)))
     chronicle.ignored(`listener '${key}' is of no plugin; closed`);
   const sandboxRecords = records.all(damaged);
-  for (const [plugin, state] of remembered) if (state.phase !== 'off') hostParts.inForce(plugin, plansInForce(state));
+  const inForce = [...remembered].filter(([, { phase }]) => phase !== 'off');
+  for (const [plugin, state] of inForce) hostParts.inForce(plugin, plansInForce(state));
+  discovery.sweep(new Set(inForce.map(([plugin]) => plugin)));
   const reports = byPrefix(parts.inherited, REPORT_PREFIX);
   closeStrayReports(reports, sandboxRecords, store);
   await supervisor.takeOver({
@@ -323,6 +334,7 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     vitals: (unit) => sampling.vitals(unit),
     listeners,
     stragglers: (plugin) => traffic.stragglers(plugin),
+    callers: (plugin) => discovery.clients(plugin),
     events,
     manager,
     units,
@@ -363,33 +375,4 @@ export async function startDaemon(parts: DaemonParts): Promise<Owned> {
     text: `bulkheadd ${VERSION}`,
   });
   return owner;
-}
-
-/** What systemd tells of units, to where it belongs. */
-function route(
-  event: UnitEvent,
-  supervisor: Supervisor,
-  sandboxes: Sandboxes,
-  guard: (work: Promise<void>) => void,
-): void {
-  const plugin = parseAnchorUnit(event.unit);
-  if (event.kind === 'job') return;
-  const { activeState = '', subState = '' } = event.kind === 'changed' ? event.state : { activeState: 'inactive' };
-  const gone = activeState === 'inactive' || activeState === 'failed';
-  if (plugin === undefined) {
-    if (gone) sandboxes.unitNotThere(event.unit);
-    if (activeState === 'active') sandboxes.unitActive(event.unit);
-    return;
-  }
-  const wanted = isWanted({ plugin, activeState, subState, invocation: '', automaticRestarts: 0 });
-  if (!wanted && gone) guard(supervisor.anchorGone(plugin));
-  // A failed unit stays 'failed' until it is reset or started.
-  if (activeState === 'inactive') supervisor.loops.get(plugin)?.observe({ kind: 'forgiven' });
-}
-
-function makeRuntimeDirectories(paths: HostPaths): void {
-  makeDirectory(paths.run, 0o755);
-  for (const name of ['plugin', 'sandbox', 'seccomp', 'credentials', 'image', 'state', 'check'])
-    makeDirectory(`${paths.run}/${name}`, 0o700);
-  makeSkeleton(`${paths.run}/skeleton`);
 }

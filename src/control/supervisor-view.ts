@@ -16,6 +16,7 @@ import { readSafeMode } from '../kernel/safe-mode.ts';
 import { planState } from '../plan/host-mounts.ts';
 import { anchorUnitName, pluginSliceName, uidBaseOf } from '../plan/identity.ts';
 import type { HostPaths, PlannedListener, PluginPlan } from '../plan/plan.ts';
+import { accessText, discoverySocket, rpcDirectory } from '../plan/rpc.ts';
 import type { EventRing } from '../record/event-ring.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Manager } from '../systemd/manager.ts';
@@ -56,6 +57,8 @@ export interface ViewParts {
   readonly vitals: (unit: string) => Vitals | undefined;
   readonly listeners: Listeners;
   readonly stragglers: (plugin: string) => number;
+  /** Clients that follow a plugin's discovery; undefined while it is not served. */
+  readonly callers: (plugin: string) => number | undefined;
   readonly events: EventRing<EventKind>;
   readonly manager: Manager;
   readonly units: SystemdUnits;
@@ -134,6 +137,7 @@ export class SupervisorView implements Supervisor {
         slots: listeners.standing(listener.key),
       })),
       stragglers: this.#parts.stragglers(name),
+      calls: plan === undefined ? null : callsStatus(plan, this.#parts),
       network: {
         mode: plan?.network.mode ?? 'none',
         egress: (plan?.network.endpoints ?? []).map(({ outside }) => outside),
@@ -340,6 +344,15 @@ export class SupervisorView implements Supervisor {
 function recoveriesOf(state: PluginState | undefined): PluginStatus['recoveries'] {
   const { over, alone, aloneMs } = state?.recoveries ?? { over: 0, alone: 0, aloneMs: 0 };
   return { over, alone, meanMs: alone === 0 ? null : Math.round(aloneMs / alone) };
+}
+
+function callsStatus(
+  { plugin, declaration: { rpc } }: PluginPlan,
+  { paths, callers }: Pick<ViewParts, 'paths' | 'callers'>,
+): PluginStatus['calls'] {
+  if (rpc === undefined) return null;
+  const [discovery, directory] = [discoverySocket(plugin, paths), rpcDirectory(plugin, paths)];
+  return { discovery, directory, access: accessText(rpc), clients: callers(plugin) ?? null };
 }
 
 function addressOf({ listen }: PlannedListener): string {

@@ -104,17 +104,17 @@ export class Draft {
   }
 
   /**
-   * The orders in the sequence in which they are to be carried out: first what lets connections through again, then
-   * incidents, since the rest may destroy their evidence.
+   * The orders in the sequence in which they are to be carried out: first what lets connections through again, then what
+   * callers wait to hear, then incidents, since the rest may destroy their evidence.
    */
   finish(): readonly Order[] {
     this.order({ kind: 'wake', at: this.#wakeAt });
-    const isIncident = ({ kind }: Order): boolean => kind === 'incident';
-    return [
-      ...this.orders.filter(isOpening),
-      ...this.orders.filter(isIncident),
-      ...this.orders.filter((order) => !isOpening(order) && !isIncident(order)),
-    ];
+    const rankOf = (order: Order): number => {
+      if (isOpening(order)) return 0;
+      return order.kind === 'crashed' ? 1 : order.kind === 'incident' ? 2 : 3;
+    };
+    // The sort is stable.
+    return [...this.orders].sort((one, other) => rankOf(one) - rankOf(other));
   }
 }
 

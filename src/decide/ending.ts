@@ -1,6 +1,7 @@
 import { formatDuration } from '../base/duration.ts';
 import { diagnoseDeath } from '../diagnose/death.ts';
 import type { Exit } from '../diagnose/exit.ts';
+import type { Verdict } from '../diagnose/verdict.ts';
 import type { Draft } from './draft.ts';
 import { unfence } from './fence.ts';
 import { incidentOf } from './incidents.ts';
@@ -40,10 +41,32 @@ export function ended(
   draft.note(what, unit, reason?.code, why, asked ? about : { ...about, class: verdict?.class });
   const incident = sandbox.doomed ? incidentOf(draft.state, unit) : undefined;
   if (incident !== undefined) draft.order({ kind: 'incident-step', id: incident, text: `'${unit}' ended: ${why}` });
-  if (asked || sandbox.learning || verdict === undefined) return;
+  const answered = asked || verdict === undefined ? undefined : answer(draft, sandbox, verdict, reason, why);
+  const cause = sandbox.doomed ? sandbox.verdict : asked ? undefined : verdict;
+  if (event !== 'exited' || cause === undefined) return;
+  draft.order({
+    kind: 'crashed',
+    unit,
+    generation: sandbox.generation,
+    class: cause.class,
+    text: sandbox.doomed ? cause.text : why,
+    incident: answered ?? incident ?? null,
+  });
+}
+
+/** What follows from a death; returns the incident that it belongs to. Of one that learned nothing follows. */
+function answer(
+  draft: Draft,
+  sandbox: SandboxEntry,
+  verdict: Verdict,
+  reason: Reason | undefined,
+  why: string,
+): string | undefined {
+  if (sandbox.learning) return undefined;
   if (sandbox.slot !== draft.state.slot) return failedBeside(draft, sandbox, verdict);
-  diedInPlace(draft, `sandbox '${unit}': ${why}`);
-  recoverFromDeath(draft, sandbox, verdict, reason ?? { code: 'BH304', text: `sandbox '${unit}': ${why}` });
+  const text = `sandbox '${sandbox.unit}': ${why}`;
+  diedInPlace(draft, text);
+  return recoverFromDeath(draft, sandbox, verdict, reason ?? { code: 'BH304', text });
 }
 
 function factsOf({ moment }: Draft, { outOfMemory, reached, startup, readyAt }: SandboxEntry) {

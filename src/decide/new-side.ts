@@ -85,13 +85,16 @@ function settling({ declaration: { health } }: PluginPlan): number {
   return health.ready === 'exec' && health.startup === undefined && health.readiness === undefined ? SETTLES_MS : 0;
 }
 
-/** A sandbox of the side that is not live failed: that is no failure of the plugin, and may be one of the new version. */
-export function failedBeside(draft: Draft, sandbox: SandboxEntry, verdict: Verdict): void {
+/**
+ * A sandbox of the side that is not live failed: that is no failure of the plugin, and may be one of the new version.
+ * Returns the id of its incident; one of an old side, which is on its way out, has none.
+ */
+export function failedBeside(draft: Draft, sandbox: SandboxEntry, verdict: Verdict): string | undefined {
   const { upgrade, slot } = draft.state;
   const isNew = upgrade !== undefined && upgrade.way === 'beside' && sandbox.slot !== slot && !isCommitted(draft.state);
-  if (!isNew) return;
+  if (!isNew) return undefined;
   const id = openIncident(draft, sandbox, verdict, ANSWER_BESIDE);
-  if (upgrade.undo !== undefined) return;
+  if (upgrade.undo !== undefined) return id;
   const deaths = upgrade.deaths + 1;
   const most = upgrade.plan?.declaration.upgrade.judge.deaths ?? 0;
   setUpgrade(draft, {
@@ -102,6 +105,7 @@ export function failedBeside(draft: Draft, sandbox: SandboxEntry, verdict: Verdi
   const text = `sandbox '${sandbox.unit}': ${verdict.class}: ${verdict.text}`;
   if (deaths > most) undo(draft, { code: 'BH321', text }, id);
   else draft.deeds.push(`start another one: ${deaths} of ${most} failures are borne`);
+  return id;
 }
 
 /** One of the new side lives and is ill. */

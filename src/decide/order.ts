@@ -29,6 +29,8 @@ export type Order =
   | { readonly kind: 'gate'; readonly unit: string; readonly gate: Gate }
   /** Open an incident. Comes before the orders that destroy its evidence: what is to be seen of the living is read now. */
   | { readonly kind: 'incident'; readonly incident: Incident }
+  /** Tell whoever calls the plugin that this sandbox died with what it had in its hands. */
+  | ({ readonly kind: 'crashed'; readonly unit: string } & Crash)
   /** Something more was done about it, or seen. */
   | { readonly kind: 'incident-step'; readonly id: string; readonly text: string }
   | { readonly kind: 'incident-over'; readonly id: string; readonly text: string }
@@ -89,6 +91,16 @@ export type Order =
       /** Id of the change of version that it belongs to. */
       readonly upgrade?: string | undefined;
     };
+
+/** What callers are told of a death. */
+export interface Crash {
+  readonly generation: number;
+  readonly class: FailureClass;
+  /** One line. */
+  readonly text: string;
+  /** Id of its incident; null for one that has none. */
+  readonly incident: string | null;
+}
 
 /** A version by its name; what the declaration names now; or what the durable record has as the one before. */
 export type WantedVersion = { readonly named: string } | 'declared' | 'previous';

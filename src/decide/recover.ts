@@ -27,14 +27,18 @@ const HEALING_SLACK_MS = 5000;
 /** How often it is looked whether risky steps are allowed by now (ms). */
 const RISKY_LOOK_MS = 60_000;
 
-/** A sandbox ended that nobody had asked to: the next step of the chain, once for all that one misfortune has killed. */
-export function recoverFromDeath(draft: Draft, sandbox: SandboxEntry, verdict: Verdict, reason: Reason): void {
+/**
+ * A sandbox ended that nobody had asked to: the next step of the chain, once for all that one misfortune has killed. Returns
+ * the id of its incident.
+ */
+export function recoverFromDeath(draft: Draft, sandbox: SandboxEntry, verdict: Verdict, reason: Reason): string {
   const isNew = countFailure(draft, sandbox, reason);
   const turn = turnFor(draft, verdict.class);
   const id = openIncident(draft, sandbox, verdict, turn);
-  if (!isNew) return;
+  if (!isNew) return id;
   take(draft, turn, { id, sandbox, verdict });
   perform(draft, turn.step, sandbox, reason);
+  return id;
 }
 
 /**

@@ -42,6 +42,7 @@ const LACKING: Partial<Record<FailureCode, string>> = {
   BH310: 'state',
   BH311: 'image',
   BH313: 'activity-page',
+  BH316: 'call-socket',
 };
 
 type Finding = Pick<Verdict, 'class' | 'kind' | 'confidence' | 'text'>;

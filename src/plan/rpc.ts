@@ -17,9 +17,13 @@ export function rpcSocket(plugin: string, generation: number, paths: HostPaths):
   return `${rpcDirectory(plugin, paths)}/${generation}`;
 }
 
+export function discoveryDirectory(paths: HostPaths): string {
+  return `${paths.run}/discovery`;
+}
+
 /** Where clients are told which sandboxes there are. */
 export function discoverySocket(plugin: string, paths: HostPaths): string {
-  return `${paths.run}/discovery/${plugin}`;
+  return `${discoveryDirectory(paths)}/${plugin}`;
 }
 
 export function planRpc({ name, rpc }: Declaration, generation: number, paths: HostPaths): { rpc?: PlannedRpc } {

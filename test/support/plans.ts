@@ -15,6 +15,7 @@ export interface PlanWishes {
   readonly resetMs?: number;
   readonly health?: Partial<Declaration['health']>;
   readonly upgrade?: Partial<Declaration['upgrade']>;
+  readonly rpc?: Declaration['rpc'];
   readonly chains?: Partial<Declaration['recovery']['chains']>;
 }
 
@@ -29,6 +30,7 @@ export function examplePlan(wishes: PlanWishes = {}): PluginPlan {
     exec: ['./main'],
     environment: {},
     listen: [],
+    ...(wishes.rpc === undefined ? {} : { rpc: wishes.rpc }),
     network: { mode: 'none', egress: [] },
     pool: { size: wishes.size ?? 2, standby: wishes.standby ?? 0 },
     view: { root: 'host', tmp: 64 << 20, tmpfs: [] },

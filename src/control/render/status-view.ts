@@ -1,6 +1,6 @@
 import { formatBytes } from '../../base/bytes.ts';
 import { escapeText } from '../../base/printable.ts';
-import type { PluginStatus, SandboxStatus, SlotListenerStatus, StateStatus } from '../api.ts';
+import type { CallsStatus, PluginStatus, SandboxStatus, SlotListenerStatus, StateStatus } from '../api.ts';
 import type { ResilienceStatus } from '../resilience.ts';
 import { paint } from './colour.ts';
 import { limitLines } from './limit-lines.ts';
@@ -50,6 +50,7 @@ function facts(status: PluginStatus): [string, readonly string[]][] {
         return `${each.address} (${facts})${sharedOut(each.slots)}`;
       }),
     ],
+    ['Calls', status.calls === null ? [] : callLines(status.calls)],
     ['Left behind', status.stragglers === 0 ? [] : [`${status.stragglers} connections, answered by the live slot`]],
     ['Isolation', status.isolation === '' ? [] : [status.isolation]],
     ['Network', networkLines(status.network)],
@@ -95,6 +96,11 @@ function changeLines({ upgrade, lastUpgrade }: PluginStatus): string[] {
 
 function moment(at: number): string {
   return formatMoment(at).slice(0, -'.000'.length);
+}
+
+function callLines({ discovery, directory, access, clients }: CallsStatus): string[] {
+  const follow = clients === null ? 'not served' : clients === 1 ? '1 client' : `${clients} clients`;
+  return [`${discovery} (${access}, ${follow})`, `${directory}/GENERATION`];
 }
 
 /** What is not as always: connections for both slots, or some that wait. */

@@ -28,6 +28,7 @@ function scene(size: number, standby = 0): { loop: PluginLoop; did: string[] } {
     killSandbox: () => Promise.reject(new Failure('BH601', 'no')),
     freezeSandbox: (unit) => note(`freeze ${unit}`),
     gateSandbox: (unit, gate) => note(`gate ${unit} ${gate}`),
+    crashed: (_, { generation }) => void note(`crashed ${generation}`),
     openIncident: ({ id }) => void note(`incident ${id}`),
     incidentStep: () => {},
     incidentOver: () => {},
@@ -81,7 +82,14 @@ describe('PluginLoop', () => {
     loop.observe(exited('plugin-hello-a-g1.service'));
     assert.deepEqual(
       did.map((text) => text.replace(/ \d{8}T.*/, '')),
-      ['save', 'gate plugin-hello-a-g2.service open', 'incident', 'clear plugin-hello-a-g1.service', 'start 3'],
+      [
+        'save',
+        'gate plugin-hello-a-g2.service open',
+        'crashed 1',
+        'incident',
+        'clear plugin-hello-a-g1.service',
+        'start 3',
+      ],
     );
   });
 

@@ -155,6 +155,19 @@ describe('the network in a status', () => {
     assert.match(shown, /Listen: 127\.0\.0\.1:80 \(web, to port 8080 inside\)\n/);
   });
 
+  it('tells where calls are taken, and how many follow', () => {
+    const at = { discovery: '/run/bulkhead/discovery/hello', directory: '/run/bulkhead/rpc/hello' };
+    const shown = (clients: number | null): string =>
+      renderStatus(status('hello', { calls: { ...at, access: 'root:app 0660', clients } }), {
+        columns: 100,
+        colour: false,
+      });
+    assert.match(shown(1), /Calls: \/run\/bulkhead\/discovery\/hello \(root:app 0660, 1 client\)\n/);
+    assert.match(shown(2), / 2 clients\)\n +\/run\/bulkhead\/rpc\/hello\/GENERATION\n/);
+    assert.match(shown(null), /0660, not served\)\n/);
+    assert.doesNotMatch(renderStatus(status('hello', {}), { columns: 100, colour: false }), /Calls:/);
+  });
+
   it('tells how connections are shared out, where it is not as always', () => {
     const slots = [
       { slot: 'a', weight: 75, queued: 2 },

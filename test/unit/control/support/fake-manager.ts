@@ -196,6 +196,7 @@ export function status(name: string, fields: Partial<PluginStatus> = {}): Plugin
       },
     ],
     stragglers: 0,
+    calls: null,
     sandboxes: [
       {
         unit: `plugin-${name}-a-g1.service`,
