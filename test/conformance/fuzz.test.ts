@@ -111,7 +111,9 @@ async function fuzz(target: Target, seed: number, frames: number): Promise<Sent>
       await run(session, target.socket, new Random(own + 1)).catch((error) => {
         const hex = session.bytes.subarray(0, 1000).toString('hex');
         const { message } = error as Error;
-        throw new Error(`BULKHEAD_SEED=${own} (${session.manner}): ${message}\nsent: ${hex}\nit said: ${target.said.slice(-1000)}`);
+        throw new Error(
+          `BULKHEAD_SEED=${own} (${session.manner}): ${message}\nsent: ${hex}\nit said: ${target.said.slice(-1000)}`,
+        );
       });
     }
   };

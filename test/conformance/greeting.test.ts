@@ -44,32 +44,24 @@ forEachTarget('the greeting', (target) => {
     assert.equal((context as { greeted: unknown }).greeted, false);
   });
 
-  it('with too small or too large a frame limit gives none that is not by the page', async () => {
+  it('with too small or too large a frame limit is wrong', async () => {
     for (const frame of [0, 65_535, 67_108_865, -1, 'much']) {
       const peer = await target().connect({ greet: false });
-      const id = peer.ask('$hello', [{ protocol: 1, frame, features: [] }]);
-      await Promise.race([peer.answer(id), peer.ended]).catch(() => undefined);
-      const answer = peer.talk.answers.get(id);
-      assert.ok(answer === undefined ? peer.isEnded : answer.error !== undefined, `frame ${frame} was taken`);
+      const { code } = await peer.problem('$hello', [{ protocol: 1, frame, features: [] }]);
+      assert.equal(code, 'bad-params', `${frame}`);
     }
   });
 
-  it('without a proper map ends in an error or an end, and the server is well', async () => {
-    for (const params of [
-      [],
-      [null],
-      ['hello'],
-      [{}],
-      [{ protocol: 'one' }],
-      [{ protocol: 1, frame: 70_000, features: 1 }],
-    ]) {
+  it('that is wrong, or comes twice, is answered as such, and the server is well', async () => {
+    const wrong = [[], [null], ['hello'], [{}], [{ protocol: 'one' }], [{ protocol: 1, frame: 70_000, features: 1 }]];
+    for (const params of wrong) {
       const peer = await target().connect({ greet: false });
-      const id = peer.ask('$hello', params);
-      await Promise.race([peer.answer(id), peer.ended]).catch(() => undefined);
-      const answer = peer.talk.answers.get(id);
-      assert.ok(answer === undefined ? peer.isEnded : answer.error !== undefined, JSON.stringify(params));
+      assert.equal((await peer.problem('$hello', params)).code, 'bad-params', JSON.stringify(params));
+      assert.equal(await peer.result('echo', 'well'), 'well');
     }
-    assert.equal(await (await target().connect()).result('echo', 'well'), 'well');
+    const peer = await target().connect();
+    assert.equal((await peer.problem('$hello', [{ protocol: 1, frame: 70_000, features: [] }])).code, 'bad-params');
+    assert.equal(await peer.result('echo', 'well'), 'well');
   });
 
   it('makes the server obey the frame limit of the client', async () => {

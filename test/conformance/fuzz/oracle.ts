@@ -113,8 +113,7 @@ class Judging {
     if (!isId(id)) return this.bad('no id');
     if (!isMethod(method)) return this.bad('no method');
     if (!Array.isArray(params)) return this.bad('params are no array');
-    const metaIs = message.length === 5 ? this.#meta(meta) : 'good';
-    if (metaIs === 'bad') return this.bad('meta is no map');
+    if (message.length === 5 && !this.#isMeta(meta)) return this.bad('no meta');
     if (this.#requests.has(id)) {
       // The first of the two may have been answered by then, or not.
       this.#doubt ||= 'an id twice';
@@ -122,8 +121,8 @@ class Judging {
     }
     if (method.startsWith('$') && method !== '$ping') this.#doubt ||= `'${method}'`;
     const map = isMap(meta) ? meta : {};
-    const credit = isIn(map.stream, 1, 1024) ? map.stream : undefined;
-    const isClear = metaIs === 'good' && map.deadline === undefined && !doubts.includes('key twice');
+    const credit = this.#greeted && isIn(map.stream, 1, 1024) ? map.stream : undefined;
+    const isClear = map.deadline === undefined && !doubts.includes('key twice');
     const right = isClear ? rightAnswer(method, params, this.#greeted) : undefined;
     // What may be refused may also be refused by an error.
     const wrong =
@@ -133,19 +132,18 @@ class Judging {
     this.#requests.set(id, { id, credit, wrong });
   }
 
-  /** What its keys say may be refused, if they say it wrongly. */
-  #meta(meta: unknown): 'good' | 'doubtful' | 'bad' {
-    if (meta !== null && !isMap(meta)) return 'bad';
-    const { deadline, traceparent, tracestate, idempotency, stream } = meta ?? {};
-    const good =
-      meta !== null &&
+  /** Whether all its keys that the page knows say what they may. */
+  #isMeta(meta: unknown): boolean {
+    if (!isMap(meta)) return false;
+    const { deadline, tracestate, idempotency, stream } = meta;
+    // A trace context that is wrong is ignored; whether a wrong kind of value is one may be doubted.
+    if (typeof (meta.traceparent ?? '') !== 'string' || !isText(tracestate ?? '', 0, 512))
+      this.#doubt ||= 'trace context';
+    return (
       (deadline === undefined || isIn(deadline, 1, 86_400_000)) &&
-      (traceparent === undefined || typeof traceparent === 'string') &&
-      (tracestate === undefined || isText(tracestate, 0, 512)) &&
       (idempotency === undefined || isText(idempotency, 1, 128)) &&
-      (stream === undefined || (isIn(stream, 1, 1024) && this.#greeted));
-    if (!good) this.#doubt ||= 'a key of meta';
-    return good ? 'good' : 'doubtful';
+      (stream === undefined || isIn(stream, 1, 1024))
+    );
   }
 
   #response(message: readonly unknown[]): void {
@@ -158,7 +156,8 @@ class Judging {
     if (message.length < 3 || message.length > 4) return this.bad('a notification of another length');
     if (!isMethod(method)) return this.bad('no method');
     if (!Array.isArray(params)) return this.bad('params are no array');
-    if (message.length === 4 && this.#meta(meta) === 'bad') return this.bad('meta is no map');
+    if (message.length === 4 && !isMap(meta)) return this.bad('meta is no map');
+    if (message.length === 4 && !this.#isMeta(meta)) this.#doubt ||= 'meta of a notification';
     if (!method.startsWith('$')) return;
     const [id, n] = params;
     if (method === '$cancel' && this.#greeted && params.length === 1 && isId(id)) {

@@ -36,6 +36,8 @@ export class Conversation {
   /** What `$close` said. */
   reason: { readonly code: string; readonly message: string } | undefined;
   drained = false;
+  /** Whether it is spoken without lengths. */
+  bare = false;
   /** Features that both ends have named; undefined without a greeting. */
   features: readonly string[] | undefined;
   /** Responses under ids that the test reuses or breaks on purpose are not held against the server. */
@@ -83,7 +85,8 @@ export class Conversation {
     if (message.length < 3 || message.length > 4 || !Array.isArray(params))
       return this.#fault('a notification of another form', message);
     if (meta !== undefined && (typeof meta !== 'object' || meta === null)) this.#fault('meta is no map', message);
-    if (method === '$close') this.#closing(params, message);
+    if (this.bare) this.#fault('a notification to a bare peer', message);
+    else if (method === '$close') this.#closing(params, message);
     else if (this.features === undefined) this.#fault('a notification without a greeting', message);
     else if (method === '$item') this.#item(params, message);
     else if (method === '$drain' && this.features.includes('drain') && params.length === 0) this.drained = true;

@@ -43,6 +43,7 @@ export class Peer {
   private constructor(socket: Socket, framed: boolean) {
     this.socket = socket;
     this.#framed = framed;
+    this.talk.bare = !framed;
     socket.on('data', (bytes: Buffer) => this.#take(bytes));
     // A reset is an end, too; what came before it counts.
     socket.on('error', () => undefined);
