@@ -20,6 +20,7 @@ const WRITERS = join(checkout, 'test', 'native', 'writers');
 /** How each is put together in a directory, what is called there, and how many requests its slot holds at a time. */
 const LANGUAGES = {
   python: { files: ['hello-python/activity.py', 'page.py'], call: ['python3', 'page.py'], most: 2 },
+  'the Python SDK': { files: ['sdk_page.py'], call: ['python3', 'sdk_page.py'], most: 2 },
   node: { files: ['hello-node/activity.js', 'page.js'], call: [process.execPath, 'page.js'], most: 2 },
   c: { files: ['hello-c/activity.h', 'page.c'], call: ['./page'], most: 1 },
 } as const;
@@ -46,7 +47,8 @@ for (const [language, { files, call, most }] of Object.entries(LANGUAGES)) {
       writeFileSync(path, Buffer.alloc(ACTIVITY_PAGE_BYTES));
       page = openSync(path, 'r');
       const [program = '', ...words] = call;
-      const env = { PATH: process.env.PATH, BULKHEAD_ACTIVITY: path };
+      const PYTHONPATH = join(checkout, 'src', 'rpc', 'python');
+      const env = { PATH: '/usr/bin:/bin', BULKHEAD_ACTIVITY: path, PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1' };
       child = spawn(program, words, { cwd: place.path, env, stdio: ['pipe', 'pipe', 'inherit'] });
       const [said] = await once(child.stdout as NonNullable<ChildProcess['stdout']>, 'data');
       assert.equal(String(said), 'written\n');

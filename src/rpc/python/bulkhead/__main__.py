@@ -1,0 +1,94 @@
+"""python3 -m bulkhead SOCKET METHOD [JSON]...: calls a plugin by hand. No client library: one call, and it is gone."""
+
+import base64
+import json
+import socket
+import sys
+
+from .codec import encode
+from .errors import BadFrame
+from .frames import FRAME_LIMIT, LENGTH, NOTHING, Frames
+from .greeting import PROTOCOL
+from .messages import NOTIFICATION, REQUEST, RESPONSE
+
+USAGE = """usage: python3 -m bulkhead SOCKET METHOD [PARAMETER]...
+
+Calls a method of the plugin that serves at SOCKET and prints its result as JSON;
+of a stream, each part as a line. A PARAMETER is JSON, and a string when it is none.
+Binary results are printed as {"base64": "..."}.
+"""
+CREDIT = 64
+CHUNK = 256 * 1024
+
+
+def main(words) -> int:
+    if len(words) < 2 or words[0] in ("-h", "--help"):
+        sys.stderr.write(USAGE)
+        return 0 if words[:1] in (["-h"], ["--help"]) else 2
+    path, method, *texts = words
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            peer.connect(path)
+            return _call(peer, method, [_parameter(text) for text in texts])
+    except (OSError, BadFrame) as error:
+        sys.stderr.write(f"{path}: {error}\n")
+        return 1
+
+
+def _parameter(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _call(peer, method, params) -> int:
+    messages = _messages(peer)
+    hello = {"protocol": PROTOCOL, "frame": FRAME_LIMIT, "features": ["stream", "ping"], "name": "by hand"}
+    _send(peer, (REQUEST, 0, "$hello", (hello,)))
+    greeting = next(messages)
+    features = greeting[3].get("features", ()) if isinstance(greeting[3], dict) else ()
+    _send(peer, (REQUEST, 1, method, params) + (({"stream": CREDIT},) if "stream" in features else ()))
+    for message in messages:
+        if message[0] == NOTIFICATION and message[1] == "$item":
+            _print(message[2][1])
+            _send(peer, (NOTIFICATION, "$credit", (1, 1)))
+        elif message[0] == NOTIFICATION and message[1] == "$close":
+            raise BadFrame(": ".join(message[2]))
+        elif message[0] == RESPONSE and message[2] is not None:
+            error = message[2]
+            told = f"{error.get('code')}: {error.get('message')}" if isinstance(error, dict) else str(error)
+            sys.stderr.write(told + "\n")
+            return 1
+        elif message[0] == RESPONSE:
+            if message[3] is not None:
+                _print(message[3])
+            return 0
+    raise ConnectionError("the plugin has closed the connection without an answer")
+
+
+def _send(peer, message):
+    body = encode(message)
+    peer.sendall(LENGTH.pack(len(body)) + body)
+
+
+def _messages(peer):
+    frames = Frames()
+    while data := peer.recv(CHUNK):
+        frames.feed(data)
+        while (message := frames.next()) is not NOTHING:
+            yield message
+
+
+def _print(value):
+    print(json.dumps(value, ensure_ascii=False, default=_binary), flush=True)
+
+
+def _binary(value):
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    raise TypeError(f"a {type(value).__name__}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,3 @@
+"""As of the package bulkhead."""
+
+__version__ = "0.1.0"
