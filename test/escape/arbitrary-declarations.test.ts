@@ -25,6 +25,8 @@ const COUNT = Number(process.env.BULKHEAD_DECLARATIONS ?? 100);
 const BATCH = 10;
 /** Attempts to find a smaller declaration that fails, too. */
 const SHRINKS = 12;
+/** Longer than a batch may take to start (ms), also where others have the processors: what is asked is whether it does. */
+const START_MS = 180_000;
 
 interface Running {
   readonly name: string;
@@ -45,11 +47,15 @@ async function examine({ name }: Running): Promise<string | undefined> {
   const check = await run('bulkheadctl', 'check', name);
   if (check.status !== 0) return `is not valid: ${check.stdout}${check.stderr}`;
   try {
-    await until('it is ready', async () => {
-      const { state, reason, ready, size } = await status(name);
-      if (state === 'failed') throw new Error(`failed: ${reason?.text}`);
-      return ready === size;
-    });
+    await until(
+      'it is ready',
+      async () => {
+        const { state, reason, ready, size } = await status(name);
+        if (state === 'failed') throw new Error(`failed: ${reason?.text}`);
+        return ready === size;
+      },
+      START_MS,
+    );
   } catch (thrown) {
     return thrown instanceof Error ? thrown.message : String(thrown);
   }
@@ -84,7 +90,7 @@ async function shrink(declared: Declared, index: number): Promise<Declared> {
 }
 
 describe(`${COUNT} declarations at random (BULKHEAD_SEED=${SEED})`, function () {
-  this.timeout(120_000);
+  this.timeout(1_200_000);
   const sample = fc.sample(declarations, { seed: SEED, numRuns: COUNT });
 
   before(async () => {
@@ -107,6 +113,7 @@ describe(`${COUNT} declarations at random (BULKHEAD_SEED=${SEED})`, function () 
       const at = wrong.findIndex((why) => why !== undefined);
       const found = batch[at];
       if (found === undefined) return;
+      console.log(`      ${found.name} ${wrong[at]}; looking for less with which it does`);
       const smallest = await shrink(found.declared, first + at);
       assert.fail(`${found.name} ${wrong[at]}\nfound with ${JSON.stringify(smallest)}`);
     });
