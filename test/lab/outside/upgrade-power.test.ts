@@ -1,17 +1,41 @@
 import assert from 'node:assert/strict';
 import { Machine, makePackage } from './package-machine.ts';
 
-/** Steps of a change of version, as the state on disk names them, and which version is live if the power is gone then. */
-const CUTS = [
+interface Cut {
+  /** A step of a change of version, as the state on disk names it. */
+  readonly step: string;
+  /** Which version is live if the power is gone then. */
+  readonly live: string;
+  /** What holds the step: more about how it is to change, another version, and what is asked for in the canary. */
+  readonly upgrade?: string;
+  readonly to?: string;
+  readonly inCanary?: string;
+}
+
+const CUTS: readonly Cut[] = [
+  { step: 'verifying', live: 'v1', upgrade: ", check: [/bin/sleep, '60'], check-timeout: 2min" },
   { step: 'starting', live: 'v1' },
   { step: 'canary', live: 'v1' },
   { step: 'draining', live: 'v2' },
   // Undone or finished is as good here: both are whole.
   { step: 'committing', live: 'v[12]' },
-] as const;
+  // What goes back may not go at all.
+  { step: 'undoing', live: 'v1', to: 'deaf', inCanary: 'bulkheadctl rollback hello --no-wait >/dev/null' },
+];
+
+/** The canary of one that is to be asked for the way back lasts until that was asked for, on a busy machine, too. */
+function declaration({ upgrade = '', inCanary }: Pick<Cut, 'upgrade' | 'inCanary'>): string {
+  const bake = inCanary === undefined ? '1s' : '60s';
+  return `cat >/etc/bulkhead/plugins/hello.yaml <<'YAML'
+template: python
+version: v1
+listen: [{ tcp: 127.0.0.1:8081 }]
+upgrade: { canary: [30%], bake: ${bake}, drain: 5s, judge: { errors: infinity, latency: infinity }${upgrade} }
+YAML`;
+}
 
 describe('a host that loses its power in the middle of a change of version', function () {
-  this.timeout(300_000);
+  this.timeout(400_000);
   let machine: Machine;
 
   before(async () => {
@@ -19,33 +43,32 @@ describe('a host that loses its power in the middle of a change of version', fun
     for (const version of ['v1', 'v2'])
       for (const file of ['main.py', 'activity.py'])
         await machine.push(`templates/examples/hello-python/${file}`, `/opt/plugin/hello/${version}/${file}`);
-    await machine.get(`chmod -R a+rX /opt/plugin && cat >/etc/bulkhead/plugins/hello.yaml <<'YAML'
-template: python
-version: v1
-listen: [{ tcp: 127.0.0.1:8081 }]
-upgrade: { canary: [30%], bake: 1s, drain: 5s, judge: { errors: infinity, latency: infinity } }
-YAML
-systemctl enable --now plugin@hello`);
+    await machine.push('templates/examples/hello-python/main.py', '/opt/plugin/hello/deaf/hello.py');
+    await machine.push('templates/examples/hello-python/activity.py', '/opt/plugin/hello/deaf/activity.py');
+    await machine.push('test/upgrades/bad/ignores-term.py', '/opt/plugin/hello/deaf/main.py');
+    await machine.get('chmod -R a+rX /opt/plugin && systemctl enable plugin@hello');
   });
 
   after(() => machine?.down());
 
-  for (const { step, live } of CUTS)
+  for (const cut of CUTS) {
+    const { step, live, to = 'v2', inCanary = ':' } = cut;
     it(`comes back from '${step}' with one version, whole`, async () => {
       // Each begins with the version that is declared, whatever the one before left.
-      await machine.get(
-        'systemctl stop plugin@hello; rm -f /var/lib/bulkhead/live/hello.json; systemctl start plugin@hello',
-      );
+      await machine.get(`${declaration(cut)}
+        systemctl stop plugin@hello; rm -f /var/lib/bulkhead/live/hello.json; systemctl start plugin@hello`);
       // A connection that rests keeps the old side until the end of its drain: that step lasts.
-      const cut = await machine.run(`exec 3<>/dev/tcp/127.0.0.1/8081
-        bulkheadctl upgrade hello v2 --no-wait --force >/dev/null || exit 1
-        until [[ $SECONDS -gt 40 ]]; do
+      const seen = await machine.run(`exec 3<>/dev/tcp/127.0.0.1/8081
+        bulkheadctl upgrade hello ${to} --no-wait --force >/dev/null || exit 1
+        asked=no
+        until [[ $SECONDS -gt 120 ]]; do
           # Without a process for each look: a step may be over in milliseconds.
           read -r -d '' state </run/bulkhead/plugin/hello.json || true
           [[ $state != *'"step":"${step}"'* ]] || exit 0
+          if [[ $asked == no && $state == *'"step":"canary"'* ]]; then asked=yes; ${inCanary}; fi
         done
         exit 2`);
-      assert.equal(cut.status, 0, cut.stderr);
+      assert.equal(seen.status, 0, seen.stderr);
       await machine.powerCycle();
       await machine.get(
         'for n in $(seq 100); do curl -sS http://127.0.0.1:8081/ 2>/dev/null && exit; sleep 0.1; done; exit 1',
@@ -65,6 +88,8 @@ systemctl enable --now plugin@hello`);
       assert.equal((JSON.parse(record) as { underWay?: unknown }).underWay ?? null, null, record);
       assert.equal(await machine.get('systemctl --failed --no-legend'), '');
       // And the next change works.
-      await machine.get('bulkheadctl upgrade hello v2 --force || test $? = 7');
+      await machine.get(`${declaration({})}
+        bulkheadctl upgrade hello v2 --force || test $? = 7`);
     });
+  }
 });
