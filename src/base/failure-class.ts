@@ -111,6 +111,14 @@ const KINDS: Readonly<Record<string, { readonly summary?: string; readonly advic
     summary: 'the kernel killed a process of the program for want of memory',
     advice: 'raise limits.memory, or see what the program starts; not its main process was killed',
   },
+  'probe-failed judged': {
+    summary: 'a new version did worse than the old one beside it',
+    advice: "the old one serves; the evidence says in what it was worse, and 'bulkheadctl incidents' what it was at",
+  },
+  'probe-failed not-judged': {
+    summary: 'too little was seen of a new version to say that it is as good as the old one',
+    advice: 'the old one serves; a longer upgrade.bake, or fewer upgrade.judge.samples, need less traffic',
+  },
   'oom slice': {
     summary: 'plugins together used up the memory that there is for them',
     advice: 'see what the other sandboxes use ("bulkheadctl top"), and limits of plugin.slice',

@@ -6,6 +6,7 @@ import { ladderOf } from './sides.ts';
 import type { Upgrade } from './upgrade.ts';
 import { enter, insist, noAnswer, retryIn, setUpgrade, weighing } from './upgrade-course.ts';
 import { undo } from './upgrade-end.ts';
+import { undoAsJudged } from './upgrade-judged.ts';
 import { nextRung } from './upgrade-ladder.ts';
 
 const WEIGH_MS = 5000;
@@ -87,7 +88,7 @@ export function bake(draft: Draft, upgrade: Upgrade): void {
   const until = stageSince + bakeMs + waitMostMs;
   if (few === 'wait' && now < until) return draft.wakeBy(Math.min(until, now + beatMs));
   const seen = signals?.judgement.reason?.text ?? 'nothing was seen of it';
-  undo(draft, {
+  undoAsJudged(draft, upgrade, 'not-judged', {
     code: 'BH323',
     text: `not enough to judge by after ${formatDuration(Math.round(now - stageSince))}: ${seen}`,
   });
@@ -106,10 +107,13 @@ export function signalled(draft: Draft, seen: Extract<Observation, { kind: 'sign
   const { upgrade } = draft.state;
   if (upgrade?.id !== seen.id || !isJudged(upgrade)) return;
   const { old, new: after, judgement } = seen;
-  setUpgrade(draft, { signals: { old, new: after, judgement, at: draft.moment.now } });
+  const signals = { old, new: after, judgement, at: draft.moment.now };
+  setUpgrade(draft, { signals });
   const { reason, verdict } = judgement;
-  if (verdict === 'bad' && upgrade.kind !== 'rollback')
-    undo(draft, { code: 'BH322', text: reason?.text ?? 'it is worse than the old side' });
+  if (verdict === 'bad' && upgrade.kind !== 'rollback') {
+    const text = reason?.text ?? 'it is worse than the old side';
+    undoAsJudged(draft, { ...upgrade, signals }, 'judged', { code: 'BH322', text });
+  }
 }
 
 function isJudged({ step, weighed: isWeighed }: Upgrade): boolean {

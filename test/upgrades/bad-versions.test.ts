@@ -60,7 +60,7 @@ const BAD: readonly Expected[] = [
     code: 'BH322',
     text: /memory/,
     mayLose: false,
-    bake: '30s',
+    bake: '60s',
   },
   {
     title: 'answers 500',
@@ -77,7 +77,7 @@ const BAD: readonly Expected[] = [
     code: 'BH322',
     text: /latency|time/,
     mayLose: false,
-    bake: '20s',
+    bake: '60s',
   },
   {
     title: 'ignores SIGTERM when it is to go',
@@ -182,6 +182,9 @@ describe('a version that is no good', function () {
       assert.match(await must('bulkheadctl', 'why', name), expected.text);
       assert.match(await must('bulkheadctl', 'events', name), new RegExp(`${expected.code}|rolled|refused`));
       if (expected.outcome === 'refused') return;
+      // Whatever it was undone for is an incident, and over.
+      const incidents = await must('bulkheadctl', 'incidents', 'list', name, '--json');
+      assert.match(incidents, new RegExp(`"${said.incident}"`), JSON.stringify(said));
       assert.deepEqual(
         failedVersions.map(({ version: failed, reason }) => [failed, reason.code]),
         [['v2', expected.code]],

@@ -41,7 +41,8 @@ export function changeLines(report: WhyReport, options: TableOptions, evidence: 
     ...(rows.length === 0
       ? []
       : [title('Seen of both sides:'), ...lines(renderRows(gravest, { ...options, indent: 2 }))]),
-    ...(incident === null || incident !== last?.incident.id
+    // Of a judgement the evidence is what was seen of both sides.
+    ...(incident === null || incident !== last?.incident.id || last.incident.verdict.kind === 'judged'
       ? []
       : [title('Evidence:'), ...new IncidentLines(last, options).evidence(evidence)]),
     title('Done:'),

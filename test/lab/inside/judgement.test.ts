@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { UpgradeOutcomeStatus } from '../../../src/control/upgrade-api.ts';
+import type { Incident } from '../../../src/diagnose/incident.ts';
 import { forEachIsolation } from '../../support/isolation.ts';
 import { HttpLoad } from '../../support/load.ts';
 import {
@@ -125,6 +126,14 @@ forEachIsolation('the judgement of an upgrade', function () {
     install('v2', '--at-start=answer-badly:30');
     const bad = await upgrade('v2', ...UNTIL_SEEN);
     assert.equal(summaryOf(bad), '6 rolled-back BH322 errors', JSON.stringify(bad.outcome));
+    const said = await run('bulkheadctl', 'incidents', 'show', bad.outcome.incident ?? '', '--json');
+    const { incident } = JSON.parse(said.stdout || '{}') as { incident?: Incident };
+    assert.deepEqual(
+      [incident?.verdict.class, incident?.verdict.kind, incident?.version],
+      ['probe-failed', 'judged', 'v2'],
+    );
+    assert.ok(incident?.verdict.evidence.some(({ what, value }) => what === 'errors' && value.startsWith('bad: ')));
+    assert.match(await must('bulkheadctl', 'why', NAME), /v1 -> v2 was rolled back/);
     assert.match(
       bad.outcome.reason?.text ?? '',
       /^errors: \d+\.\d % of \d+; the old side: 0\.0 % of \d+( before)?; borne: 1 points more/,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Declaration } from '../../../src/declare/declaration.ts';
+import { DEFAULT_UPGRADE } from '../../../src/declare/upgrade.ts';
 import { examplePlan } from '../../support/plans.ts';
 import { EACH } from '../../support/thorough.ts';
 import { type Manner, UpgradeHost } from './upgrade-host.ts';
@@ -166,6 +167,33 @@ describe('what failed', () => {
       host.orders.filter((order) => order.kind === 'weigh' && order.weight > 0),
       [],
     );
+  });
+
+  it('is an incident of one of its sandboxes, with what the judge saw as evidence, and over with the upgrade', () => {
+    for (const [verdict, kind, code] of [
+      ['bad', 'judged', 'BH322'],
+      ['few', 'not-judged', 'BH323'],
+    ] as const) {
+      const judge = { ...DEFAULT_UPGRADE.judge, few: 'rollback' } as const;
+      const host = hostOf({ v2: { verdict }, upgrade: { judge } });
+      upgrade(host);
+      host.live(60_000);
+      isLive(host, 'v1');
+      const { lastUpgrade, open } = host.state;
+      assert.equal(lastUpgrade?.reason?.code, code);
+      const opened = [...host.incidents.values()];
+      assert.deepEqual(
+        opened.map((one) => [one.id, one.verdict.class, one.verdict.kind, one.version, one.slot, one.step.kind]),
+        [[lastUpgrade?.incident, 'probe-failed', kind, 'v2', 'b', 'rollback']],
+      );
+      assert.match(opened[0]?.unit ?? '', /-b-g\d+\./);
+      assert.match(opened[0]?.action ?? '', /^undo upgrade to v2/);
+      const word = verdict === 'bad' ? 'bad' : 'well';
+      assert.deepEqual(opened[0]?.verdict.evidence, [
+        { what: 'errors', value: `${word}: 40 of 100; the old side: 0 of 100; borne: 1 points more` },
+      ]);
+      assert.deepEqual([host.over, open], [[lastUpgrade?.incident], []]);
+    }
   });
 
   it('is not tried again by itself, nor by a person without saying so', () => {

@@ -4,6 +4,7 @@ import type { Order } from '../../../src/decide/order.ts';
 import { initialState, type PluginState } from '../../../src/decide/plugin-state.ts';
 import { type FoundSandbox, type RememberedState, remember, restoreState } from '../../../src/decide/restore.ts';
 import { planOf } from '../../../src/decide/sides.ts';
+import type { Incident } from '../../../src/diagnose/incident.ts';
 import type { Verdict } from '../../../src/diagnose/verdict.ts';
 import type { Gate, PluginPlan, SlotName } from '../../../src/plan/plan.ts';
 
@@ -51,7 +52,8 @@ export class SimulatedHost {
   readonly records = new Map<string, Pick<FoundSandbox, 'unit' | 'slot' | 'generation' | 'digest'>>();
   readonly everStarted: string[] = [];
   readonly blows: Blow[] = [];
-  readonly incidents = new Set<string>();
+  /** By id, as they were opened. */
+  readonly incidents = new Map<string, Incident>();
   readonly over: string[] = [];
   supervisors = 1;
   isWanted = true;
@@ -175,7 +177,7 @@ export class SimulatedHost {
         this.#wakeAt = order.at;
         return;
       case 'incident':
-        return void this.incidents.add(order.incident.id);
+        return void this.incidents.set(order.incident.id, order.incident);
       case 'incident-over':
         return void this.over.push(order.id);
       default:

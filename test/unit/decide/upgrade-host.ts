@@ -239,7 +239,9 @@ export class UpgradeHost extends SimulatedHost {
     const { upgrade } = this.state;
     if (upgrade === undefined) return;
     const reason = verdict === 'good' ? undefined : ({ signal: 'errors', text: 'errors: 40 of 100' } as const);
-    const judgement: Judgement = { verdict, reason, rows: [], watchedMs: this.now - (upgrade.stageSince ?? this.now) };
+    const said = { signal: 'errors', old: '0 of 100', new: '40 of 100', bound: '1 points more', enough: true } as const;
+    const rows = [{ ...said, bad: verdict === 'bad' }];
+    const judgement: Judgement = { verdict, reason, rows, watchedMs: this.now - (upgrade.stageSince ?? this.now) };
     this.observe({ kind: 'signals', id: upgrade.id, old: NO_ONE, new: NO_ONE, judgement });
   }
 
