@@ -173,7 +173,7 @@ export class DaemonHands implements Hands {
     return requireVersion(plugin, version, this.#parts.paths, this.#parts.systemdVersion);
   }
 
-  verify(order: VerifyOrder): Promise<void> {
+  verify(order: VerifyOrder): Promise<Failure | undefined> {
     return this.#parts.checks.verify(order);
   }
 

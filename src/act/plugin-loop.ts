@@ -56,7 +56,7 @@ export interface Hands {
   /** Throws a Failure that names what is wrong with the version. */
   planVersion(plugin: string, version: WantedVersion): Promise<PlannedVersion>;
   /** Throws a Failure that says why it may not be started beside the live one. */
-  verify(order: Extract<Order, { kind: 'verify' }>): Promise<void>;
+  verify(order: Extract<Order, { kind: 'verify' }>): Promise<Failure | undefined>;
   /** In force when it returns. */
   weigh(plugin: string, live: SlotName, weight: number): Promise<void>;
   /** Durable when it returns. */
@@ -229,7 +229,10 @@ export class PluginLoop implements Owned {
         return this.#planVersion(order.id, order.version);
       case 'verify':
         return this.#later(
-          hands.verify(order).then(() => this.observe({ kind: 'verified', id: order.id })),
+          hands.verify(order).then((noWayBack) => {
+            const reason = noWayBack === undefined ? undefined : reasonOf(noWayBack);
+            this.observe({ kind: 'verified', id: order.id, noWayBack: reason });
+          }),
           (failure) => this.observe({ kind: 'unverified', id: order.id, reason: reasonOf(failure) }),
         );
       case 'weigh':

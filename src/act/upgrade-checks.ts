@@ -1,4 +1,4 @@
-import { Failure } from '../base/failure.ts';
+import { asFailure, Failure } from '../base/failure.ts';
 import type { Order } from '../decide/order.ts';
 import type { PluginState } from '../decide/plugin-state.ts';
 import type { RunCommands } from './run-command.ts';
@@ -31,17 +31,31 @@ export class UpgradeChecks {
     this.#parts = parts;
   }
 
-  /** @throws Failure that says why the plan may not be started beside the live one */
-  async verify(order: VerifyOrder): Promise<void> {
-    const { plan, from, upgrade } = order;
-    const { plugin } = plan;
-    if (plan.version !== undefined) await this.#parts.verifyVersion(plugin, plan.version);
-    if (upgrade === 'rollback') return;
-    // There has to be a way back.
-    if (from.version !== undefined && from.version !== plan.version)
-      await this.#parts.verifyVersion(plugin, from.version);
+  /**
+   * Resolves to why there is no way back, if there is none and that is borne.
+   * @throws Failure that says why the plan may not be started beside the live one
+   */
+  async verify(order: VerifyOrder): Promise<Failure | undefined> {
+    const { plan, upgrade } = order;
+    if (plan.version !== undefined) await this.#parts.verifyVersion(plan.plugin, plan.version);
+    if (upgrade === 'rollback') return undefined;
+    const noWayBack = await this.#requireWayBack(order);
     await this.#preCheck(order);
     this.#requireRoom(order);
+    return noWayBack;
+  }
+
+  async #requireWayBack({ plan, from, force }: VerifyOrder): Promise<Failure | undefined> {
+    if (from.version === undefined || from.version === plan.version) return undefined;
+    try {
+      await this.#parts.verifyVersion(plan.plugin, from.version);
+      return undefined;
+    } catch (thrown) {
+      const { code, message } = asFailure(thrown);
+      if (force) return new Failure(code, message);
+      const text = `${message}; it is what serves, so there would be no way back: "bulkheadctl upgrade ${plan.plugin} --force" goes all the same`;
+      throw new Failure(code, text, { cause: thrown });
+    }
   }
 
   async #preCheck({ id, plan, from }: VerifyOrder): Promise<void> {

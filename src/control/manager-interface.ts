@@ -143,7 +143,7 @@ export function managerObject(supervisor: Supervisor): ServiceObject {
           },
         },
         UpgradePlugin: {
-          doc: `Begins a change of the plugin to a version, or for '' to its declaration as it is now, and answers with the id of the change. Options: 'canary', ascending percents such as '5,25'; 'bake', a duration; 'force', 'yes' to try again what failed before; 'why', a text for the audit trail. Needs ${MANAGE}; rules of polkit see the details 'plugin', 'verb' and 'version'.`,
+          doc: `Begins a change of the plugin to a version, or for '' to its declaration as it is now, and answers with the id of the change. Options: 'canary', ascending percents such as '5,25'; 'bake', a duration; 'force', 'yes' to try again what failed before, and to leave a version that is damaged, without a way back; 'why', a text for the audit trail. Needs ${MANAGE}; rules of polkit see the details 'plugin', 'verb' and 'version'.`,
           in: [NAME, { name: 'version', type: 's' }, { name: 'options', type: 'a{ss}' }],
           out: [{ name: 'id', type: 's' }],
           run: async (call) => {

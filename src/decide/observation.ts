@@ -93,7 +93,8 @@ export type Observation =
       readonly declared: string | undefined;
     }
   | { readonly kind: 'upgrade-unplannable'; readonly id: string; readonly reason: Reason }
-  | { readonly kind: 'verified'; readonly id: string }
+  /** `noWayBack`: why what serves cannot be gone back to, which was borne. */
+  | { readonly kind: 'verified'; readonly id: string; readonly noWayBack?: Reason | undefined }
   | { readonly kind: 'unverified'; readonly id: string; readonly reason: Reason }
   /** So much of the new connections goes to the slot that is not the live one. */
   | { readonly kind: 'weighed'; readonly live: SlotName; readonly weight: number }

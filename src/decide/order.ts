@@ -44,7 +44,8 @@ export type Order =
   | { readonly kind: 'plan-version'; readonly id: string; readonly version: WantedVersion }
   /**
    * Look whether the plan may run beside the live one: digest of its version, pre-check, memory for `surge` sandboxes
-   * more. A rollback is not asked for more than the digest. Answers `verified` or `unverified`.
+   * more, and that there is a way back, unless it is forced. A rollback is not asked for more than the digest. Answers
+   * `verified` or `unverified`.
    */
   | {
       readonly kind: 'verify';
@@ -53,6 +54,7 @@ export type Order =
       readonly plan: PluginPlan;
       readonly from: PluginPlan;
       readonly surge: number;
+      readonly force: boolean;
     }
   /**
    * So many percent of the new connections go to the slot that is not live; answers `weighed` or `not-weighed`. Those of

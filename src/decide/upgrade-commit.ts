@@ -16,10 +16,14 @@ export function committing(draft: Draft, upgrade: Upgrade): void {
   const { id, by, to, declared, way } = upgrade;
   if (way === 'beside') keepNewSide(draft, upgrade);
   if (draft.state.upgrade?.step !== 'committing') return;
-  // What somebody went back from is nothing to go back to.
-  const previous = upgrade.kind === 'rollback' ? undefined : upgrade.from;
+  const previous = canComeBack(upgrade) ? upgrade.from : undefined;
   const isAsked = insist(draft, [{ kind: 'commit', id, by, version: to, previous, declared }], COMMIT_MS, COMMIT_TIMES);
   if (!isAsked) undo(draft, noAnswer('the record of versions', COMMIT_MS));
+}
+
+/** What somebody went back from is nothing to go back to, nor is what is not what it was. */
+function canComeBack({ kind, noWayBack }: Upgrade): boolean {
+  return kind !== 'rollback' && noWayBack === undefined;
 }
 
 export function notCommitted(draft: Draft, id: string, reason: Reason): void {
@@ -34,13 +38,13 @@ export function committed(draft: Draft, id: string): void {
   const { upgrade, plan: old, failedPlans } = draft.state;
   if (upgrade?.id !== id || upgrade.step !== 'committing' || upgrade.plan === undefined) return;
   const { plan, slot, kind, to, declared } = upgrade;
-  const previous = kind === 'rollback' ? undefined : old?.version;
+  const previous = canComeBack(upgrade) ? old?.version : undefined;
   noteOutcome(draft, upgrade, 'promoted', undefined, { version: to, previous, declared });
   draft.set({
     ...FORGIVEN,
     plan,
     slot,
-    previous: old,
+    previous: upgrade.noWayBack === undefined ? old : undefined,
     reason: undefined,
     refused: undefined,
     failedPlans: failedPlans.filter((failed) => !isSame(failed, plan)),

@@ -9,6 +9,7 @@ import type { Upgrade } from './upgrade.ts';
 import { enter, insist, noAnswer } from './upgrade-course.ts';
 import { isSame, refuse } from './upgrade-end.ts';
 import { nextRung } from './upgrade-ladder.ts';
+import { wayOf } from './upgrade-line.ts';
 
 const PLAN_MS = 60_000;
 /** A version of many files is read as a whole for its digest. */
@@ -87,7 +88,7 @@ export function verifying(draft: Draft, upgrade: Upgrade): void {
     draft,
     [
       { kind: 'begin-upgrade', id, version: to },
-      { kind: 'verify', id, upgrade: kind, plan, from, surge },
+      { kind: 'verify', id, upgrade: kind, plan, from, surge, force: upgrade.options.force === true },
     ],
     limitMs,
     1,
@@ -95,10 +96,14 @@ export function verifying(draft: Draft, upgrade: Upgrade): void {
   if (!isAsked) refuse(draft, noAnswer('verifying the version', limitMs));
 }
 
-export function verified(draft: Draft, id: string): void {
+export function verified(draft: Draft, { id, noWayBack }: Extract<Observation, { kind: 'verified' }>): void {
   const { upgrade } = draft.state;
   if (upgrade?.id !== id || upgrade.step !== 'verifying') return;
-  enter(draft, upgrade.way === 'in-place' ? 'switching' : 'preparing');
+  if (noWayBack !== undefined) {
+    const text = `${wayOf(upgrade)}: there will be no way back: ${noWayBack.text}`;
+    draft.note('upgrading', undefined, noWayBack.code, text, { upgrade: id });
+  }
+  enter(draft, upgrade.way === 'in-place' ? 'switching' : 'preparing', { noWayBack });
 }
 
 /** Sockets and limits of the slice are made so that both sides can be. */

@@ -41,7 +41,7 @@ export function upgradeSeen(draft: Draft, seen: UpgradeSeen): void {
     case 'upgrade-unplannable':
       return refused(draft, seen.id, 'planning', seen.reason);
     case 'verified':
-      return verified(draft, seen.id);
+      return verified(draft, seen);
     case 'unverified':
       return refused(draft, seen.id, 'verifying', seen.reason);
     case 'weighed':

@@ -37,7 +37,7 @@ export interface UpgradeOptions {
   /** Percents of new connections, ascending. */
   readonly canary?: readonly number[] | undefined;
   readonly bakeMs?: number | undefined;
-  /** Try again what failed before. */
+  /** Try again what failed before; leave what cannot be gone back to. */
   readonly force?: boolean | undefined;
 }
 
@@ -86,6 +86,8 @@ export interface Upgrade {
   readonly undo: Reason | undefined;
   /** Of the first failure of the new side. */
   readonly incident: string | undefined;
+  /** Why there is nothing to go back to once it is committed. */
+  readonly noWayBack?: Reason | undefined;
   /** The side that goes has been asked to end. */
   readonly ending: boolean;
   readonly options: UpgradeOptions;

@@ -40,7 +40,11 @@ export const UPGRADE: Verb = {
       summary: 'ascending percents of new connections, such as 5,25; 100 for all at once',
     },
     { name: 'bake', kind: 'text', label: 'TIME', summary: 'how long each of these is watched, from 1s to 1d' },
-    { name: 'force', kind: 'flag', summary: 'try a version again that failed before' },
+    {
+      name: 'force',
+      kind: 'flag',
+      summary: 'try a version again that failed before; leave one that is damaged, to which there is no way back',
+    },
     ...WAITING,
   ],
   supervisor: 'needed',

@@ -35,7 +35,7 @@ function scene(size: number, standby = 0): { loop: PluginLoop; did: string[] } {
     run: async () => ({ status: 0, text: '' }),
     forgetRun: async () => {},
     planVersion: async () => ({ plan, declared: 'v1' }),
-    verify: () => note('verify'),
+    verify: () => note('verify').then(() => undefined),
     weigh: (_, live, weight) => note(`weigh ${live} ${weight}`),
     recordUpgrade: (_, { kind }) => note(kind),
     switchVersion: () => note('switch'),

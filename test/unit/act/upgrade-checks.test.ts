@@ -10,7 +10,7 @@ const MIB = 1 << 20;
 function order(plugin: string, memoryMax: number | 'infinity', fields: Partial<VerifyOrder> = {}): VerifyOrder {
   const from = { ...examplePlan({ limits: { memoryMax } }), plugin };
   const plan = { ...from, version: 'v2' };
-  return { kind: 'verify', id: `${plugin}-u1`, upgrade: 'upgrade', plan, from, surge: 2, ...fields };
+  return { kind: 'verify', id: `${plugin}-u1`, upgrade: 'upgrade', plan, from, surge: 2, force: false, ...fields };
 }
 
 /** A plugin whose change stands at this step, and has sandboxes of the new side. */
@@ -51,6 +51,24 @@ describe('what is looked at before a second side is started', () => {
     assert.deepEqual(verified, ['hello v2']);
   });
 
+  it('is the way back: one that is damaged is left only by force, and that it was is told', async () => {
+    const verifyVersion = async (_: string, version: string) => {
+      if (version === 'v1') throw new Failure('BH212', `'main' was another one`);
+    };
+    await assert.rejects(checks([], { verifyVersion }).verify(order('hello', MIB)), (thrown) => {
+      assert.ok(thrown instanceof Failure);
+      assert.equal(thrown.code, 'BH212');
+      assert.match(thrown.message, /^'main' was another one; it is what serves, .*"bulkheadctl upgrade hello --force"/);
+      return true;
+    });
+    const borne = await checks([], { verifyVersion }).verify(order('hello', MIB, { force: true }));
+    assert.deepEqual([borne?.code, borne?.message], ['BH212', "'main' was another one"]);
+    assert.equal(await checks([]).verify(order('hello', MIB, { force: true })), undefined);
+    // What is to come has to be whole, whatever is asked for.
+    const bad = order('hello', MIB, { force: true, plan: { ...examplePlan({}), version: 'v1' } });
+    await assert.rejects(checks([], { verifyVersion }).verify(bad), Failure);
+  });
+
   it('is a command, which is told what is to be done, and may say no', async () => {
     const asked: unknown[] = [];
     const plan = examplePlan({ upgrade: { check: ['/bin/check', '--all'], checkTimeoutMs: 5000 } });
@@ -73,7 +91,7 @@ describe('what is looked at before a second side is started', () => {
   });
 
   describe('is room in memory', () => {
-    const refusal = async (work: Promise<void>): Promise<string> => {
+    const refusal = async (work: Promise<unknown>): Promise<string> => {
       try {
         await work;
       } catch (thrown) {

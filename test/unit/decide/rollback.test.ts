@@ -127,6 +127,22 @@ describe('a rollback', function () {
     isLive(host, 'v1');
   });
 
+  it('from what left a damaged version by force is refused, whenever the supervisor was killed', () => {
+    for (let orders = 0; orders <= 60; orders += EACH) {
+      const host = hostOf();
+      host.noWayBack = { code: 'BH212', text: 'main.py was another one' };
+      upgrade(host, true);
+      host.doom(orders);
+      while (host.state.upgrade !== undefined) host.live(250);
+      isLive(host, 'v2');
+      assert.deepEqual([host.state.previous, host.record.previous], [undefined, undefined]);
+      rollback(host);
+      host.live(5000);
+      isLive(host, 'v2');
+      assert.equal(host.state.lastUpgrade?.outcome, 'refused');
+    }
+  });
+
   it('is a step of recovery: a version that keeps dying goes, whenever the supervisor is killed', () => {
     const chains = { crash: [{ kind: 'rollback', delayMs: 0, times: 'any', risky: false }] } as const;
     const make = () => promoted({ v2: { diesAfterMs: 8000 }, chains });

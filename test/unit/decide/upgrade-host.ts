@@ -1,4 +1,4 @@
-import type { Observation } from '../../../src/decide/observation.ts';
+import type { Observation, Reason } from '../../../src/decide/observation.ts';
 import type { LiveVersion, Order } from '../../../src/decide/order.ts';
 import type { FailedPlan } from '../../../src/decide/upgrade.ts';
 import type { Judgement, SideSignals } from '../../../src/diagnose/judge.ts';
@@ -57,6 +57,8 @@ export class UpgradeHost extends SimulatedHost {
   readonly shares: Record<SlotName, number> = { a: 100, b: 0 };
   record: VersionRecord = { version: 'v1', previous: undefined, declared: 'v1', underWay: undefined, failed: [] };
   readonly orders: Order[] = [];
+  /** Why what serves is nothing to go back to. */
+  noWayBack: Reason | undefined;
   /** In place: the version that all sandboxes see, and who was told of it. */
   sees: string | undefined = 'v1';
   readonly signalled: string[] = [];
@@ -132,7 +134,7 @@ export class UpgradeHost extends SimulatedHost {
       case 'verify':
         return this.#manner(order.plan.version).unverified === true
           ? { kind: 'unverified', id: order.id, reason: { code: 'BH601', text: 'another digest' } }
-          : { kind: 'verified', id: order.id };
+          : { kind: 'verified', id: order.id, noWayBack: this.noWayBack };
       case 'weigh':
         this.shares[order.live] = 100 - order.weight;
         this.shares[order.live === 'a' ? 'b' : 'a'] = order.weight;
