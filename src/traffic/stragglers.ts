@@ -20,6 +20,8 @@ const EVERY_MS = 1_000;
 const START_MS = 30_000;
 /** Plugins that have somebody to look after their stragglers at the same time; the others wait. */
 const MOST_HELPERS = 16;
+/** Units of one plugin that may not have let go of its sockets yet: far more than can follow each other within a moment. */
+const MOST_STARTED = 16;
 
 export interface StragglersParts {
   readonly clock: Clock;
@@ -55,7 +57,7 @@ export class Stragglers implements Owned {
   readonly #parts: StragglersParts;
   readonly #watches = new Map<string, Watch>();
   readonly #found = new Map<string, number>();
-  /** All that were started for a plugin, one of which may hold its sockets for a moment longer. */
+  /** The newest that were started for a plugin, one of which may hold its sockets for a moment longer. */
   readonly #started = new Map<string, readonly string[]>();
   #units = 0;
 
@@ -131,7 +133,7 @@ export class Stragglers implements Owned {
     const counts = new Socket({ fd: read, readable: true, writable: false });
     const helper: Helper = { unit, counts, given: [write, ...listeners] };
     watch.helper = helper;
-    this.#started.set(plugin, [...(this.#started.get(plugin) ?? []), unit]);
+    this.#started.set(plugin, [...(this.#started.get(plugin) ?? []), unit].slice(-MOST_STARTED));
     let known = 0;
     counts.on('data', (chunk: Buffer) => {
       // One number in a line; what is not whole comes again with the next one.

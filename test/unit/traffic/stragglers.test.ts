@@ -128,6 +128,18 @@ describe('stragglers', () => {
     assert.deepEqual([stopped, time.waiting], [started, 0]);
   });
 
+  it('remembers the newest units of a plugin that changes its slot again and again', async () => {
+    waiting = true;
+    for (let n = 0; n < 50; n++) {
+      stragglers.follow('p', n % 2 === 0 ? 'a' : 'b');
+      time.pass(100);
+      stragglers.leave('p', n % 2 === 0 ? 'a' : 'b');
+    }
+    assert.equal(started.length, 50);
+    await stragglers.end('p');
+    assert.deepEqual(stopped, started.slice(-16));
+  });
+
   it('has no more than so many units at the same time', () => {
     waiting = true;
     for (let n = 0; n < 40; n++) stragglers.follow(`p${n}`, 'a');
