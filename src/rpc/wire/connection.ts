@@ -21,6 +21,8 @@ export interface ConnectionOptions {
   readonly message: (message: Message) => void;
   /** The other side takes bytes again after a `send` that left some behind. */
   readonly drained?: () => void;
+  /** It ends, from our side: nothing more is handed on, though its last words are still on their way. */
+  readonly ending?: (reason: Error | undefined) => void;
   /**
    * Called once, at the end.
    * @param reason why we ended it, or the error of the socket; undefined when the peer closed.
@@ -35,11 +37,13 @@ export class Connection {
   readonly #socket: Socket;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
+  readonly #ending: ConnectionOptions['ending'];
   #reason: Error | undefined;
   #ended = false;
 
   constructor(options: ConnectionOptions) {
     const { socket, limit, takesBare } = options;
+    this.#ending = options.ending;
     this.#socket = socket;
     this.#writer = new FrameWriter((bytes) => {
       if (!socket.destroyed) socket.write(bytes);
@@ -125,6 +129,7 @@ export class Connection {
     this.#writer.flush();
     this.#ended = true;
     this.#reader.stop();
+    this.#ending?.(reason);
     // What still comes is read and thrown away: bytes that lie unread at the end would be an error for the peer, before
     // it has read the reason.
     this.#socket.resume();
