@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The addon gives the supervisor the few system calls that Node lacks. No function here blocks, keeps
- * state or knows of Node's event loop. Each returns its value, or a negative errno; only arguments of a
- * wrong type throw. Descriptors that are made are close-on-exec.
+ * The addon gives the supervisor, and plugins in JavaScript, the few system calls that Node lacks. No function
+ * here blocks, keeps state or knows of Node's event loop. Each returns its value, or a negative errno; only
+ * arguments of a wrong type throw. Descriptors that are made are close-on-exec.
  */
 #include <node_api.h>
 #include <stdbool.h>
@@ -26,6 +26,8 @@ napi_value queue_length(napi_env env, napi_callback_info info);
 napi_value open_process(napi_env env, napi_callback_info info);
 napi_value take_descriptor(napi_env env, napi_callback_info info);
 napi_value queue_signal(napi_env env, napi_callback_info info);
+napi_value lock_file(napi_env env, napi_callback_info info);
+napi_value map_shared(napi_env env, napi_callback_info info);
 
 /* Longest text argument (paths, host names), with its end. */
 #define TEXT_SIZE 4096

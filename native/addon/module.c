@@ -22,6 +22,8 @@ NAPI_MODULE_INIT() {
         {"openProcess", open_process},
         {"takeDescriptor", take_descriptor},
         {"queueSignal", queue_signal},
+        {"lockFile", lock_file},
+        {"mapShared", map_shared},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         napi_value function;

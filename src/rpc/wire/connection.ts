@@ -77,6 +77,11 @@ export class Connection {
     return this.#socket.writableLength + this.#writer.gathered;
   }
 
+  /** Bytes that the kernel has taken, ever. */
+  get taken(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
   /** What comes from now on may be so large. */
   set limit(bytes: number) {
     this.#reader.limit = bytes;
