@@ -141,11 +141,11 @@ export class Journal {
           throw new Error(`only ${bytesWritten} of ${bytes.length} bytes could be written`);
         if (batch.some(({ sync }) => sync)) await this.#file.datasync();
         this.#written += bytes.length;
-        for (const { resolve } of batch) resolve();
         if (this.#open.size === 0 && this.#queue.length === 0) {
           await this.#file.truncate(0);
           this.#written = 0;
         }
+        for (const { resolve } of batch) resolve();
       } catch (error) {
         // What is behind a record that is not whole would never be read.
         await this.#file.truncate(this.#written).catch(() => {});

@@ -4,9 +4,8 @@ import { Scanner } from './scanner.ts';
 import { BadFrame, NotSendable } from './wire-error.ts';
 
 /**
- * Values to bytes and back. Plain objects are maps, Uint8Arrays are binaries, undefined is nil. Integers beyond 32 bits
- * go as floats, which have the same value up to 2^53; a BigInt goes as an integer. A Date, and whatever else would need an
- * extension, is refused by both ends.
+ * Values to bytes and back. Plain objects are maps, Uint8Arrays are binaries, undefined is nil. A whole number
+ * goes as an integer, up to 2^53. A Date, and whatever else would need an extension, is refused by both ends.
  */
 
 /** The encoder goes on in the same memory for the next messages; after a message beyond this it begins with new one. */

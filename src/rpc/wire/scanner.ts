@@ -84,6 +84,7 @@ export class Scanner {
       if (isText(token)) {
         if (!this.#trusted && !textIsUtf8(bytes, bodyAt, bodyAt + body)) throw new BadFrame('a string is not UTF-8');
       } else if (token === 0xcf || token === 0xd3) checkInteger(token, bytes, bodyAt);
+      else if (token === 0xcb && this.#trusted) writeWholeAsInteger(bytes, at);
       this.position = bodyAt + body;
       left[level] = remaining - 1;
     }
@@ -153,6 +154,21 @@ function textIsUtf8(bytes: Uint8Array, from: number, to: number): boolean {
     if (at === to) return true;
   }
   return isUtf8(bytes.subarray(from, to));
+}
+
+/**
+ * Our encoder writes integers beyond 32 bits as floats, and others tell the two apart: a time in milliseconds is to come as
+ * what it is. The form is as long.
+ */
+function writeWholeAsInteger(bytes: Uint8Array, at: number): void {
+  // The exponent says which floats can be meant: from 2^31 to 2^53, of either sign.
+  const exponent = lengthAt(bytes, at + 1, 2) & 0x7ff0;
+  if (exponent < 0x41e0 || exponent > 0x4340) return;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 9);
+  const value = view.getFloat64(1);
+  if (!Number.isInteger(value) || Math.abs(value) > 2 ** 53) return;
+  view.setUint8(0, 0xd3);
+  view.setBigInt64(1, BigInt(value));
 }
 
 /** From -2^53 to 2^53; a JavaScript number would be another one beyond. */

@@ -82,6 +82,16 @@ describe('rpc: codec', () => {
     ]);
   });
 
+  it('sends whole numbers as integers, and others as floats', () => {
+    for (const value of [2 ** 31, -(2 ** 31) - 1, 2 ** 32, 1_764_133_000_000, -1_764_133_000_001, 2 ** 53, -(2 ** 53)]) {
+      const frame = encodeFrame([value], LIMIT);
+      assert.ok([0xce, 0xd3].includes(frame[5] as number), String(value));
+      assert.deepEqual(again([value]), [value]);
+    }
+    for (const value of [1.5, 2 ** 31 + 0.5, 2 ** 54, -(2 ** 54), 1e300, Infinity, NaN])
+      assert.equal(encodeFrame([value], LIMIT)[5], 0xcb, String(value));
+  });
+
   it('sends a BigInt as an integer, and takes one up to 2^53', () => {
     assert.equal(again(2n ** 40n), 2 ** 40);
     assert.equal(again(-(2n ** 53n)), -(2 ** 53));
