@@ -94,22 +94,23 @@ describe('rpc: journals', function () {
     appendFileSync(path, Buffer.from([0, 0, 0, 99, 1]));
     const second = await open();
     // As if the one who replays died with the first of them in its hands.
-    let goOn = () => {};
+    let goOn: (() => void) | undefined;
     const dies = second.replay(
       () =>
         new Promise((resolve) => {
           goOn = resolve;
         }),
     );
-    await until(() => readRecords(readFileSync(path)).open.length === 1);
+    await until(() => goOn !== undefined);
     const { open: left } = readRecords(readFileSync(path));
     assert.deepEqual(
       left.map(({ content }) => String(content)),
       ['two'],
     );
-    goOn();
-    await until(() => readRecords(readFileSync(path)).open.length === 0);
-    goOn();
+    goOn?.();
+    goOn = undefined;
+    await until(() => goOn !== undefined);
+    (goOn as (() => void) | undefined)?.();
     assert.equal(await dies, 2);
   });
 

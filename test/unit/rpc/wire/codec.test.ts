@@ -83,7 +83,15 @@ describe('rpc: codec', () => {
   });
 
   it('sends whole numbers as integers, and others as floats', () => {
-    for (const value of [2 ** 31, -(2 ** 31) - 1, 2 ** 32, 1_764_133_000_000, -1_764_133_000_001, 2 ** 53, -(2 ** 53)]) {
+    for (const value of [
+      2 ** 31,
+      -(2 ** 31) - 1,
+      2 ** 32,
+      1_764_133_000_000,
+      -1_764_133_000_001,
+      2 ** 53,
+      -(2 ** 53),
+    ]) {
       const frame = encodeFrame([value], LIMIT);
       assert.ok([0xce, 0xd3].includes(frame[5] as number), String(value));
       assert.deepEqual(again([value]), [value]);
