@@ -106,7 +106,7 @@ export abstract class Call implements Caller {
     this.#drop(attempt);
     this.#mayHaveRun = true;
     if (this.attempts.length > 0 || this.#over) return;
-    if (this.#repeats('unknown', true)) return;
+    if (loss.code !== 'closed' && this.#repeats('unknown', true)) return;
     const { peer } = attempt;
     if (loss.code !== 'sandbox-died') this.fail(this.#lossError(peer, loss, this.board.deathOf(peer)));
     else

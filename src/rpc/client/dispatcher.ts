@@ -36,6 +36,7 @@ export class Dispatcher implements Switchboard {
   readonly #line = new Map<Call, number>();
   /** What is sent may bring news of room by itself. */
   #serves = false;
+  #closed = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: DispatcherOptions) {
@@ -108,11 +109,12 @@ export class Dispatcher implements Switchboard {
     this.#serves = false;
   }
 
+  /** Ends all that waits, and takes nothing more. */
   close(): void {
+    this.#closed = true;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    for (const call of [...this.#line.keys()])
-      call.fail(new CallError('closed', 'the client was closed', { method: call.method, begun: call.begun }));
+    for (const call of [...this.#line.keys()]) this.#turnAway(call);
   }
 
   /** @returns why it could not be sent */
@@ -151,7 +153,8 @@ export class Dispatcher implements Switchboard {
   }
 
   #queue(call: Call, now: number, obstacle: Obstacle): void {
-    if (obstacle === 'broken' || (obstacle === 'nobody' && this.#options.settings.waitMs === 0))
+    if (this.#closed) this.#turnAway(call);
+    else if (obstacle === 'broken' || (obstacle === 'nobody' && this.#options.settings.waitMs === 0))
       this.#refuse(call, obstacle);
     else if (this.#line.size >= this.#options.settings.waiting) {
       const message = `${this.#line.size} calls wait already`;
@@ -160,6 +163,10 @@ export class Dispatcher implements Switchboard {
       this.#line.set(call, now);
       this.#watch(now);
     }
+  }
+
+  #turnAway(call: Call): void {
+    call.fail(new CallError('closed', 'the client was closed', { method: call.method, begun: call.begun }));
   }
 
   #refuse(call: Call, obstacle: 'broken' | 'nobody'): void {
@@ -172,7 +179,7 @@ export class Dispatcher implements Switchboard {
   }
 
   #watch(now: number): void {
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined || this.#closed) return;
     this.#options.time.start(now);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }

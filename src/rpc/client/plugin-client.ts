@@ -176,22 +176,34 @@ export class PluginClient {
     };
   }
 
-  /** Takes no more calls, waits for those that were made, each until its deadline, and ends all connections. */
-  async close(): Promise<void> {
+  /**
+   * Takes no more calls, and ends all connections when those that were made are over.
+   * @param options.timeoutMs what is not over by then ends as `closed`; the client's timeoutMs, since streams may be endless
+   */
+  async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#closed = true;
     this.#look();
-    if (this.#counts.open > 0)
-      await new Promise<void>((resolve) => {
-        const look = (): void => {
-          if (this.#counts.open > 0) return;
-          this.#waiters.delete(look);
-          resolve();
-        };
-        this.#waiters.add(look);
-      });
+    if (this.#counts.open > 0) await this.#quiet(options.timeoutMs ?? this.#settings.timeoutMs);
     this.#discovery?.release();
     this.#dispatcher.close();
     this.#pool.close();
+    this.#tokens.giveUp();
+  }
+
+  /** Resolves when all calls are over, or that takes too long. */
+  #quiet(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (this.#counts.open === 0) end();
+      };
+      const timer = setTimeout(end, timeoutMs);
+      this.#waiters.add(look);
+    });
   }
 
   #begin(call: Call, signal: AbortSignal | undefined): void {

@@ -119,6 +119,16 @@ describe('rpc client: streams', () => {
     assert.equal((await stream.next()).done, true);
   });
 
+  it('are ended by closing the client, once their time is over', async () => {
+    await start({ request: ({ id }, connection) => connection.send([2, '$item', [id, 'one']]) });
+    const stream = client.stream('count', []);
+    assert.equal((await stream.next()).value, 'one');
+    const next = failureOf(stream.next());
+    await client.close({ timeoutMs: 20 });
+    assert.equal((await next).code, 'closed');
+    assert.equal(client.statistics().calls.open, 0);
+  });
+
   it('that stop in the middle fail, and those that take long on the whole do not', async () => {
     await start(
       {
