@@ -12,7 +12,7 @@ export const TICK_MS = 10;
 /** Whoever was refused for want of room asks the same one again after so long at the least, and twice it at the most; ms. */
 const REFUSED_PAUSE_MS = 10;
 /** The incident of a death has a name within this, or the caller is told without; ms. */
-const NAMING_MS = 1000;
+const NAMING_MS = 2000;
 
 export interface DispatcherOptions {
   readonly settings: Settings;
