@@ -28,9 +28,9 @@ class Checkpoint:
     """
 
     def __init__(self, name: str, schema: int = 0):
-        if not NAME.match(name):
+        if not isinstance(name, str) or not NAME.match(name):
             raise ValueError(f"the name of a checkpoint is 1 to 64 of a-z, 0-9 and '-', not {name!r}")
-        if not 0 <= schema <= MOST_SCHEMA:
+        if type(schema) is not int or not 0 <= schema <= MOST_SCHEMA:
             raise ValueError(f"a schema is a number from 0 to {MOST_SCHEMA}")
         self.name, self.schema = name, schema
         self._lock = threading.Lock()

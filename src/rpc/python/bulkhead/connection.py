@@ -24,7 +24,7 @@ class Connection(asyncio.Protocol):
         self.client_name, self.client_features, self.client_limit = None, frozenset(), FRAME_LIMIT
         self.greeted = self.blocked = self.closing = self.closed = False
         self._transport = self._frames = None
-        self._fresh, self._bare, self._at_end = True, False, False
+        self._fresh, self._bare = True, False
         self._calls = {}  # by id, those without an answer
         self._work = set()  # all that is being done, also for notifications, and after an answer
         self._notifications = 0
@@ -158,16 +158,7 @@ class Connection(asyncio.Protocol):
         if call._timer is not None:
             call._timer.cancel()
         self._asked_at = self.server.loop.time()
-        if self._at_end and not self._work:
-            self.leave()
-        else:
-            self.regulate()
-
-    def eof_received(self):
-        """A plain peer may have closed its side after its last request, and gets its answers."""
-        self._at_end = True
-        self._flush()
-        return not self.greeted and not self.closing and bool(self._work)
+        self.regulate()
 
     # Out.
 
@@ -253,7 +244,7 @@ class Connection(asyncio.Protocol):
 
     def regulate(self):
         """Reads of the client, or leaves it in its queue."""
-        if self.closing or self.closed or self._at_end:
+        if self.closing or self.closed:
             return
         if self._is_full():
             self._transport.pause_reading()
@@ -293,7 +284,7 @@ class Connection(asyncio.Protocol):
         """
         if self.closing or self.closed:
             return
-        if not self.blocked:
+        if not (self.blocked or self._bare):
             self._send(encode((NOTIFICATION, "$close", (code, message))))
             self._flush()
         self.closing = True

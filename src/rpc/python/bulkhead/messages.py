@@ -10,6 +10,7 @@ MOST_ID = 2**32 - 1
 MOST_METHOD = 128  # bytes
 MOST_DEADLINE = 86_400_000  # ms
 MOST_CREDIT = 1024
+MOST_TRACESTATE, MOST_IDEMPOTENCY = 512, 128  # bytes
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
@@ -55,18 +56,20 @@ def parse(message):
 def check_meta(meta) -> Meta:
     if type(meta) is not dict:
         raise BadFrame("meta is a map")
-    traceparent = meta.get("traceparent")
-    if "traceparent" in meta and type(traceparent) is not str:
-        raise BadFrame("traceparent is a string")
-    if traceparent is not None and not TRACEPARENT.match(traceparent):
-        traceparent = None
     return Meta(
         _integer(meta, "deadline", MOST_DEADLINE),
-        traceparent,
-        _string(meta, "tracestate", 0, 512),
-        _string(meta, "idempotency", 1, 128),
+        *_trace_context(meta),
+        _idempotency(meta),
         _integer(meta, "stream", MOST_CREDIT),
     )
+
+
+def _trace_context(meta):
+    """As far as it is one: others may have made it, and a call is not to fail for it."""
+    parent, state = meta.get("traceparent"), meta.get("tracestate")
+    if type(parent) is not str or not TRACEPARENT.match(parent):
+        return None, None
+    return parent, state if type(state) is str and len(state.encode()) <= MOST_TRACESTATE else None
 
 
 def _integer(meta, key, most):
@@ -76,10 +79,10 @@ def _integer(meta, key, most):
     return value
 
 
-def _string(meta, key, least, most):
-    value = meta.get(key)
-    if key in meta and (type(value) is not str or not least <= len(value.encode()) <= most):
-        raise BadFrame(f"{key} is a string of {least} to {most} bytes")
+def _idempotency(meta):
+    value = meta.get("idempotency")
+    if "idempotency" in meta and (type(value) is not str or not 1 <= len(value.encode()) <= MOST_IDEMPOTENCY):
+        raise BadFrame(f"idempotency is a string of 1 to {MOST_IDEMPOTENCY} bytes")
     return value
 
 

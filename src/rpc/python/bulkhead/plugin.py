@@ -81,20 +81,28 @@ class Plugin:
         """
         loop = asyncio.get_running_loop()
         listener = listening.rpc_socket(listening.inherited())
-        by_hand = listener is None
-        path = os.environ.get("BULKHEAD_RPC_SOCKET") or f"./{listening.name_by_hand()}.sock"
-        if by_hand:
-            listener = listening.bind(path)
-        try:
-            server = Server(self._methods, self._threads, self._frame_limit, Notifier())
-            with _signals(loop, {signal.SIGTERM: self._drain, signal.SIGINT: self._interrupt}, server):
-                if by_hand:
-                    sys.stderr.write(_welcome(path, self._methods))
+        server = Server(self._methods, self._threads, self._frame_limit, Notifier())
+        # Whoever sees the socket may ask it to stop, and has to be heard.
+        with _signals(loop, {signal.SIGTERM: self._drain, signal.SIGINT: self._interrupt}, server):
+            if listener is not None:
                 await server.serve(listener)
+            else:
+                await self._serve_by_hand(server)
+
+    async def _serve_by_hand(self, server):
+        path = os.environ.get("BULKHEAD_RPC_SOCKET") or f"./{listening.name_by_hand()}.sock"
+        try:
+            listener = listening.bind(path)
+        except OSError as error:
+            raise SystemExit(f"cannot serve at {path}: {error.strerror}") from None
+        ours = os.lstat(path).st_ino
+        try:
+            sys.stderr.write(_welcome(path, self._methods))
+            await server.serve(listener)
         finally:
-            listener.close()
-            if by_hand:
-                with contextlib.suppress(OSError):
+            # While this one was draining, another one may have come in its place.
+            with contextlib.suppress(OSError):
+                if os.lstat(path).st_ino == ours:
                     os.unlink(path)
 
     def _drain(self, server):

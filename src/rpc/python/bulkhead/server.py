@@ -42,11 +42,15 @@ class Server:
         self._draining = None
 
     async def serve(self, listener):
-        """Until it has drained."""
-        self._acceptor = Acceptor(listener, lambda: Connection(self))
-        self._tick()
-        self._notifier.say("READY=1")
-        await self._finished
+        """Until it has drained. Closes the listener."""
+        if not self.draining:
+            self._acceptor = Acceptor(listener, lambda: Connection(self))
+            self._tick()
+            self._notifier.say("READY=1")
+        try:
+            await self._finished
+        finally:
+            listener.close()
 
     def _tick(self):
         if self.activity is not None:

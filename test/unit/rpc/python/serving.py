@@ -110,7 +110,8 @@ class Serving(unittest.TestCase):
         self.process = subprocess.Popen(
             [sys.executable, "-c", text], env={**given, **environment}, stderr=subprocess.PIPE, text=True
         )
-        until(lambda: self.process.poll() is not None or can_connect(self.path), "the plugin to listen")
+        path = environment.get("BULKHEAD_RPC_SOCKET", self.path)
+        until(lambda: self.process.poll() is not None or can_connect(path), "the plugin to listen")
 
     def peer(self, *features, framed=True):
         peer = Peer(self.path, framed)

@@ -146,14 +146,6 @@ def leaves(call): raise SystemExit(3)
         peer.send([0, 4, "steps", [10**9], {"stream": 2}])
         self.assertEqual([peer.read()[1], peer.read()[1]], ["$item", "$item"])
 
-    def test_serves_a_plain_peer_that_closes_its_side(self):
-        peer = self.peer(framed=False)
-        peer.send([0, 1, "thread", []], [2, "echo", [1]], [0, 2, "echo", [5]])
-        peer.socket.shutdown(1)
-        answers = [peer.read(), peer.read(), peer.read()]
-        self.assertEqual(sorted(answers[:2]), [[1, 1, None, True], [1, 2, None, 5]])
-        self.assertIsNone(answers[2])
-
     def test_takes_no_more_connections_than_its_bound(self):
         peers = [self.peer() for _ in range(256)]
         self.assertEqual(peers[-1].call("echo", 1), 1)
@@ -284,6 +276,26 @@ async def drained():
         self.assertEqual(waiting.call("echo", 1), 1)
         waiting.close()
         self.assertEqual(self.ended()[0], 0)
+
+    def test_says_why_it_cannot_serve(self):
+        first = self.process
+        for path, said in ((self.path, "another program serves there"), ("/nowhere/rpc.sock", "No such file")):
+            self.start(BULKHEAD_RPC_SOCKET=path)
+            self.process.wait()
+            status, told = self.ended()
+            self.assertEqual(status, 1)
+            self.assertRegex(told, f"^cannot serve at {path}: {said}")
+        self.process = first
+        self.assertEqual(self.peer().call("echo", 1), 1)
+
+    def test_leaves_the_place_to_whoever_came_after_it(self):
+        first, peer = self.process, self.peer("drain")
+        first.send_signal(signal.SIGTERM)
+        self.assertEqual(peer.read(), [2, "$drain", []])
+        self.start()
+        peer.close()
+        first.communicate()
+        self.assertEqual(self.peer().call("echo", 1), 1)
 
     def test_ends_at_once_when_interrupted_twice(self):
         peer = self.peer("drain")

@@ -109,10 +109,10 @@ while True:
         self.assertEqual([each for each in self.files("checkpoint") if each.endswith(".damaged")], [])
 
     def test_refuses_what_is_no_name_and_what_is_too_large(self):
-        for name in ("", "A", "../x", "a/b", "a.b", "x" * 65, "a\n"):
+        for name in ("", "A", "../x", "a/b", "a.b", "x" * 65, "a\n", None):
             with self.assertRaises(ValueError):
                 Checkpoint(name)
-        for schema in (-1, 2**32):
+        for schema in (-1, 2**32, 1.5, True, None):
             with self.assertRaises(ValueError):
                 Checkpoint("index", schema)
         with self.assertRaises(ValueError):
