@@ -1,11 +1,12 @@
 import { asFailure, Failure, type FailureCode } from '../base/failure.ts';
+import { NO_LIVE_RECORD } from '../base/live-record.ts';
 import type { VersionKind, VersionRecord } from '../base/version-record.ts';
 import { type InstallStep, installVersion } from '../install/install-version.ts';
 import { removeOutlived, removeVersion } from '../install/remove-version.ts';
 import { loadDeclaration } from '../kernel/declaration-files.ts';
 import { HOST_PATHS } from '../kernel/host-facts.ts';
 import { installedVersions } from '../kernel/installed-versions.ts';
-import { readLiveRecord } from '../kernel/live-records.ts';
+import { readLiveRecord, removeLiveRecord } from '../kernel/live-records.ts';
 import { sendDatagram } from '../kernel/native.ts';
 import { Journal } from '../systemd/journal.ts';
 import { caller } from './caller.ts';
@@ -65,6 +66,9 @@ export const versionStore: VersionStore = {
   remove(plugin, version) {
     requireRoot();
     removeVersion(plugin, version, { inUse: () => whyNeeded(rolesOf(plugin)) });
+    // Of a plugin that is not declared any more it would outlive everything, and speak of another one of that name.
+    if (installedVersions(plugin).length === 0 && !isDeclared(plugin) && rolesOf(plugin).size === 0)
+      removeLiveRecord(plugin);
   },
   removeOld(plugin) {
     requireRoot();
@@ -82,7 +86,15 @@ export const versionStore: VersionStore = {
   },
 };
 
-/** @throws Failure BH424 when it cannot be known what is needed. */
+function isDeclared(plugin: string): boolean {
+  const { declaration, files } = loadDeclaration(plugin);
+  return declaration !== undefined || files.length > 0;
+}
+
+/**
+ * Where nothing is declared no version is what a rollback leads to, whatever is remembered of upgrades.
+ * @throws Failure BH424 when it cannot be known what is needed.
+ */
 function rolesOf(plugin: string) {
   const { declaration, problems, files } = loadDeclaration(plugin);
   if (declaration === undefined && files.length > 0) {
@@ -90,7 +102,8 @@ function rolesOf(plugin: string) {
     throw new Failure('BH424', message, { advice: `see "bulkheadctl check ${plugin}"` });
   }
   try {
-    return versionRoles(plugin, readLiveRecord(plugin), declaration?.version, HOST_PATHS.run);
+    const record = declaration === undefined ? NO_LIVE_RECORD : readLiveRecord(plugin);
+    return versionRoles(plugin, record, declaration?.version, HOST_PATHS.run);
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code !== 'BH406') throw failure;

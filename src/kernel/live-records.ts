@@ -1,6 +1,6 @@
 import { asFailure, Failure } from '../base/failure.ts';
 import { formatLiveRecord, type LiveRecord, NO_LIVE_RECORD, parseLiveRecord } from '../base/live-record.ts';
-import { makeDirectory, readFileIfThere, writeFileAtomically } from './files.ts';
+import { makeDirectory, readFileIfThere, removeFile, writeFileAtomically } from './files.ts';
 
 /** Where they are: not only until the next boot. */
 export const LIVE_DIRECTORY = '/var/lib/bulkhead/live';
@@ -27,4 +27,8 @@ export function writeLiveRecord(plugin: string, record: LiveRecord, directory: s
   parseLiveRecord(plugin, text);
   makeDirectory(directory, 0o700);
   writeFileAtomically(`${directory}/${plugin}.json`, text);
+}
+
+export function removeLiveRecord(plugin: string, directory: string = LIVE_DIRECTORY): void {
+  removeFile(`${directory}/${plugin}.json`);
 }

@@ -121,6 +121,22 @@ describe('installed versions', function () {
       assert.equal(await ask(name, 'open("/plugin/lib/mark").read()'), 'one');
     });
 
+    it('of a plugin that is not declared any more can be removed, and the last one with what is known of upgrades', async () => {
+      const remembered = `/var/lib/bulkhead/live/${name}.json`;
+      await install(name, source('one'));
+      declareVersion(name, []);
+      await start(name);
+      await install(name, source('two'), 'v2');
+      await must('bulkheadctl', 'upgrade', name, 'v2', ...AT_ONCE);
+      assert.match((await run('bulkheadctl', 'remove', name, 'v1')).stderr, /BH422 .*what a rollback leads to/);
+      await systemctl('stop', `plugin@${name}`);
+      rmSync(`/etc/bulkhead/plugins/${name}.yaml`);
+      await must('bulkheadctl', 'remove', name, 'v1');
+      assert.equal(existsSync(remembered), true);
+      await must('bulkheadctl', 'remove', name, 'v2');
+      assert.equal(existsSync(remembered), false);
+    });
+
     it('is upgraded to as an image, and gone back from', async () => {
       await install(name, source('one'));
       declareVersion(name, []);

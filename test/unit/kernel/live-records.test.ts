@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commitUpgrade, NO_LIVE_RECORD } from '../../../src/base/live-record.ts';
-import { readLiveRecord, writeLiveRecord } from '../../../src/kernel/live-records.ts';
+import { readLiveRecord, removeLiveRecord, writeLiveRecord } from '../../../src/kernel/live-records.ts';
 
 describe('live records', () => {
   let directory: string;
@@ -17,6 +17,12 @@ describe('live records', () => {
   it('are nothing for a plugin that had no upgrade', () => {
     assert.deepEqual(readLiveRecord('hello', directory), NO_LIVE_RECORD);
     assert.deepEqual(readLiveRecord('hello', `${directory}/none`), NO_LIVE_RECORD);
+  });
+
+  it('are gone when they are removed, also again', () => {
+    writeLiveRecord('hello', NO_LIVE_RECORD, directory);
+    for (let n = 0; n < 2; n++) removeLiveRecord('hello', directory);
+    assert.deepEqual(readdirSync(directory), []);
   });
 
   it('come back as they were written, root alone may read them, and nothing is left beside them', () => {
