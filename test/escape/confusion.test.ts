@@ -16,7 +16,7 @@ function assertPlain({ stdout, stderr }: Ran): void {
 
 for (const kind of KINDS) {
   describe(`a payload of kind ${kind} that wants to confuse`, function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let scene: Scene;
     let hostile: Hostile;
 

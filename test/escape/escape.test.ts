@@ -9,7 +9,7 @@ import { Trial } from './trial.ts';
 
 for (const kind of KINDS) {
   describe(`from a sandbox of kind ${kind}, a hostile plugin tries`, function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     let scene: Scene;
     let trial: Trial;
     let asItWas: unknown;

@@ -31,7 +31,7 @@ function busctl(...words: readonly string[]): ReturnType<typeof run> {
 }
 
 describe('what an upgrade is refused for', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const name = 'refusing';
 
   before(async () => {
@@ -125,7 +125,7 @@ describe('what an upgrade is refused for', function () {
 });
 
 forEachIsolation('a reload', function (isolation) {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const name = `reloading-${isolation}`;
   const port = 9531;
 
@@ -184,7 +184,7 @@ forEachIsolation('a reload', function (isolation) {
 });
 
 describe('changes of several plugins at once', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const names = ['several-1', 'several-2', 'several-3'];
   const quick = names.slice(1);
 

@@ -175,12 +175,13 @@ forEachIsolation('a change of version that is interrupted', function () {
   const VICTIMS = [
     { at: 'starting', side: 'old', outcome: 'promoted' },
     { at: 'canary, 30 %', side: 'old', outcome: 'promoted' },
-    { at: 'canary, 30 %', side: 'new', outcome: 'rolled-back' },
-    { at: 'canary, 100 %', side: 'new', outcome: 'rolled-back' },
+    // Until it is known who is to be killed, and that is done, the step has to last.
+    { at: 'canary, 30 %', side: 'new', outcome: 'rolled-back', options: LONG_ENOUGH },
+    { at: 'canary, 100 %', side: 'new', outcome: 'rolled-back', options: ['--canary', '100', ...LONG_ENOUGH] },
     { at: 'draining', side: 'new', outcome: 'promoted' },
   ] as const;
 
-  for (const { at, side, outcome } of VICTIMS)
+  for (const { at, side, outcome, ...more } of VICTIMS)
     it(`a sandbox of the ${side} side is killed in '${at}': ${outcome}`, async () => {
       const liveSlot = (await status(NAME)).slot;
       let victim: Promise<number> | undefined;
@@ -195,7 +196,7 @@ forEachIsolation('a change of version that is interrupted', function () {
         return performance.now();
       }
       try {
-        const change = await begin(steps);
+        const change = await begin(steps, ...('options' in more ? more.options : []));
         await until(`the step '${at}'`, () => victim !== undefined, PATIENCE_MS);
         await victim;
         assert.equal(await settled(change), outcome);

@@ -57,7 +57,7 @@ async function expect(walls: Partial<Record<Wall, RegExp>>, name = 'audit-c'): P
 }
 
 forEachIsolation('bulkheadctl audit of a wall that was broken on purpose finds', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let target: Sandbox = { init: 0, main: 0, unit: '', payload: '' };
   let intruder: ChildProcess | undefined;
 

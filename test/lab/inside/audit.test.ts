@@ -9,7 +9,7 @@ import { declare, killSupervisor, run, supervisorPid, uninstall } from '../../su
 import { audit, expectWhole, NAMES, removeAll, startAll, TAKER, TAKER_SOCKET, wrong } from './audit-lab.ts';
 
 forEachIsolation('bulkheadctl audit', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   before(startAll);
   after(removeAll);

@@ -122,7 +122,7 @@ async function forEach<Item, Result>(items: readonly Item[], work: (item: Item) 
 }
 
 describe('broken declarations', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
   const cases = readCases();
   const templates = readdirSync(`${CASES}/templates`);
   const healthy = 'steady-beside';

@@ -19,7 +19,7 @@ const NAME = 'handled';
 const DECLARATION = ['template: python', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9171 }]'];
 
 forEachIsolation('by hand', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   beforeEach(() => installExample(NAME, 'python', DECLARATION));
   afterEach(() => uninstall(NAME));

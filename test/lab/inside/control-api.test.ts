@@ -33,7 +33,7 @@ function ctl(args: readonly string[], who: { uid?: number; gid?: number } = {}):
 }
 
 describe('control API', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   before(() => installExample('hello', 'c', ['template: native', 'version: v1', 'listen: [{ tcp: 127.0.0.1:9160 }]']));
   after(() => uninstall('hello'));

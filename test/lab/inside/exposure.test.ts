@@ -10,7 +10,7 @@ interface Judged {
 
 /** What systemd says of our units' settings, compared with what we know and have explained. */
 describe('systemd-analyze security', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const name = `exposure-${Date.now().toString(36)}`;
   let sandbox = '';
   before(async () => {

@@ -145,7 +145,7 @@ forEachIsolation('the gate', function () {
 });
 
 forEachIsolation('the gate before a program that binds its own port', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   it('is that of the adapter', async () => {
     installExample(NAME, 'python', [

@@ -62,7 +62,7 @@ async function uniqueNames(): Promise<string[]> {
 }
 
 describe('a user without rights', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let load: HttpLoad;
   let supervisor = 0;
   let payloads: number[] = [];
@@ -307,7 +307,7 @@ except OSError as error:
 
 describe('after all that a user without rights did', () => {
   it('a crash is recovered, and the journal tells of no defect', async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     installExample(PREY, 'c', [
       'template: native',
       'version: v1',

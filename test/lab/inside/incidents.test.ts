@@ -39,7 +39,7 @@ async function entriesOf(id: string): Promise<Record<string, string>[]> {
 }
 
 forEachIsolation('incidents', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   beforeEach(async () => {
     installExample(NAME, 'python', DECLARATION);

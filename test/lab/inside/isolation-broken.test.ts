@@ -333,7 +333,7 @@ async function traces(name: string): Promise<number> {
 }
 
 forEachIsolation('when a step of the set-up fails, nothing is run', function (isolation) {
-  this.timeout(30_000);
+  this.timeout(120_000);
   // Names of their own each time: the journal remembers earlier runs.
   const prefix = `brk${isolation}${Date.now().toString(36)}`;
 
@@ -394,7 +394,7 @@ forEachIsolation('when a step of the set-up fails, nothing is run', function (is
 const ALLOW_ALL = Buffer.from('060000000000ff7f', 'hex');
 
 describe('a compiled filter that is not what was compiled is not used', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   const name = `bpf${Date.now().toString(36)}`;
   /** unshare(2). */
   const forbidden = process.arch === 'x64' ? 272 : 97;

@@ -70,7 +70,7 @@ interface Seen {
 }
 
 forEachIsolation('isolation, seen from outside', function (isolation) {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let seen: Seen[] = [];
 
   before(async () => {
@@ -290,7 +290,7 @@ const CALLS = {
 }[process.arch as 'x64' | 'arm64'];
 
 forEachIsolation('the filter, asked by a payload', function (isolation) {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const name = `iso-calls-${isolation}-${Date.now().toString(36)}`;
 
   afterEach(() => uninstall(name));
@@ -357,7 +357,7 @@ forEachIsolation('the filter, asked by a payload', function (isolation) {
 });
 
 forEachIsolation('isolation, tried from inside', function (isolation) {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const PORT = 9135;
   let probed: Probed;
   let neighbours: number[] = [];

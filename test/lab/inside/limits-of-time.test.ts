@@ -32,7 +32,7 @@ def tell(words):
 `;
 
 forEachIsolation('limits of time', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   afterEach(async () => {
     await uninstall(NAME);
@@ -120,7 +120,7 @@ forEachIsolation('limits of time', function () {
 });
 
 forEachIsolation('a reload', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   afterEach(() => uninstall(NAME));
 

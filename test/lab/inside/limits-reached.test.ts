@@ -19,7 +19,7 @@ const NAME = 'greedy';
 const STATE = '/var/lib/bulkhead/state';
 
 forEachIsolation('a limit that is reached is told of', function (isolation) {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   afterEach(() => uninstall(NAME));
 

@@ -43,7 +43,7 @@ function processLimit(pid: number, row: string): string {
 }
 
 forEachIsolation('limits', function (isolation) {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   afterEach(async () => {
     await uninstall(NAME);

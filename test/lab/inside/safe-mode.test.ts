@@ -9,7 +9,7 @@ async function stateOf(unit: string): Promise<string> {
 }
 
 describe('safe mode', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   beforeEach(() => {
     declare('safe', ['template: native', 'exec: [/usr/bin/sleep, infinity]']);

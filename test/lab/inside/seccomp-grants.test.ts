@@ -11,7 +11,7 @@ const GRANTS: Readonly<Record<string, string>> = { keyring: 'add_key', perf: 'pe
 
 /** What a declaration says about the filter, in real sandboxes: `allow`, `programs`, and profiles of one's own. */
 describe('what a declaration says about system calls', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const run36 = Date.now().toString(36);
 
   function install(name: string, program: string, more: readonly string[]): void {

@@ -19,7 +19,7 @@ const UNIT = 'bulkhead-spawner.service';
 const PORT = 9171;
 
 describe('the spawner', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
   const name = `spawned${Date.now().toString(36)}`;
 
   beforeEach(async () => {

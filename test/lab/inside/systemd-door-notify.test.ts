@@ -9,7 +9,7 @@ import { Notifier } from '../../../src/systemd/notify.ts';
 import { command, run, Scene, until } from './systemd-door-lab.ts';
 
 describe('systemd door: notifications, descriptor store, journal', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let scene: Scene;
 
   beforeEach(() => {

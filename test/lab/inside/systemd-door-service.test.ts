@@ -43,7 +43,7 @@ const RULES_TEXT = `polkit.addRule(function (action, subject) {
 `;
 
 describe('systemd door: our own service', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let scene: Scene;
   let service: Service;
   let waiting: (() => void)[] = [];

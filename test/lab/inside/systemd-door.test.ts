@@ -27,7 +27,7 @@ function failure(code: string, more: (failure: Failure) => boolean = () => true)
 }
 
 describe('systemd door', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let scene: Scene;
 
   beforeEach(() => {

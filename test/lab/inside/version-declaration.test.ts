@@ -66,7 +66,7 @@ async function removeAll(): Promise<void> {
 }
 
 forEachIsolation('a version', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   beforeEach(() => installExample(NAME, 'python', [...BASE, 'version: v1']));
 
@@ -141,7 +141,7 @@ forEachIsolation('a version', function () {
 });
 
 describe('the version in force', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   beforeEach(() => {
     installExample(NAME, 'python', [...BASE, 'version: v1']);
@@ -202,7 +202,7 @@ describe('the version in force', function () {
 });
 
 describe('what differs from what runs', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   afterEach(removeAll);
 

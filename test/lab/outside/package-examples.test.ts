@@ -113,7 +113,7 @@ async function load(port: number, agent: Agent | undefined, requests: number) {
 }
 
 describe('the shipped examples, on a shared listening socket', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let scratch: string;
   let pool: Pool;
 
