@@ -97,10 +97,15 @@ export class SandboxTally {
     );
   }
 
-  /** Ages (ms) of the oldest request in hand of each thread that has some, greatest first; no more than a page has threads. */
-  get agesMs(): readonly number[] {
+  /**
+   * Ages (ms) of the oldest request in hand of each thread that has some, greatest first; no more than a page has threads.
+   * @param since monotonic ms; what began before is left out
+   */
+  agesMs(since: number): readonly number[] {
     const { at = 0, page } = this.#look ?? {};
-    return inFlight(page).flatMap(({ startedAt }) => (startedAt === undefined ? [] : [Math.max(0, at - startedAt)]));
+    return inFlight(page).flatMap(({ startedAt }) =>
+      startedAt === undefined || startedAt < since ? [] : [Math.max(0, at - startedAt)],
+    );
   }
 
   get memoryBytes(): number | undefined {

@@ -81,6 +81,8 @@ const MOST_AGES = 64;
 
 interface Tallied {
   side: Side;
+  /** It was there before the upgrade: whatever side it is on by now, what it did then is what the old one did. */
+  readonly isFromBefore: boolean;
   readonly tally: SandboxTally;
 }
 
@@ -94,6 +96,8 @@ interface Watched {
   readonly replaced: Record<Side, number>;
   readonly illOnes: Record<Side, Set<string>>;
   stageSince: number | undefined;
+  /** Since when the new side has traffic: in place its sandboxes have requests in hand that are older. */
+  newSince: number | undefined;
   trial: Trial;
 }
 
@@ -143,6 +147,7 @@ export class UpgradeWatch {
       this.#look(watched, upgrade, now);
       watched.trial = nextTrial(now, watched.trial);
       watched.stageSince = upgrade.stageSince;
+      watched.newSince ??= upgrade.stageSince;
     }
     if (now - watched.trial.at < Math.max(TURN_MS, upgrade.heartbeatMs) - EARLY_MS) return;
     this.#look(watched, upgrade, now);
@@ -172,6 +177,7 @@ export class UpgradeWatch {
       replaced: { old: 0, new: 0 },
       illOnes: { old: new Set(), new: new Set() },
       stageSince,
+      newSince: stageSince,
       trial: beginTrial(now, NO_ANSWERS),
     };
     this.#watched.set(plugin, watched);
@@ -191,7 +197,7 @@ export class UpgradeWatch {
       heartbeatMs: upgrade.heartbeatMs,
       metrics: { counts: metrics?.requests !== undefined, times: metrics?.latency !== undefined },
     });
-    tallies.set(unit, { side, tally });
+    tallies.set(unit, { side, isFromBefore: readyAt !== undefined && readyAt < upgrade.since, tally });
     return tally;
   }
 
@@ -227,7 +233,7 @@ export class UpgradeWatch {
       const taken = tallied.tally.take();
       answers = joinAnswers(answers, taken.answers);
       cpuMs += taken.cpuMs;
-      if (side === 'old') watched.trial = withEarlier(watched.trial, taken.earlier);
+      if (side === 'old' || tallied.isFromBefore) watched.trial = withEarlier(watched.trial, taken.earlier);
     }
     const tallies = there.flatMap(({ unit }) => watched.tallies.get(unit)?.tally ?? []);
     const source = tallies.find((tally) => tally.source !== undefined)?.source;
@@ -242,7 +248,7 @@ export class UpgradeWatch {
       durations: answers.durations,
       inHand: sumOf(tallies.map(({ inHand }) => inHand)),
       agesMs: tallies
-        .flatMap(({ agesMs }) => agesMs)
+        .flatMap((tally) => tally.agesMs(side === 'new' ? (watched.newSince ?? 0) : 0))
         .sort((one, other) => other - one)
         .slice(0, MOST_AGES),
       queued: queued[side],

@@ -209,6 +209,23 @@ describe('UpgradeWatch', () => {
     assert.match(watched.last.judgement.reason?.text ?? '', /^stalled: 1 in hand, the oldest for 9\.0 s/);
   });
 
+  it('does not hold a request against what changed in place while it was in hand', () => {
+    const watched = new Watched();
+    watched.add('one', 'old', watched.since - 60_000);
+    watched.answer('one', 200);
+    watched.startedAt = watched.now;
+    watched.inFlight = 1;
+    watched.second();
+    watched.sandboxes.set('one', { ...(watched.sandboxes.get('one') as WatchedSandbox), side: 'new' });
+    watched.now += 10;
+    watched.stage();
+    for (let second = 0; second < 6; second++) watched.second();
+    assert.equal(watched.last.judgement.reason?.signal, 'requests');
+    watched.startedAt = watched.now;
+    for (let second = 0; second < 6; second++) watched.second();
+    assert.equal(watched.last.judgement.reason?.signal, 'stalled', 'one that came since then is another thing');
+  });
+
   it('tells apart what others do on the host', () => {
     const watched = beside();
     watched.stage();
