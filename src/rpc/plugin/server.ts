@@ -1,5 +1,5 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { encodeFrame } from '../wire/codec.ts';
+import { Connection } from '../wire/connection.ts';
 import { FIRST_FRAME_LIMIT } from '../wire/limits.ts';
 import type { Activity } from './activity.ts';
 import { Deadlines } from './deadlines.ts';
@@ -9,6 +9,8 @@ import { Peer, type PeerHost, type ServerFacts } from './peer.ts';
 
 /** Connections at a time; one more is told so and closed. */
 const MOST_CONNECTIONS = 256;
+/** Connections that are told so at a time, until they have read it; others are closed without a word. */
+const MOST_REFUSED = 16;
 /** Methods that have not come back, of all connections, with those that have gone away. */
 const MOST_IN_HAND = 16_384;
 /** Bytes that one peer may leave unread, and all of them together; whoever has most is cut then. */
@@ -45,6 +47,7 @@ export class Server implements PeerHost {
   readonly #full = new Map<Peer, { taken: number; since: number }>();
   readonly #listener: NetServer;
   #accepted = 0;
+  #refused = 0;
   #draining = false;
   #empty: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -147,12 +150,21 @@ export class Server implements PeerHost {
       this.#peers.add(new Peer(socket, this));
       return;
     }
-    // A socket that is new takes so few bytes at once, so nobody has to wait for them.
-    socket.on('error', () => {});
-    socket.write(
-      encodeFrame([2, '$close', ['overloaded', `${MOST_CONNECTIONS} connections are open`]], FIRST_FRAME_LIMIT),
-    );
-    socket.destroy();
+    if (this.#refused >= MOST_REFUSED) {
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
+    this.#refused += 1;
+    new Connection({
+      socket,
+      limit: FIRST_FRAME_LIMIT,
+      takesBare: false,
+      message: () => {},
+      closed: () => {
+        this.#refused -= 1;
+      },
+    }).close('overloaded', `${MOST_CONNECTIONS} connections are open`);
   }
 
   /** Who waits in the queue has a connection, as far as it knows. */

@@ -28,7 +28,7 @@ export class BareReader {
     let start = 0;
     while (this.#scanner.scan(this.#bytes, this.#end, start + BARE_FRAME_LIMIT)) {
       const end = this.#scanner.position;
-      this.#value(decodeScanned(this.#bytes, start, end));
+      this.#value(decodeScanned(this.#scanner, this.#bytes, start, end));
       if (this.#stopped) return;
       start = end;
       this.#scanner.begin(start);

@@ -15,6 +15,8 @@ const FRESH_BYTES = 64 * 1024;
 const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true });
 // Without the native reader of strings that msgpackr may find: it has to be the same for tests and for what is shipped.
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+/** For values with a key that the other one would give another name. */
+const mapUnpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, int64AsType: 'number' });
 const outgoing = new Scanner();
 const incoming = new Scanner();
 const part = { start: 0, end: 0 };
@@ -53,12 +55,27 @@ export function decode(bytes: Buffer, start: number, end: number): unknown {
   incoming.begin(start);
   if (!incoming.scan(bytes, end, end)) throw new BadFrame('a value is longer than its message');
   if (incoming.position !== end) throw new BadFrame('something is behind the value');
-  return decodeScanned(bytes, start, end);
+  return decodeScanned(incoming, bytes, start, end);
 }
 
 /** The same of bytes that a scanner has passed over. */
-export function decodeScanned(bytes: Buffer, start: number, end: number): unknown {
+export function decodeScanned(scanner: Scanner, bytes: Buffer, start: number, end: number): unknown {
   part.start = start;
   part.end = end;
-  return unpackr.unpack(bytes, part);
+  return scanner.sawProto ? withObjects(mapUnpackr.unpack(bytes, part)) : unpackr.unpack(bytes, part);
+}
+
+/** Maps as objects whose keys are all their own, whatever they are called. */
+function withObjects(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withObjects);
+  if (!(value instanceof Map)) return value;
+  const object = {};
+  for (const [key, each] of value)
+    Object.defineProperty(object, key, {
+      value: withObjects(each),
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  return object;
 }

@@ -7,7 +7,7 @@ import { BARE_FRAME_LIMIT, FIRST_FRAME_LIMIT, LENGTH_BYTES, LONGEST_ERROR_BYTES 
 import { type Message, type Outgoing, readMessage } from './message.ts';
 import { BadFrame, type CloseCode } from './wire-error.ts';
 
-/** A peer that does not take the reason for the end within this time does not get it. */
+/** A peer that has not taken the reason for the end within this time, and closed, does not get it. */
 const LAST_WORD_MS = 1000;
 
 export interface ConnectionOptions {
@@ -135,10 +135,10 @@ export class Connection {
     this.#ended = true;
     this.#reader.stop();
     this.#ending?.(reason);
-    // What still comes is read and thrown away: bytes that lie unread at the end would be an error for the peer, before
-    // it has read the reason.
+    // What still comes is read and thrown away until the peer closes, too: bytes that cannot be sent any more, or lie unread
+    // at the end, would be an error for the peer, before it has read the reason.
     this.#socket.resume();
-    this.#socket.destroySoon();
+    this.#socket.end();
     const timer = setTimeout(() => this.#socket.destroy(), LAST_WORD_MS);
     this.#socket.once('close', () => clearTimeout(timer));
   }

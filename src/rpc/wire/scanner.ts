@@ -7,6 +7,7 @@ const SHORT_TEXT_BYTES = 48;
 /** The upper half of 2^53, and of -2^53 as two's complement. */
 const HIGHEST_HALF = 0x200000;
 const LOWEST_HALF = 0xffe00000;
+const PROTO = Buffer.from('__proto__');
 
 /**
  * Passes over one MessagePack value without making anything of it, and says whether it obeys docs/protocol.md: levels,
@@ -18,6 +19,8 @@ const LOWEST_HALF = 0xffe00000;
 export class Scanner {
   /** Where the next byte to be looked at is. */
   position = 0;
+  /** Whether a map has the key `__proto__`, which is no key like others to JavaScript. */
+  sawProto = false;
   /** Values that are still to come, by level; in maps keys count, too. */
   readonly #left = new Float64Array(MOST_LEVELS + 1);
   readonly #isMap = new Uint8Array(MOST_LEVELS + 1);
@@ -27,6 +30,7 @@ export class Scanner {
   /** Begins anew. @param trusted whether texts are known to be UTF-8, because our own encoder wrote them. */
   begin(position: number, trusted = false): void {
     this.position = position;
+    this.sawProto = false;
     this.#level = 0;
     this.#left[0] = 1;
     this.#isMap[0] = 0;
@@ -83,6 +87,7 @@ export class Scanner {
       if (bodyAt + body > end) return false;
       if (isText(token)) {
         if (!this.#trusted && !textIsUtf8(bytes, bodyAt, bodyAt + body)) throw new BadFrame('a string is not UTF-8');
+        if (isKey && body === PROTO.length && isProto(bytes, bodyAt)) this.sawProto = true;
       } else if (token === 0xcf || token === 0xd3) checkInteger(token, bytes, bodyAt);
       else if (token === 0xcb && this.#trusted) writeWholeAsInteger(bytes, at);
       this.position = bodyAt + body;
@@ -93,6 +98,11 @@ export class Scanner {
 
 function isText(token: number): boolean {
   return (token >= 0xa0 && token <= 0xbf) || (token >= 0xd9 && token <= 0xdb);
+}
+
+function isProto(bytes: Uint8Array, at: number): boolean {
+  for (let index = 0; index < PROTO.length; index++) if (bytes[at + index] !== PROTO[index]) return false;
+  return true;
 }
 
 /** The first byte and the length behind it, if there is one. */

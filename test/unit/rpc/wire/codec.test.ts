@@ -181,6 +181,8 @@ describe('rpc: codec', () => {
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
     assert.equal(value.bad, undefined);
     assert.equal(value.constructor, 2);
+    assert.deepEqual(Object.keys(value).sort(), ['__proto__', 'constructor']);
+    assert.equal(JSON.stringify(again({ deep: [value] })), JSON.stringify({ deep: [value] }));
   });
 
   it('either refuses bytes that were made up or gives a value that can be sent again', () => {
