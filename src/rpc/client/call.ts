@@ -5,7 +5,6 @@ import { NotSendable } from '../wire/wire-error.ts';
 import type { Attempt, Caller } from './attempt.ts';
 import { CallError, type CallFacts } from './call-error.ts';
 import type { CallRules } from './call-rules.ts';
-import type { CallEvent } from './channels.ts';
 import type { Loss } from './link.ts';
 import type { Peer } from './peer.ts';
 import { mayRepeat } from './retry.ts';
@@ -13,13 +12,13 @@ import { mayRepeat } from './retry.ts';
 /** What a call needs of its client. */
 export interface Switchboard {
   /** Sends the call to somebody, now or when somebody can take it, unless that takes too long. */
-  place(call: Call, now: number): void;
+  place(call: Call): void;
   /** Sends it to somebody else, too, if there is one; once more, while it waits for an answer. */
   placeBeside(call: Call, why: 'hedge' | 'rescue'): void;
   /** Whether a call may be made once more, of all that may be. */
   affordsRepeat(): boolean;
   /** It is over. */
-  finished(call: Call, error: CallError | undefined, now: number): void;
+  finished(call: Call, error: CallError | undefined): void;
   /** Calls when it is known why a sandbox is not there any more, or when that takes too long. */
   whenNamed(peer: Peer, call: Call, told: (why: Death) => void): void;
   /** What is known of it now. */
@@ -33,9 +32,6 @@ export interface Death {
   readonly incident?: string | undefined;
 }
 
-/** Most calls are made once: they share it. */
-const NONE: readonly Peer[] = [];
-
 /** A call, from when it is made until its caller knows how it ended. */
 export abstract class Call implements Caller {
   readonly method: string;
@@ -43,18 +39,13 @@ export abstract class Call implements Caller {
   readonly startedAt: number;
   readonly deadline: number;
   /** Called when it is over: what hangs on it is let go. */
-  released: (() => void) | undefined;
-  /** What was told of it, if anybody listens. */
-  event: CallEvent | undefined;
+  released: () => void = () => {};
+  /** Who has had it; they are asked again only if nobody else is there. */
+  readonly tried: Peer[] = [];
   protected readonly board: Switchboard;
+  /** Those that may still answer, of which there is more than one when it was hedged. */
+  protected attempts: Attempt[] = [];
   protected params: readonly unknown[];
-  /** That which may still answer; and a second one, when it was hedged. */
-  protected attempt: Attempt | undefined;
-  #beside: Attempt | undefined;
-  /** Who has had it, the last and those before. */
-  #lastPeer: Peer | undefined;
-  #earlierPeers: readonly Peer[] = NONE;
-  #attempts = 0;
   #over = false;
   /** Somebody had it in his hands, and did not say that he has not begun. */
   #mayHaveRun = false;
@@ -73,29 +64,14 @@ export abstract class Call implements Caller {
     return this.#over;
   }
 
-  /** Requests that were sent for it. */
-  get attempts(): number {
-    return this.#attempts;
-  }
-
-  /** Of whoever had it last. */
-  get generation(): number | undefined {
-    return this.#lastPeer?.generation;
-  }
-
   /** Whether the method may have run. */
   get begun(): 'no' | 'unknown' {
-    return this.#mayHaveRun || this.attempt !== undefined ? 'unknown' : 'no';
-  }
-
-  /** Who has had it is asked again only if nobody else is there. */
-  wasWith(peer: Peer): boolean {
-    return this.#lastPeer === peer || this.#earlierPeers.includes(peer);
+    return this.#mayHaveRun || this.attempts.length > 0 ? 'unknown' : 'no';
   }
 
   /** It may be sent once more while it waits for an answer. */
   get mayRunTwice(): boolean {
-    return !this.#over && this.rules.idempotent && this.#attempts <= this.rules.retries;
+    return !this.#over && this.rules.idempotent && this.tried.length <= this.rules.retries;
   }
 
   protected abstract deliver(result: unknown): void;
@@ -106,25 +82,22 @@ export abstract class Call implements Caller {
 
   /** Sends it. A call that cannot be sent is over. */
   send(attempt: Attempt, now: number): void {
-    if (this.#lastPeer !== undefined) this.#earlierPeers = [...this.#earlierPeers, this.#lastPeer];
-    this.#lastPeer = attempt.peer;
-    this.#attempts++;
+    this.tried.push(attempt.peer);
     try {
       attempt.send(this.params, this.meta(now));
     } catch (error) {
       if (!(error instanceof NotSendable)) throw error;
       const code = error.code === 'too-large' ? 'too-large' : 'bad-params';
-      this.fail(this.#error(code, error.message, { cause: error }));
+      this.fail(new CallError(code, error.message, { method: this.method, begun: 'no', cause: error }));
       return;
     }
-    if (this.attempt === undefined) this.attempt = attempt;
-    else this.#beside = attempt;
+    this.attempts.push(attempt);
   }
 
   answered(attempt: Attempt, error: unknown, result: unknown, now: number): void {
     this.#drop(attempt);
     if (error === null) {
-      this.finish(undefined, now);
+      this.finish(undefined);
       this.deliver(result);
     } else this.#refused(attempt, readError(error), now);
   }
@@ -132,7 +105,7 @@ export abstract class Call implements Caller {
   lost(attempt: Attempt, loss: Loss): void {
     this.#drop(attempt);
     this.#mayHaveRun = true;
-    if (this.attempt !== undefined || this.#over) return;
+    if (this.attempts.length > 0 || this.#over) return;
     if (loss.code !== 'closed' && this.#repeats('unknown', true)) return;
     const { peer } = attempt;
     if (loss.code !== 'sandbox-died') this.fail(this.#lossError(peer, loss, this.board.deathOf(peer)));
@@ -145,7 +118,7 @@ export abstract class Call implements Caller {
   tick(now: number, shunned: boolean): void {
     if (this.#over) return;
     if (now >= this.deadline) this.expire(`no answer within ${Math.round(this.rules.timeoutMs)} ms`);
-    else if (this.#beside === undefined && (shunned || now - this.startedAt >= this.rules.hedgeAfterMs))
+    else if (this.attempts.length === 1 && (shunned || now - this.startedAt >= this.rules.hedgeAfterMs))
       this.board.placeBeside(this, shunned ? 'rescue' : 'hedge');
   }
 
@@ -161,19 +134,17 @@ export abstract class Call implements Caller {
 
   fail(error: CallError): void {
     if (this.#over) return;
-    this.finish(error, performance.now());
+    this.finish(error);
     this.refuse(error);
   }
 
   /** It is over: whoever still has it in his hands need not go on. */
-  protected finish(error: CallError | undefined, now: number): void {
+  protected finish(error: CallError | undefined): void {
     this.#over = true;
-    this.attempt?.abandon();
-    this.#beside?.abandon();
-    this.attempt = undefined;
-    this.#beside = undefined;
-    this.released?.();
-    this.board.finished(this, error, now);
+    for (const attempt of this.attempts) attempt.abandon();
+    this.attempts.length = 0;
+    this.released();
+    this.board.finished(this, error);
   }
 
   /** It can be made once more. */
@@ -198,15 +169,15 @@ export abstract class Call implements Caller {
     if (begun === 'unknown') this.#mayHaveRun = true;
     const elsewhere = retry === true || code === 'overloaded';
     // Another one may still have a better answer.
-    if (elsewhere && this.attempt !== undefined) return;
+    if (elsewhere && this.attempts.length > 0) return;
     if (now < this.deadline && this.#repeats(begun, elsewhere)) return;
     this.fail(this.#error(code, message, { generation: attempt.peer.generation, data }));
   }
 
   #repeats(begun: 'no' | 'unknown', elsewhere: boolean): boolean {
-    const failed = { begun, elsewhere, attempts: this.#attempts };
+    const failed = { begun, elsewhere, attempts: this.tried.length };
     if (!this.repeatable() || !mayRepeat(failed, this.rules) || !this.board.affordsRepeat()) return false;
-    this.board.place(this, performance.now());
+    this.board.place(this);
     return true;
   }
 
@@ -222,11 +193,11 @@ export abstract class Call implements Caller {
 
   #error(code: string, message: string, facts: Partial<CallFacts> = {}): CallError {
     const { method, begun } = this;
-    return new CallError(code, message, { method, begun, generation: this.generation, ...facts });
+    return new CallError(code, message, { method, begun, generation: this.tried.at(-1)?.generation, ...facts });
   }
 
   #drop(attempt: Attempt): void {
-    if (this.attempt === attempt) this.attempt = this.#beside;
-    this.#beside = undefined;
+    if (this.attempts.length === 1) this.attempts.length = 0;
+    else this.attempts = this.attempts.filter((other) => other !== attempt);
   }
 }
