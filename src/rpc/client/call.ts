@@ -5,6 +5,7 @@ import { NotSendable } from '../wire/wire-error.ts';
 import type { Attempt, Caller } from './attempt.ts';
 import { CallError, type CallFacts } from './call-error.ts';
 import type { CallRules } from './call-rules.ts';
+import type { CallEvent } from './channels.ts';
 import type { Loss } from './link.ts';
 import type { Peer } from './peer.ts';
 import { mayRepeat } from './retry.ts';
@@ -12,13 +13,13 @@ import { mayRepeat } from './retry.ts';
 /** What a call needs of its client. */
 export interface Switchboard {
   /** Sends the call to somebody, now or when somebody can take it, unless that takes too long. */
-  place(call: Call): void;
+  place(call: Call, now: number): void;
   /** Sends it to somebody else, too, if there is one; once more, while it waits for an answer. */
   placeBeside(call: Call, why: 'hedge' | 'rescue'): void;
   /** Whether a call may be made once more, of all that may be. */
   affordsRepeat(): boolean;
   /** It is over. */
-  finished(call: Call, error: CallError | undefined): void;
+  finished(call: Call, error: CallError | undefined, now: number): void;
   /** Calls when it is known why a sandbox is not there any more, or when that takes too long. */
   whenNamed(peer: Peer, call: Call, told: (why: Death) => void): void;
   /** What is known of it now. */
@@ -32,6 +33,9 @@ export interface Death {
   readonly incident?: string | undefined;
 }
 
+/** Most calls are made once: they share it. */
+const NONE: readonly Peer[] = [];
+
 /** A call, from when it is made until its caller knows how it ended. */
 export abstract class Call implements Caller {
   readonly method: string;
@@ -39,13 +43,18 @@ export abstract class Call implements Caller {
   readonly startedAt: number;
   readonly deadline: number;
   /** Called when it is over: what hangs on it is let go. */
-  released: () => void = () => {};
-  /** Who has had it; they are asked again only if nobody else is there. */
-  readonly tried: Peer[] = [];
+  released: (() => void) | undefined;
+  /** What was told of it, if anybody listens. */
+  event: CallEvent | undefined;
   protected readonly board: Switchboard;
-  /** Those that may still answer, of which there is more than one when it was hedged. */
-  protected attempts: Attempt[] = [];
   protected params: readonly unknown[];
+  /** That which may still answer; and a second one, when it was hedged. */
+  protected attempt: Attempt | undefined;
+  #beside: Attempt | undefined;
+  /** Who has had it, the last and those before. */
+  #lastPeer: Peer | undefined;
+  #earlierPeers: readonly Peer[] = NONE;
+  #attempts = 0;
   #over = false;
   /** Somebody had it in his hands, and did not say that he has not begun. */
   #mayHaveRun = false;
@@ -64,14 +73,29 @@ export abstract class Call implements Caller {
     return this.#over;
   }
 
+  /** Requests that were sent for it. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** Of whoever had it last. */
+  get generation(): number | undefined {
+    return this.#lastPeer?.generation;
+  }
+
   /** Whether the method may have run. */
   get begun(): 'no' | 'unknown' {
-    return this.#mayHaveRun || this.attempts.length > 0 ? 'unknown' : 'no';
+    return this.#mayHaveRun || this.attempt !== undefined ? 'unknown' : 'no';
+  }
+
+  /** Who has had it is asked again only if nobody else is there. */
+  wasWith(peer: Peer): boolean {
+    return this.#lastPeer === peer || this.#earlierPeers.includes(peer);
   }
 
   /** It may be sent once more while it waits for an answer. */
   get mayRunTwice(): boolean {
-    return !this.#over && this.rules.idempotent && this.tried.length <= this.rules.retries;
+    return !this.#over && this.rules.idempotent && this.#attempts <= this.rules.retries;
   }
 
   protected abstract deliver(result: unknown): void;
@@ -82,22 +106,25 @@ export abstract class Call implements Caller {
 
   /** Sends it. A call that cannot be sent is over. */
   send(attempt: Attempt, now: number): void {
-    this.tried.push(attempt.peer);
+    if (this.#lastPeer !== undefined) this.#earlierPeers = [...this.#earlierPeers, this.#lastPeer];
+    this.#lastPeer = attempt.peer;
+    this.#attempts++;
     try {
       attempt.send(this.params, this.meta(now));
     } catch (error) {
       if (!(error instanceof NotSendable)) throw error;
       const code = error.code === 'too-large' ? 'too-large' : 'bad-params';
-      this.fail(new CallError(code, error.message, { method: this.method, begun: 'no', cause: error }));
+      this.fail(this.#error(code, error.message, { cause: error }));
       return;
     }
-    this.attempts.push(attempt);
+    if (this.attempt === undefined) this.attempt = attempt;
+    else this.#beside = attempt;
   }
 
   answered(attempt: Attempt, error: unknown, result: unknown, now: number): void {
     this.#drop(attempt);
     if (error === null) {
-      this.finish(undefined);
+      this.finish(undefined, now);
       this.deliver(result);
     } else this.#refused(attempt, readError(error), now);
   }
@@ -105,7 +132,7 @@ export abstract class Call implements Caller {
   lost(attempt: Attempt, loss: Loss): void {
     this.#drop(attempt);
     this.#mayHaveRun = true;
-    if (this.attempts.length > 0 || this.#over) return;
+    if (this.attempt !== undefined || this.#over) return;
     if (loss.code !== 'closed' && this.#repeats('unknown', true)) return;
     const { peer } = attempt;
     if (loss.code !== 'sandbox-died') this.fail(this.#lossError(peer, loss, this.board.deathOf(peer)));
@@ -118,7 +145,7 @@ export abstract class Call implements Caller {
   tick(now: number, shunned: boolean): void {
     if (this.#over) return;
     if (now >= this.deadline) this.expire(`no answer within ${Math.round(this.rules.timeoutMs)} ms`);
-    else if (this.attempts.length === 1 && (shunned || now - this.startedAt >= this.rules.hedgeAfterMs))
+    else if (this.#beside === undefined && (shunned || now - this.startedAt >= this.rules.hedgeAfterMs))
       this.board.placeBeside(this, shunned ? 'rescue' : 'hedge');
   }
 
@@ -134,17 +161,19 @@ export abstract class Call implements Caller {
 
   fail(error: CallError): void {
     if (this.#over) return;
-    this.finish(error);
+    this.finish(error, performance.now());
     this.refuse(error);
   }
 
   /** It is over: whoever still has it in his hands need not go on. */
-  protected finish(error: CallError | undefined): void {
+  protected finish(error: CallError | undefined, now: number): void {
     this.#over = true;
-    for (const attempt of this.attempts) attempt.abandon();
-    this.attempts.length = 0;
-    this.released();
-    this.board.finished(this, error);
+    this.attempt?.abandon();
+    this.#beside?.abandon();
+    this.attempt = undefined;
+    this.#beside = undefined;
+    this.released?.();
+    this.board.finished(this, error, now);
   }
 
   /** It can be made once more. */
@@ -169,15 +198,15 @@ export abstract class Call implements Caller {
     if (begun === 'unknown') this.#mayHaveRun = true;
     const elsewhere = retry === true || code === 'overloaded';
     // Another one may still have a better answer.
-    if (elsewhere && this.attempts.length > 0) return;
+    if (elsewhere && this.attempt !== undefined) return;
     if (now < this.deadline && this.#repeats(begun, elsewhere)) return;
     this.fail(this.#error(code, message, { generation: attempt.peer.generation, data }));
   }
 
   #repeats(begun: 'no' | 'unknown', elsewhere: boolean): boolean {
-    const failed = { begun, elsewhere, attempts: this.tried.length };
+    const failed = { begun, elsewhere, attempts: this.#attempts };
     if (!this.repeatable() || !mayRepeat(failed, this.rules) || !this.board.affordsRepeat()) return false;
-    this.board.place(this);
+    this.board.place(this, performance.now());
     return true;
   }
 
@@ -193,11 +222,11 @@ export abstract class Call implements Caller {
 
   #error(code: string, message: string, facts: Partial<CallFacts> = {}): CallError {
     const { method, begun } = this;
-    return new CallError(code, message, { method, begun, generation: this.tried.at(-1)?.generation, ...facts });
+    return new CallError(code, message, { method, begun, generation: this.generation, ...facts });
   }
 
   #drop(attempt: Attempt): void {
-    if (this.attempts.length === 1) this.attempts.length = 0;
-    else this.attempts = this.attempts.filter((other) => other !== attempt);
+    if (this.attempt === attempt) this.attempt = this.#beside;
+    this.#beside = undefined;
   }
 }

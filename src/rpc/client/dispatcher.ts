@@ -23,7 +23,7 @@ export interface DispatcherOptions {
   readonly tellsDeaths: () => boolean;
   /** Why nobody is there, as far as it is known. */
   readonly whyNobody: () => string;
-  readonly finished: (call: Call, error: CallError | undefined) => void;
+  readonly finished: (call: Call, error: CallError | undefined, now: number) => void;
 }
 
 /** Gives calls to whoever is to have them, lets them wait for room in a line that is not endless, and watches the time. */
@@ -47,11 +47,10 @@ export class Dispatcher implements Switchboard {
     return this.#line.size;
   }
 
-  place(call: Call): void {
-    const now = performance.now();
+  place(call: Call, now: number): void {
     this.#watch(now);
     // Whoever was in somebody's hands has waited already.
-    if (this.#line.size > 0 && call.tried.length === 0) this.#queue(call, now, 'full');
+    if (this.#line.size > 0 && call.attempts === 0) this.#queue(call, now, 'full');
     else {
       const obstacle = this.#send(call, now);
       if (obstacle !== undefined) this.#queue(call, now, obstacle);
@@ -75,10 +74,10 @@ export class Dispatcher implements Switchboard {
     return true;
   }
 
-  finished(call: Call, error: CallError | undefined): void {
+  finished(call: Call, error: CallError | undefined, now: number): void {
     if (error === undefined) this.#budget.succeeded();
     else this.#line.delete(call);
-    this.#options.finished(call, error);
+    this.#options.finished(call, error, now);
   }
 
   whenNamed(peer: Peer, call: Call, told: (why: Death) => void): void {
@@ -125,7 +124,7 @@ export class Dispatcher implements Switchboard {
       this.#give(call, first, now);
       return undefined;
     }
-    if (call.tried.length > 0 && pool.pick(call, now, true) !== undefined) {
+    if (call.attempts > 0 && pool.pick(call, now, true) !== undefined) {
       this.#sendLater(call);
       return undefined;
     }

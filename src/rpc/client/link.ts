@@ -125,7 +125,7 @@ export class Link {
   retire(): void {
     if (this.#state === 'up') this.#state = 'draining';
     if (this.#state !== 'draining') this.destroy('not needed any more', 'closed');
-    else if (this.pending.size === 0) this.#connection.end();
+    else if (this.pending.size === 0) this.#leave();
   }
 
   /** Ends the connection at once. */
@@ -133,6 +133,11 @@ export class Link {
     this.#farewell ??= { code, message, reason: 'told' };
     this.#state = 'ended';
     this.#connection.destroy();
+  }
+
+  #leave(): void {
+    this.#farewell ??= { code: 'closed', message: 'it is about to stop', reason: 'told' };
+    this.#connection.end();
   }
 
   #greet(): void {
@@ -190,7 +195,7 @@ export class Link {
     if (pending === undefined) throw new BadFrame('a response to no request');
     this.pending.delete(id);
     pending.answered(error, result);
-    if (this.#state === 'draining' && this.pending.size === 0) this.#connection.end();
+    if (this.#state === 'draining' && this.pending.size === 0) this.#leave();
     else this.#options.room();
   }
 

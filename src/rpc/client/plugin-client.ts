@@ -23,8 +23,6 @@ export class PluginClient {
   readonly #dispatcher: Dispatcher;
   readonly #discovery: Discovery | undefined;
   readonly #counts = new CallCounts();
-  /** What was told of calls that are not over, where anybody listens. */
-  readonly #told = new WeakMap<Call, CallEvent>();
   /** Looks, each time something has changed, whether what it waits for is there. */
   readonly #waiters = new Set<() => void>();
   #whyNobody = 'nothing was told yet';
@@ -47,7 +45,7 @@ export class PluginClient {
       time,
       tellsDeaths: () => this.#discovery?.connected === true,
       whyNobody: () => this.#nobody(),
-      finished: (call, error) => this.#finished(call, error),
+      finished: (call, error, now) => this.#finished(call, error, now),
     });
     const { where } = settings;
     if ('socket' in where) this.#pool.addByHand(where.socket);
@@ -106,8 +104,7 @@ export class PluginClient {
     const rules = this.#rules.ofCall(method, options);
     return new Promise<Result>((resolve, reject) => {
       const call = new PlainCall(this.#dispatcher, method, params, rules, performance.now());
-      call.resolve = resolve as (result: unknown) => void;
-      call.reject = reject;
+      call.settle(resolve as (result: unknown) => void, reject);
       this.#begin(call, options?.signal);
     });
   }
@@ -222,22 +219,22 @@ export class PluginClient {
       signal.addEventListener('abort', aborted, { once: true });
       call.released = () => signal.removeEventListener('abort', aborted);
     }
-    this.#dispatcher.place(call);
+    this.#dispatcher.place(call, call.startedAt);
   }
 
   #tell(call: Call): void {
     const event: CallEvent = { plugin: this.plugin, method: call.method, traceparent: call.rules.traceparent };
-    this.#told.set(call, event);
+    call.event = event;
     callStart.publish(event);
   }
 
-  #finished(call: Call, error: CallError | undefined): void {
-    const ms = performance.now() - call.startedAt;
+  #finished(call: Call, error: CallError | undefined, now: number): void {
+    const ms = now - call.startedAt;
     if (error === undefined) this.#counts.succeed(ms);
     else this.#counts.fail(error.code);
-    const event = this.#told.get(call);
+    const { event } = call;
     if (event !== undefined) {
-      Object.assign(event, { ms, attempts: call.tried.length, generation: call.tried.at(-1)?.generation });
+      Object.assign(event, { ms, attempts: call.attempts, generation: call.generation });
       if (error !== undefined) callError.publish(Object.assign(event, { error }));
       callEnd.publish(event);
     }

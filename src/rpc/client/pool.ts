@@ -76,8 +76,9 @@ export class Pool {
   pick(call: Call, now: number, again: boolean): Peer | undefined {
     this.#choice ??= new Choice(this.#serving());
     const choice = this.#choice;
-    const { method, tried } = call;
-    const fits = (peer: Peer): boolean => peer.hasRoom() && (again || tried.length === 0 || !tried.includes(peer));
+    const { method } = call;
+    const anybody = again || call.attempts === 0;
+    const fits = (peer: Peer): boolean => peer.hasRoom() && (anybody || !call.wasWith(peer));
     const good = (peer: Peer): boolean => fits(peer) && (peer.health.spotless || peer.health.admits(method, now));
     return (
       choice.pick(good, Math.random) ?? choice.pick((peer) => fits(peer) && peer.health.isBearable(method), Math.random)

@@ -33,7 +33,7 @@ export class StreamCall extends Call {
   /** Nobody takes any more. */
   stop(): void {
     this.#buffer.drop();
-    if (!this.over) this.finish(undefined);
+    if (!this.over) this.finish(undefined, performance.now());
   }
 
   override send(attempt: Attempt, now: number): void {
@@ -65,7 +65,7 @@ export class StreamCall extends Call {
 
   override tick(now: number, shunned: boolean): void {
     if (this.#buffer.wanted && now - this.#quietSince >= this.#rules.idleMs) {
-      for (const attempt of this.attempts) attempt.fellSilent(now);
+      this.attempt?.fellSilent(now);
       this.expire(`no part of the stream within ${Math.round(this.#rules.idleMs)} ms`);
     } else super.tick(now, shunned);
   }
@@ -87,9 +87,8 @@ export class StreamCall extends Call {
   }
 
   #refill(): void {
-    const [attempt] = this.attempts;
-    if (attempt === undefined) return;
+    if (this.attempt === undefined) return;
     const parts = this.#buffer.refill();
-    if (parts > 0) attempt.credit(parts);
+    if (parts > 0) this.attempt.credit(parts);
   }
 }

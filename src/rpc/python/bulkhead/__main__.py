@@ -1,4 +1,4 @@
-"""python3 -m bulkhead SOCKET METHOD [JSON]...: calls a plugin by hand. No client library: one call, and it is gone."""
+"""python3 -m bulkhead PLUGIN METHOD [PARAMETER]...: calls a plugin by hand. No client library: one call, and it is gone."""
 
 import base64
 import json
@@ -11,12 +11,16 @@ from .frames import FRAME_LIMIT, LENGTH, NOTHING, Frames
 from .greeting import PROTOCOL
 from .messages import NOTIFICATION, REQUEST, RESPONSE
 
-USAGE = """usage: python3 -m bulkhead SOCKET METHOD [PARAMETER]...
+USAGE = """usage: python3 -m bulkhead PLUGIN METHOD [PARAMETER]...
 
-Calls a method of the plugin that serves at SOCKET and prints its result as JSON;
-of a stream, each part as a line. A PARAMETER is JSON, and a string when it is none.
-Binary results are printed as {"base64": "..."}.
+Calls a method and prints its result as JSON; of a stream, each part as a line.
+PLUGIN is the name of one that bulkhead runs, or the path of a socket, with a '/'
+in it. A PARAMETER is JSON, and a string when it is none. Binary results are
+printed as {"base64": "..."}.
 """
+DISCOVERY = "/run/bulkhead/discovery"
+PATIENCE = 5.0  # seconds for a line of discovery
+MOST_LINE = 1024 * 1024  # bytes
 CREDIT = 64
 CHUNK = 256 * 1024
 
@@ -25,14 +29,31 @@ def main(words) -> int:
     if len(words) < 2 or words[0] in ("-h", "--help"):
         sys.stderr.write(USAGE)
         return 0 if words[:1] in (["-h"], ["--help"]) else 2
-    path, method, *texts = words
+    plugin, method, *texts = words
+    path = plugin
     try:
+        if "/" not in plugin:
+            path = f"{DISCOVERY}/{plugin}"
+            path = _discover(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.connect(path)
             return _call(peer, method, [_parameter(text) for text in texts])
-    except (OSError, BadFrame) as error:
+    except (OSError, BadFrame, ValueError) as error:
         sys.stderr.write(f"{path}: {error}\n")
         return 1
+
+
+def _discover(path):
+    """The socket of a sandbox that takes calls."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(PATIENCE)
+        peer.connect(path)
+        with peer.makefile("rb") as lines:
+            told = json.loads(lines.readline(MOST_LINE))
+    for sandbox in told["sandboxes"]:
+        if sandbox["state"] == "ready":
+            return sandbox["socket"]
+    raise ConnectionError("no sandbox takes calls at the moment")
 
 
 def _parameter(text):

@@ -138,4 +138,4 @@ def _welcome(path: str, methods) -> str:
     names = list(methods)
     served = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     attempt = f"{names[0]} …" if names else "$ping"
-    return f"no supervisor here: serving {served or 'nothing'} at {path}; try: python3 -m bulkhead {path} {attempt}\n"
+    return f"no supervisor here: serving {served or 'nothing'} at {path}; try: {sys.executable} -m bulkhead {path} {attempt}\n"

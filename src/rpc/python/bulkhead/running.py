@@ -34,8 +34,11 @@ class Method:
         """Why so many parameters are too few or too many, or None."""
         if self.least <= given and (self.most is None or given <= self.most):
             return None
-        takes = f"{self.least}" if self.most == self.least else f"{self.least} to {self.most or 'any number of'}"
-        return f"'{self.name}' takes {takes} parameters, not {given}"
+        if self.most is None:
+            takes = f"at least {self.least}"
+        else:
+            takes = f"{self.least}" if self.most == self.least else f"{self.least} to {self.most}"
+        return f"'{self.name}' takes {takes} parameter{'' if takes.split()[-1] == '1' else 's'}, not {given}"
 
 
 def _positional(name, function):

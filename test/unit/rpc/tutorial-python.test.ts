@@ -1,0 +1,106 @@
+/** The Python part of docs/plugin-authors.md, done as it says: its programs are run, and what it shows is what they answer. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PROJECT } from '../project.ts';
+
+const text = readFileSync(join(PROJECT, 'docs', 'plugin-authors.md'), 'utf8');
+const part = text.slice(text.indexOf('\n## Python\n')).replace(/\n## (?!Python)[\s\S]*/, '');
+const ENV = {
+  PATH: '/usr/bin:/bin',
+  PYTHONPATH: join(PROJECT, 'src', 'rpc', 'python'),
+  PYTHONDONTWRITEBYTECODE: '1',
+};
+
+function blocks(language: string): string[] {
+  const all = [...part.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
+  return all.filter(([, named]) => named === language).map(([, , block = '']) => block);
+}
+
+/** What is typed, and what comes of it. */
+const typed = blocks('')
+  .flatMap((block) => block.split(/^\$ /m).slice(1))
+  .map((lines) => ({ command: lines.slice(0, lines.indexOf('\n')), answer: lines.slice(lines.indexOf('\n') + 1) }));
+
+describe('the tutorial in Python', function () {
+  this.timeout(60_000);
+  const programs = blocks('python');
+  let place: string;
+  let plugin: ChildProcess | undefined;
+
+  before(() => {
+    place = mkdtempSync(join(tmpdir(), 'bulkhead-tutorial-'));
+    mkdirSync(join(place, 'greeter'));
+  });
+  after(() => rmSync(place, { recursive: true, force: true }));
+  afterEach(() => plugin?.kill('SIGKILL'));
+
+  /** Runs the text as main.py, as it is said to be run, and waits for its word. */
+  async function start(program: string): Promise<string> {
+    writeFileSync(join(place, 'greeter', 'main.py'), program);
+    const [interpreter = '', ...words] = (typed[0]?.command ?? '').split(' ');
+    plugin = spawn(interpreter, words, {
+      cwd: join(place, 'greeter'),
+      env: { ...ENV, STATE_DIRECTORY: place },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    assert.ok(plugin.stderr !== null);
+    const [said] = await once(plugin.stderr, 'data');
+    return String(said);
+  }
+
+  function call(command: string): string {
+    const { stdout, stderr } = spawnSync('sh', ['-c', command], {
+      cwd: join(place, 'greeter'),
+      env: ENV,
+      encoding: 'utf8',
+    });
+    return stdout + stderr;
+  }
+
+  it('has a first program that says and answers what is shown', async () => {
+    assert.equal(await start(programs[0] ?? ''), typed[0]?.answer);
+    const shown = typed.slice(1).filter(({ command }) => !command.includes('complete'));
+    assert.equal(shown.length, 3);
+    for (const { command, answer } of shown) assert.equal(call(command), answer, command);
+    plugin?.kill('SIGINT');
+    assert.deepEqual(await once(plugin as ChildProcess, 'exit'), [0, null]);
+  });
+
+  it('has programs that go on from it', async () => {
+    const [first = '', errors = '', stream = '', main = ''] = programs;
+    const all = first.replace('plugin.run()', '').replace('from bulkhead import Plugin\n', '');
+    const later = main.replace('await load_the_model()', 'await asyncio.sleep(0)');
+    await start(errors.replace('\n@', `\n${all.trim()}\n\n@`) + stream + later);
+    const shown = typed.filter(({ command }) => command.includes('complete'));
+    assert.equal(shown.length, 1);
+    for (const { command, answer } of shown) assert.equal(call(command), answer, command);
+    const client = '/usr/bin/python3 -m bulkhead ./greeter.sock';
+    assert.equal(call(`${client} divide 1 4; ${client} divide 1 0`), '0.25\ndivision-by-zero: b is 0\n');
+    assert.equal(call(`${client} think 0.05`), '"thought"\n');
+  });
+
+  it('has state that is found again', async () => {
+    const [checkpoint = '', journal = ''] = programs.slice(4);
+    assert.ok(programs.length === 6 && checkpoint.includes('restore') && journal.includes('replay'));
+    const indented = (lines: string) => lines.replace(/^(?=.)/gm, '    ');
+    const program = `
+import asyncio
+from bulkhead import Plugin
+plugin = Plugin()
+async def handle(work, content): raise AssertionError("there is nothing left")
+async def main():
+${indented(checkpoint)}
+${indented(journal)}
+    @plugin.method
+    async def result(call): return [content.decode(), await state.restore() == content]
+    await plugin.serve()
+asyncio.run(main())
+`;
+    await start(program.replaceAll('b"…"', '"…".encode()'));
+    assert.equal(call('/usr/bin/python3 -m bulkhead ./greeter.sock result'), '["…", true]\n');
+  });
+});
