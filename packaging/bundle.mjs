@@ -3,8 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { writeDeclarations } from './declarations.mjs';
 
 const OUT = 'build/dist';
+/** What main services and plugins import as `bulkhead/...`, by the file that each begins with. */
+const MODULE = join(OUT, 'module');
+const MODULES = { client: 'src/rpc/client/client.ts', plugin: 'src/rpc/plugin/index.ts' };
 
 // Made anew, not written over: somebody may hold the old ones, by a link or in a running program.
 await rm(OUT, { recursive: true, force: true });
@@ -37,7 +41,37 @@ const result = await build({
 // What the bundler cannot see, a name that is declared twice with the banner's say, is found here and not at the start.
 for (const file of ['bulkheadd.mjs', 'bulkheadctl.mjs', 'look-at-node.mjs', 'check-version.mjs'])
   execFileSync(process.execPath, ['--check', join(OUT, file)]);
-await writeFile(join(OUT, 'licences.txt'), await licences(Object.keys(result.metafile.inputs)));
+
+// Not minified: whoever debugs a plugin reads them.
+const module = await build({
+  entryPoints: MODULES,
+  outdir: MODULE,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  legalComments: 'eof',
+  metafile: true,
+  logLevel: 'warning',
+});
+const names = Object.keys(MODULES);
+for (const name of names) execFileSync(process.execPath, ['--check', join(MODULE, `${name}.js`)]);
+await writeDeclarations(Object.fromEntries(names.map((name) => [join(MODULE, `${name}.d.ts`), MODULES[name]])));
+const { version, license } = JSON.parse(await readFile('package.json', 'utf8'));
+const exported = names.map((name) => [`./${name}`, { types: `./${name}.d.ts`, default: `./${name}.js` }]);
+const description = 'Client library and plugin SDK of bulkhead';
+const manifest = {
+  name: 'bulkhead',
+  version,
+  description,
+  license,
+  type: 'module',
+  exports: Object.fromEntries(exported),
+};
+await writeFile(join(MODULE, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+
+const inputs = [...Object.keys(result.metafile.inputs), ...Object.keys(module.metafile.inputs)];
+await writeFile(join(OUT, 'licences.txt'), await licences(inputs));
 
 /** The licence texts of all packages among the bundled files; a package without one ends the build. */
 async function licences(inputs) {
