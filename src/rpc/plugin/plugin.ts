@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { FIRST_FRAME_LIMIT, LEAST_FRAME_LIMIT, MOST_FRAME_LIMIT, MOST_WINDOW } from '../wire/limits.ts';
 import { Activity } from './activity.ts';
 import { Checkpoint, type CheckpointOptions } from './checkpoint.ts';
@@ -144,11 +145,10 @@ export class Plugin {
 
   #sayHello(path: string): void {
     const [first = 'METHOD'] = this.#methods.names;
-    const client = new URL('./client.js', import.meta.url).pathname;
-    const script = `import { connect } from '${client}'; const it = connect('it', { socket: '${path}' }); console.log(await it.call('${first}', [])); await it.close();`;
+    const call = fileURLToPath(new URL('./call.js', import.meta.url));
     process.stderr.write(
       `bulkhead: serves ${this.#methods.names.join(', ') || 'nothing yet'} at ${path}, by hand; ` +
-        `try it: node --input-type=module -e "${script}"\n`,
+        `try: node ${call} ${path} ${first} …\n`,
     );
   }
 }

@@ -18,7 +18,7 @@ describe('rpc: a plugin', function () {
   afterEach(() => caller.end());
 
   it('says how to try it when it is started by hand', () => {
-    assert.match(target.stderr, /^bulkhead: serves echo, add, .* at .*rpc\.sock, by hand; try it: node /);
+    assert.match(target.stderr, /^bulkhead: serves echo, add, .* at .*rpc\.sock, by hand; try: node /);
   });
 
   it('answers calls, in whatever order they are done', async () => {

@@ -1,0 +1,3 @@
+import { callCommand } from './call-command.ts';
+
+process.exitCode = await callCommand(process.argv.slice(2));
