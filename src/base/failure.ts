@@ -162,6 +162,7 @@ export const FAILURES = {
     summary: 'there is no room in memory for a second side',
     advice: 'lower upgrade.surge or limits.memory, or free memory',
   },
+  BH433: { summary: 'the call failed', advice: 'see the reason given' },
 
   BH501: { summary: 'connection lost', advice: 'none: it is made again by itself' },
   BH502: { summary: 'no answer in time', advice: 'see whether systemd or the D-Bus daemon is overloaded' },

@@ -1,5 +1,6 @@
 import type { Verb } from './verb.ts';
 import { AUDIT } from './verbs/audit.ts';
+import { CALL } from './verbs/call.ts';
 import { CHECK } from './verbs/check.ts';
 import { COMPLETE } from './verbs/complete.ts';
 import { RESTART, START, STOP } from './verbs/control.ts';
@@ -38,6 +39,7 @@ export const VERBS: readonly Verb[] = [
   ROLLBACK,
   RECYCLE,
   RELEASE,
+  CALL,
   CHECK,
   PLAN,
   AUDIT,

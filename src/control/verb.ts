@@ -1,4 +1,5 @@
 import type { Clock, Owned } from '../base/clock.ts';
+import type { ConnectOptions, PluginClient } from '../rpc/client/client.ts';
 import type { PlanReport } from './api.ts';
 import type { DoctorFacts } from './doctor-checks.ts';
 import type { ExitStatus } from './exit-status.ts';
@@ -67,6 +68,8 @@ export interface World {
   check(targets: readonly string[]): Promise<CheckReport>;
   /** A plan from the declaration alone; nothing is compared. Failure BH404 when there is no declaration. */
   planOffline(name: string): Promise<PlanReport>;
+  /** Calls a plugin; whoever asks for it closes it. */
+  connect(plugin: string, options: ConnectOptions): PluginClient;
   readonly safeMode: SafeModeSwitch;
   readonly versions: VersionStore;
   gatherDoctorFacts(): Promise<DoctorFacts>;

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { declaredPlugins } from '../kernel/declaration-files.ts';
 import { installedVersions } from '../kernel/installed-versions.ts';
+import { connect } from '../rpc/client/client.ts';
 import { gatherDoctorFacts } from './doctor-facts.ts';
 import type { Manager } from './manager.ts';
 import { connectManager } from './manager-client.ts';
@@ -39,6 +40,7 @@ export class RealWorld implements World {
   installedVersions = async (plugin: string) => installedVersions(plugin).map(({ version }) => version);
   check = checkOffline;
   planOffline = planOffline;
+  connect = connect;
   passwordAgent = openPasswordAgent;
   safeMode = safeModeSwitch;
   versions = versionStore;

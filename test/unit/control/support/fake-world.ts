@@ -4,6 +4,7 @@ import type { DoctorFacts } from '../../../../src/control/doctor-checks.ts';
 import type { Terminal } from '../../../../src/control/terminal.ts';
 import type { SafeModeSwitch, World } from '../../../../src/control/verb.ts';
 import type { VersionStore } from '../../../../src/control/version-store.ts';
+import { connect } from '../../../../src/rpc/client/client.ts';
 import type { FakeManager } from './fake-manager.ts';
 import { healthyFacts } from './healthy-facts.ts';
 
@@ -77,6 +78,7 @@ export class FakeWorld implements World {
     removeOld: () => [],
     tell: () => {},
   };
+  connect = connect;
   ran: string[] = [];
   runStatus = 0;
   interrupt: () => void = () => {};
