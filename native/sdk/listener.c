@@ -85,10 +85,11 @@ static int bind_own(struct bulkhead_plugin *plugin) {
         return cannot("cannot serve", path, error);
     }
     plugin->socket_path = strdup(path);
-    (void)fprintf(stderr, "bulkhead: %s runs by hand and serves", name);
+    (void)fprintf(stderr, "no supervisor here: serving");
     for (const struct method *method = plugin->methods; method != NULL; method = method->next)
         (void)fprintf(stderr, "%s %s", method == plugin->methods ? "" : ",", method->name);
-    (void)fprintf(stderr, " at %s; try it: connect('%s', { socket: '%s' }) of bulkhead/client\n", path, name, path);
+    (void)fprintf(stderr, " at %s; try: /usr/bin/python3 -m bulkhead %s %s …\n", path, path,
+                  plugin->methods == NULL ? "METHOD" : plugin->methods->name);
     return fd;
 }
 
