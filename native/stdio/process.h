@@ -1,0 +1,14 @@
+#pragma once
+#include <sys/types.h>
+
+/*
+ * Executes a program in a process group of its own, with pipes as standard input and output. Returns its id, or -errno
+ * of what failed, execve(2) included. The ends of the pipes that are ours do not block.
+ */
+pid_t process_start(char **command, int *input, int *output);
+
+/* To the program and all of its group. */
+void process_signal(pid_t pid, int number);
+
+/* "ended with status 3", "was killed by SIGSEGV". Valid until the next call. */
+const char *process_end_text(int status);
