@@ -101,6 +101,14 @@ export const FAILURES = {
     summary: 'the socket of discovery cannot be made',
     advice: 'clients cannot be told which sandboxes there are; check rpc, and /run/bulkhead/discovery',
   },
+  BH318: {
+    summary: 'the program of a stdio plugin keeps ending',
+    advice: 'its output before that is in the journal; "bulkheadctl why NAME" has the last death',
+  },
+  BH319: {
+    summary: 'the program of a stdio plugin does not speak its protocol',
+    advice: "let nothing but messages go to its standard output, or set 'stdio.protocol'",
+  },
   BH320: { summary: 'the new side did not get ready', advice: 'the old one serves; see "bulkheadctl why NAME"' },
   BH321: { summary: 'the new side failed', advice: 'the old one serves; see "bulkheadctl why NAME"' },
   BH322: { summary: 'the new side was judged worse', advice: 'the old one serves; see "bulkheadctl why NAME"' },

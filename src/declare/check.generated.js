@@ -2,7 +2,7 @@
 // @ts-nocheck
 
 export const check = validate52;
-const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"rpc":{"type":["object","null"],"additionalProperties":false,"properties":{"user":{"type":["string","integer","null"],"default":"root"},"group":{"type":["string","integer","null"],"default":"root"},"mode":{"type":["string","integer","null"],"default":"0660"}}},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1},"standby":{"type":["integer","null"],"minimum":0,"maximum":16,"default":0}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"},"heartbeat":{"type":["string","number","null"],"default":"1s"},"request-timeout":{"type":["string","number","null"],"default":"30s"},"spin":{"type":["string","number","null"],"default":"30s"},"stopped":{"type":["string","number","null"],"default":"60s"},"startup":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0}}},"readiness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3},"passes":{"type":["integer","null"],"minimum":1,"maximum":100,"default":1}}},"liveness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"notify":{"type":["boolean","null"]},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}},"start-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"not-ready":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"exit":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"crash":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom-host":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"forbidden-syscall":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"forbidden-exec":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"hang":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"deadlock":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"spin":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"leak":{"$ref":"#/$defs/chain","default":["recycle"]},"fork-bomb":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"unresponsive":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"probe-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"dependency":{"$ref":"#/$defs/chain","default":[{"replace":{"delay":"1s"}},"quarantine"]},"unkillable":{"$ref":"#/$defs/chain","default":["replace"]},"hardware":{"$ref":"#/$defs/chain","default":["notify"]},"default":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"risky":{"type":["object","null"],"additionalProperties":false,"properties":{"days":{"type":["string","null"],"default":"mon-sun"},"from":{"type":["string","null"]},"to":{"type":["string","null"]}}}}},"upgrade":{"type":["object","null"],"additionalProperties":false,"properties":{"way":{"type":["string","null"],"enum":["beside","in-place",null],"default":"beside"},"signal":{"type":["string","null"],"enum":["SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGHUP"},"canary":{"type":["array","null"],"maxItems":16,"items":{"type":["string","number"]},"default":["5%","25%"]},"bake":{"type":["string","number","null"],"default":"10s"},"drain":{"type":["string","number","null"],"default":"30s"},"surge":{"type":["string","integer","null"],"default":"100%"},"judge":{"type":["object","null"],"additionalProperties":false,"properties":{"samples":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":50},"few":{"type":["string","null"],"enum":["promote","rollback","wait",null],"default":"promote"},"wait-most":{"type":["string","number","null"],"default":"10min"},"errors":{"type":["string","null"],"default":"1%"},"latency":{"type":["string","null"],"default":"50%"},"memory":{"type":["string","null"],"default":"20%"},"deaths":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0},"metrics":{"type":["object","null"],"additionalProperties":false,"properties":{"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"path":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$","default":"/metrics"},"requests":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"errors":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"latency":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"}}}}},"check":{"type":["array","null"],"maxItems":64,"items":{"type":["string","number"]},"default":[]},"check-timeout":{"type":["string","number","null"],"default":"1min"}}},"versions":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}},"schedule":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"recycle":{"type":"string"}}},"default":[]}},"$defs":{"chain":{"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|rollback|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"rollback":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}},"settings":{"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}}}};
+const schema19 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:bulkhead:plugin:1","type":["object","null"],"additionalProperties":false,"properties":{"template":{"type":["string","array","null"],"maxItems":8,"items":{"type":"string"},"default":[]},"version":{"type":["string","number","null"],"pattern":"^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$"},"description":{"type":["string","null"],"pattern":"^[^\\p{Cc}]{0,200}$","default":""},"exec":{"type":["array","null"],"minItems":1,"maxItems":256,"items":{"type":["string","number"]}},"kind":{"type":["string","null"],"enum":["service","stdio",null],"default":"service"},"stdio":{"type":["object","null"],"additionalProperties":false,"properties":{"protocol":{"type":["string","null"],"enum":["mcp","lines","raw",null],"default":"mcp"},"process":{"type":["string","null"],"enum":["connection","shared",null],"default":"connection"},"connections":{"type":["integer","null"],"minimum":1,"maximum":1024,"default":16},"message":{"type":["string","integer","null"],"default":"4M"}}},"environment":{"type":["object","null"],"maxProperties":256,"propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]{0,127}$"},"additionalProperties":{"type":["string","number","boolean","null"]},"default":{}},"listen":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"oneOf":[{"required":["tcp"]},{"required":["unix"]}],"dependentRequired":{"mode":["unix"],"user":["unix"],"group":["unix"]},"properties":{"tcp":{"type":"string"},"unix":{"type":"string"},"name":{"type":"string","pattern":"^[A-Za-z0-9._-]{1,64}$"},"to":{"type":"integer","minimum":1,"maximum":65535},"backlog":{"type":"integer","minimum":1,"maximum":65535,"default":4096},"mode":{"type":["string","integer"],"default":"0660"},"user":{"type":["string","integer"],"default":"root"},"group":{"type":["string","integer"],"default":"root"}}},"default":[]},"rpc":{"type":["object","null"],"additionalProperties":false,"properties":{"user":{"type":["string","integer","null"],"default":"root"},"group":{"type":["string","integer","null"],"default":"root"},"mode":{"type":["string","integer","null"],"default":"0660"}}},"network":{"type":["string","object","null"],"pattern":"^(?:none|host)$","additionalProperties":false,"properties":{"egress":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":"string"},"default":[]}},"default":"none"},"pool":{"type":["object","null"],"additionalProperties":false,"properties":{"size":{"type":["integer","null"],"minimum":1,"maximum":64,"default":1},"standby":{"type":["integer","null"],"minimum":0,"maximum":16,"default":0}}},"view":{"type":["object","null"],"additionalProperties":false,"properties":{"root":{"type":["string","null"],"default":"host"},"tmp":{"type":["string","integer","null"],"default":"64M"},"tmpfs":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"size":{"type":["string","integer"],"default":"64M"}}},"default":[]}}},"isolation":{"type":["string","null"],"enum":["nspawn","scope",null],"default":"nspawn"},"state":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"quota":{"type":["string","integer","null"],"default":"infinity"}}},"credentials":{"type":["object","null"],"maxProperties":64,"propertyNames":{"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},"additionalProperties":{"type":["object","null"],"additionalProperties":false,"properties":{"path":{"type":["string","null"]},"encrypted":{"type":["boolean","null"],"default":false}}},"default":{}},"devices":{"type":["array","null"],"maxItems":32,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"access":{"type":"string","enum":["r","w","rw"],"default":"rw"}}},"default":[]},"seccomp":{"type":["string","null"],"pattern":"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$","default":"native"},"allow":{"type":["array","null"],"maxItems":8,"items":{"type":"string","enum":["io_uring","keyring","perf","ptrace"]},"default":[]},"programs":{"type":["string","null"],"enum":["any","own",null],"default":"any"},"capabilities":{"type":["array","null"],"maxItems":32,"items":{"type":"string","enum":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH","CAP_FOWNER","CAP_FSETID","CAP_IPC_OWNER","CAP_KILL","CAP_NET_ADMIN","CAP_NET_BIND_SERVICE","CAP_NET_BROADCAST","CAP_NET_RAW","CAP_SETGID","CAP_SETUID","CAP_SYS_CHROOT"]},"default":[]},"limits":{"type":["object","null"],"additionalProperties":false,"properties":{"memory":{"type":["string","integer","null"],"default":"20%"},"memory-high":{"type":["string","integer","null"],"default":"75%"},"swap":{"type":["string","integer","null"],"default":0},"cpu":{"type":["string","null"],"default":"infinity"},"cpu-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"tasks":{"type":["string","integer","null"],"default":50},"files":{"type":["integer","null"],"minimum":64,"maximum":1048576,"default":1024},"io-weight":{"type":["integer","null"],"minimum":1,"maximum":10000,"default":100},"io":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"read":{"type":["string","integer"]},"write":{"type":["string","integer"]},"read-iops":{"type":"integer","minimum":1,"maximum":10000000},"write-iops":{"type":"integer","minimum":1,"maximum":10000000}}},"default":[]},"memory-lock":{"type":["string","integer","null"],"default":"64K"},"core":{"type":["string","integer","null"],"default":0},"log":{"type":["object","null"],"additionalProperties":false,"properties":{"messages":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":2000},"within":{"type":["string","number","null"],"default":"10s"}}}}},"health":{"type":["object","null"],"additionalProperties":false,"properties":{"ready":{"type":["string","null"],"enum":["exec","notify",null],"default":"exec"},"start-timeout":{"type":["string","number","null"],"default":"30s"},"heartbeat":{"type":["string","number","null"],"default":"1s"},"request-timeout":{"type":["string","number","null"],"default":"30s"},"spin":{"type":["string","number","null"],"default":"30s"},"stopped":{"type":["string","number","null"],"default":"60s"},"startup":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0}}},"readiness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3},"passes":{"type":["integer","null"],"minimum":1,"maximum":100,"default":1}}},"liveness":{"type":["object","null"],"additionalProperties":false,"properties":{"tcp":{"type":["boolean","null"]},"http":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$"},"command":{"type":["array","null"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"notify":{"type":["boolean","null"]},"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"every":{"type":["string","number","null"],"default":"1s"},"timeout":{"type":["string","number","null"],"default":"1s"},"misses":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}}}},"stop":{"type":["object","null"],"additionalProperties":false,"properties":{"signal":{"type":["string","null"],"enum":["SIGTERM","SIGINT","SIGQUIT","SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGTERM"},"timeout":{"type":["string","number","null"],"default":"30s"}}},"recovery":{"type":["object","null"],"additionalProperties":false,"properties":{"backoff":{"type":["object","null"],"additionalProperties":false,"properties":{"initial":{"type":["string","number","null"],"default":"100ms"},"max":{"type":["string","number","null"],"default":"30s"},"factor":{"type":["number","null"],"minimum":1,"maximum":10,"default":2},"jitter":{"type":["string","null"],"default":"25%"},"reset":{"type":["string","number","null"],"default":"60s"}}},"budget":{"type":["object","null"],"additionalProperties":false,"properties":{"restarts":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":5},"within":{"type":["string","number","null"],"default":"60s"}}},"start-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"not-ready":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"exit":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"crash":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"oom-host":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"forbidden-syscall":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"forbidden-exec":{"$ref":"#/$defs/chain","default":[{"replace":{"times":2}},"quarantine"]},"hang":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"deadlock":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"spin":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"leak":{"$ref":"#/$defs/chain","default":["recycle"]},"fork-bomb":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"unresponsive":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"probe-failed":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"dependency":{"$ref":"#/$defs/chain","default":[{"replace":{"delay":"1s"}},"quarantine"]},"unkillable":{"$ref":"#/$defs/chain","default":["replace"]},"hardware":{"$ref":"#/$defs/chain","default":["notify"]},"default":{"$ref":"#/$defs/chain","default":["replace","quarantine"]},"risky":{"type":["object","null"],"additionalProperties":false,"properties":{"days":{"type":["string","null"],"default":"mon-sun"},"from":{"type":["string","null"]},"to":{"type":["string","null"]}}}}},"upgrade":{"type":["object","null"],"additionalProperties":false,"properties":{"way":{"type":["string","null"],"enum":["beside","in-place",null],"default":"beside"},"signal":{"type":["string","null"],"enum":["SIGHUP","SIGUSR1","SIGUSR2","SIGWINCH",null],"default":"SIGHUP"},"canary":{"type":["array","null"],"maxItems":16,"items":{"type":["string","number"]},"default":["5%","25%"]},"bake":{"type":["string","number","null"],"default":"10s"},"drain":{"type":["string","number","null"],"default":"30s"},"surge":{"type":["string","integer","null"],"default":"100%"},"judge":{"type":["object","null"],"additionalProperties":false,"properties":{"samples":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":50},"few":{"type":["string","null"],"enum":["promote","rollback","wait",null],"default":"promote"},"wait-most":{"type":["string","number","null"],"default":"10min"},"errors":{"type":["string","null"],"default":"1%"},"latency":{"type":["string","null"],"default":"50%"},"memory":{"type":["string","null"],"default":"20%"},"deaths":{"type":["integer","null"],"minimum":0,"maximum":1000,"default":0},"metrics":{"type":["object","null"],"additionalProperties":false,"properties":{"port":{"type":["integer","null"],"minimum":1,"maximum":65535},"path":{"type":["string","null"],"pattern":"^/[!-~]{0,255}$","default":"/metrics"},"requests":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"errors":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},"latency":{"type":["string","null"],"pattern":"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"}}}}},"check":{"type":["array","null"],"maxItems":64,"items":{"type":["string","number"]},"default":[]},"check-timeout":{"type":["string","number","null"],"default":"1min"}}},"versions":{"type":["object","null"],"additionalProperties":false,"properties":{"keep":{"type":["integer","null"],"minimum":1,"maximum":1000,"default":3}}},"schedule":{"type":["array","null"],"maxItems":16,"items":{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"recycle":{"type":"string"}}},"default":[]}},"$defs":{"chain":{"type":["array","null"],"minItems":1,"maxItems":16,"items":{"type":["string","object"],"pattern":"^(?:restart|replace|recycle|freeze|rollback|quarantine|notify)$","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"raise":{"type":"object","additionalProperties":false,"required":["limit","by","most"],"properties":{"limit":{"type":"string","enum":["memory","tasks","files"]},"by":{"type":["string","integer"]},"most":{"type":["string","integer"]},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"run":{"type":["array","object"],"minItems":1,"maxItems":64,"items":{"type":["string","number"]},"additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":64,"items":{"type":["string","number"]}},"timeout":{"type":["string","number"],"default":"30s"},"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}},"restart":{"$ref":"#/$defs/settings"},"replace":{"$ref":"#/$defs/settings"},"recycle":{"$ref":"#/$defs/settings"},"freeze":{"$ref":"#/$defs/settings"},"rollback":{"$ref":"#/$defs/settings"},"quarantine":{"$ref":"#/$defs/settings"},"notify":{"$ref":"#/$defs/settings"}}}},"settings":{"type":"object","additionalProperties":false,"properties":{"delay":{"type":["string","number"],"default":"0s"},"times":{"type":"integer","minimum":1,"maximum":1000},"risky":{"type":"boolean","default":false}}}}};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern3 = new RegExp("^[A-Za-z0-9](?:[A-Za-z0-9_+~-]|\\.(?!\\.)){0,63}$", "u");
 const pattern4 = new RegExp("^[^\\p{Cc}]{0,200}$", "u");
@@ -799,10 +799,10 @@ errors++;
 }
 }
 }
-if(data.environment !== undefined){
-let data6 = data.environment;
-if((!(data6 && typeof data6 == "object" && !Array.isArray(data6))) && (data6 !== null)){
-const err13 = {instancePath:instancePath+"/environment",schemaPath:"#/properties/environment/type",keyword:"type",params:{type: schema19.properties.environment.type},message:"must be object,null"};
+if(data.kind !== undefined){
+let data6 = data.kind;
+if((typeof data6 !== "string") && (data6 !== null)){
+const err13 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: schema19.properties.kind.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -811,9 +811,8 @@ vErrors.push(err13);
 }
 errors++;
 }
-if(data6 && typeof data6 == "object" && !Array.isArray(data6)){
-if(Object.keys(data6).length > 256){
-const err14 = {instancePath:instancePath+"/environment",schemaPath:"#/properties/environment/maxProperties",keyword:"maxProperties",params:{limit: 256},message:"must NOT have more than 256 properties"};
+if(!(((data6 === "service") || (data6 === "stdio")) || (data6 === null))){
+const err14 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema19.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -822,11 +821,11 @@ vErrors.push(err14);
 }
 errors++;
 }
-for(const key1 in data6){
-const _errs16 = errors;
-if(typeof key1 === "string"){
-if(!pattern5.test(key1)){
-const err15 = {instancePath:instancePath+"/environment",schemaPath:"#/properties/environment/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_][A-Za-z0-9_]{0,127}$"+"\"",propertyName:key1};
+}
+if(data.stdio !== undefined){
+let data7 = data.stdio;
+if((!(data7 && typeof data7 == "object" && !Array.isArray(data7))) && (data7 !== null)){
+const err15 = {instancePath:instancePath+"/stdio",schemaPath:"#/properties/stdio/type",keyword:"type",params:{type: schema19.properties.stdio.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -835,10 +834,10 @@ vErrors.push(err15);
 }
 errors++;
 }
-}
-var valid5 = _errs16 === errors;
-if(!valid5){
-const err16 = {instancePath:instancePath+"/environment",schemaPath:"#/properties/environment/propertyNames",keyword:"propertyNames",params:{propertyName: key1},message:"property name must be valid"};
+if(data7 && typeof data7 == "object" && !Array.isArray(data7)){
+for(const key1 in data7){
+if(!((((key1 === "protocol") || (key1 === "process")) || (key1 === "connections")) || (key1 === "message"))){
+const err16 = {instancePath:instancePath+"/stdio",schemaPath:"#/properties/stdio/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -848,10 +847,10 @@ vErrors.push(err16);
 errors++;
 }
 }
-for(const key2 in data6){
-let data7 = data6[key2];
-if((((typeof data7 !== "string") && (!((typeof data7 == "number") && (isFinite(data7))))) && (typeof data7 !== "boolean")) && (data7 !== null)){
-const err17 = {instancePath:instancePath+"/environment/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/environment/additionalProperties/type",keyword:"type",params:{type: schema19.properties.environment.additionalProperties.type},message:"must be string,number,boolean,null"};
+if(data7.protocol !== undefined){
+let data8 = data7.protocol;
+if((typeof data8 !== "string") && (data8 !== null)){
+const err17 = {instancePath:instancePath+"/stdio/protocol",schemaPath:"#/properties/stdio/properties/protocol/type",keyword:"type",params:{type: schema19.properties.stdio.properties.protocol.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -860,13 +859,8 @@ vErrors.push(err17);
 }
 errors++;
 }
-}
-}
-}
-if(data.listen !== undefined){
-let data8 = data.listen;
-if((!(Array.isArray(data8))) && (data8 !== null)){
-const err18 = {instancePath:instancePath+"/listen",schemaPath:"#/properties/listen/type",keyword:"type",params:{type: schema19.properties.listen.type},message:"must be array,null"};
+if(!((((data8 === "mcp") || (data8 === "lines")) || (data8 === "raw")) || (data8 === null))){
+const err18 = {instancePath:instancePath+"/stdio/protocol",schemaPath:"#/properties/stdio/properties/protocol/enum",keyword:"enum",params:{allowedValues: schema19.properties.stdio.properties.protocol.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -875,9 +869,11 @@ vErrors.push(err18);
 }
 errors++;
 }
-if(Array.isArray(data8)){
-if(data8.length > 16){
-const err19 = {instancePath:instancePath+"/listen",schemaPath:"#/properties/listen/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+}
+if(data7.process !== undefined){
+let data9 = data7.process;
+if((typeof data9 !== "string") && (data9 !== null)){
+const err19 = {instancePath:instancePath+"/stdio/process",schemaPath:"#/properties/stdio/properties/process/type",keyword:"type",params:{type: schema19.properties.stdio.properties.process.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -886,16 +882,8 @@ vErrors.push(err19);
 }
 errors++;
 }
-const len2 = data8.length;
-for(let i2=0; i2<len2; i2++){
-let data9 = data8[i2];
-const _errs24 = errors;
-let valid9 = false;
-let passing0 = null;
-const _errs25 = errors;
-if(data9 && typeof data9 == "object" && !Array.isArray(data9)){
-if(data9.tcp === undefined){
-const err20 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/oneOf/0/required",keyword:"required",params:{missingProperty: "tcp"},message:"must have required property '"+"tcp"+"'"};
+if(!(((data9 === "connection") || (data9 === "shared")) || (data9 === null))){
+const err20 = {instancePath:instancePath+"/stdio/process",schemaPath:"#/properties/stdio/properties/process/enum",keyword:"enum",params:{allowedValues: schema19.properties.stdio.properties.process.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -905,15 +893,10 @@ vErrors.push(err20);
 errors++;
 }
 }
-var _valid0 = _errs25 === errors;
-if(_valid0){
-valid9 = true;
-passing0 = 0;
-}
-const _errs26 = errors;
-if(data9 && typeof data9 == "object" && !Array.isArray(data9)){
-if(data9.unix === undefined){
-const err21 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/oneOf/1/required",keyword:"required",params:{missingProperty: "unix"},message:"must have required property '"+"unix"+"'"};
+if(data7.connections !== undefined){
+let data10 = data7.connections;
+if((!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))) && (data10 !== null)){
+const err21 = {instancePath:instancePath+"/stdio/connections",schemaPath:"#/properties/stdio/properties/connections/type",keyword:"type",params:{type: schema19.properties.stdio.properties.connections.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -922,20 +905,9 @@ vErrors.push(err21);
 }
 errors++;
 }
-}
-var _valid0 = _errs26 === errors;
-if(_valid0 && valid9){
-valid9 = false;
-passing0 = [passing0, 1];
-}
-else {
-if(_valid0){
-valid9 = true;
-passing0 = 1;
-}
-}
-if(!valid9){
-const err22 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 > 1024 || isNaN(data10)){
+const err22 = {instancePath:instancePath+"/stdio/connections",schemaPath:"#/properties/stdio/properties/connections/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1024},message:"must be <= 1024"};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -944,21 +916,8 @@ vErrors.push(err22);
 }
 errors++;
 }
-else {
-errors = _errs24;
-if(vErrors !== null){
-if(_errs24){
-vErrors.length = _errs24;
-}
-else {
-vErrors = null;
-}
-}
-}
-if(data9 && typeof data9 == "object" && !Array.isArray(data9)){
-for(const key3 in data9){
-if(!((((((((key3 === "tcp") || (key3 === "unix")) || (key3 === "name")) || (key3 === "to")) || (key3 === "backlog")) || (key3 === "mode")) || (key3 === "user")) || (key3 === "group"))){
-const err23 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"};
+if(data10 < 1 || isNaN(data10)){
+const err23 = {instancePath:instancePath+"/stdio/connections",schemaPath:"#/properties/stdio/properties/connections/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -968,9 +927,11 @@ vErrors.push(err23);
 errors++;
 }
 }
-if(data9.tcp !== undefined){
-if(typeof data9.tcp !== "string"){
-const err24 = {instancePath:instancePath+"/listen/" + i2+"/tcp",schemaPath:"#/properties/listen/items/properties/tcp/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+if(data7.message !== undefined){
+let data11 = data7.message;
+if(((typeof data11 !== "string") && (!(((typeof data11 == "number") && (!(data11 % 1) && !isNaN(data11))) && (isFinite(data11))))) && (data11 !== null)){
+const err24 = {instancePath:instancePath+"/stdio/message",schemaPath:"#/properties/stdio/properties/message/type",keyword:"type",params:{type: schema19.properties.stdio.properties.message.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -980,9 +941,12 @@ vErrors.push(err24);
 errors++;
 }
 }
-if(data9.unix !== undefined){
-if(typeof data9.unix !== "string"){
-const err25 = {instancePath:instancePath+"/listen/" + i2+"/unix",schemaPath:"#/properties/listen/items/properties/unix/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+if(data.environment !== undefined){
+let data12 = data.environment;
+if((!(data12 && typeof data12 == "object" && !Array.isArray(data12))) && (data12 !== null)){
+const err25 = {instancePath:instancePath+"/environment",schemaPath:"#/properties/environment/type",keyword:"type",params:{type: schema19.properties.environment.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -991,12 +955,9 @@ vErrors.push(err25);
 }
 errors++;
 }
-}
-if(data9.name !== undefined){
-let data12 = data9.name;
-if(typeof data12 === "string"){
-if(!pattern6.test(data12)){
-const err26 = {instancePath:instancePath+"/listen/" + i2+"/name",schemaPath:"#/properties/listen/items/properties/name/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9._-]{1,64}$"},message:"must match pattern \""+"^[A-Za-z0-9._-]{1,64}$"+"\""};
+if(data12 && typeof data12 == "object" && !Array.isArray(data12)){
+if(Object.keys(data12).length > 256){
+const err26 = {instancePath:instancePath+"/environment",schemaPath:"#/properties/environment/maxProperties",keyword:"maxProperties",params:{limit: 256},message:"must NOT have more than 256 properties"};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -1005,9 +966,11 @@ vErrors.push(err26);
 }
 errors++;
 }
-}
-else {
-const err27 = {instancePath:instancePath+"/listen/" + i2+"/name",schemaPath:"#/properties/listen/items/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+for(const key2 in data12){
+const _errs29 = errors;
+if(typeof key2 === "string"){
+if(!pattern5.test(key2)){
+const err27 = {instancePath:instancePath+"/environment",schemaPath:"#/properties/environment/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_][A-Za-z0-9_]{0,127}$"+"\"",propertyName:key2};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -1017,10 +980,9 @@ vErrors.push(err27);
 errors++;
 }
 }
-if(data9.to !== undefined){
-let data13 = data9.to;
-if(!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))){
-const err28 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+var valid6 = _errs29 === errors;
+if(!valid6){
+const err28 = {instancePath:instancePath+"/environment",schemaPath:"#/properties/environment/propertyNames",keyword:"propertyNames",params:{propertyName: key2},message:"property name must be valid"};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -1029,9 +991,11 @@ vErrors.push(err28);
 }
 errors++;
 }
-if((typeof data13 == "number") && (isFinite(data13))){
-if(data13 > 65535 || isNaN(data13)){
-const err29 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+}
+for(const key3 in data12){
+let data13 = data12[key3];
+if((((typeof data13 !== "string") && (!((typeof data13 == "number") && (isFinite(data13))))) && (typeof data13 !== "boolean")) && (data13 !== null)){
+const err29 = {instancePath:instancePath+"/environment/" + key3.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/environment/additionalProperties/type",keyword:"type",params:{type: schema19.properties.environment.additionalProperties.type},message:"must be string,number,boolean,null"};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -1040,8 +1004,13 @@ vErrors.push(err29);
 }
 errors++;
 }
-if(data13 < 1 || isNaN(data13)){
-const err30 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+}
+if(data.listen !== undefined){
+let data14 = data.listen;
+if((!(Array.isArray(data14))) && (data14 !== null)){
+const err30 = {instancePath:instancePath+"/listen",schemaPath:"#/properties/listen/type",keyword:"type",params:{type: schema19.properties.listen.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -1050,12 +1019,9 @@ vErrors.push(err30);
 }
 errors++;
 }
-}
-}
-if(data9.backlog !== undefined){
-let data14 = data9.backlog;
-if(!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))){
-const err31 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(Array.isArray(data14)){
+if(data14.length > 16){
+const err31 = {instancePath:instancePath+"/listen",schemaPath:"#/properties/listen/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -1064,9 +1030,16 @@ vErrors.push(err31);
 }
 errors++;
 }
-if((typeof data14 == "number") && (isFinite(data14))){
-if(data14 > 65535 || isNaN(data14)){
-const err32 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+const len2 = data14.length;
+for(let i2=0; i2<len2; i2++){
+let data15 = data14[i2];
+const _errs37 = errors;
+let valid10 = false;
+let passing0 = null;
+const _errs38 = errors;
+if(data15 && typeof data15 == "object" && !Array.isArray(data15)){
+if(data15.tcp === undefined){
+const err32 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/oneOf/0/required",keyword:"required",params:{missingProperty: "tcp"},message:"must have required property '"+"tcp"+"'"};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -1075,8 +1048,16 @@ vErrors.push(err32);
 }
 errors++;
 }
-if(data14 < 1 || isNaN(data14)){
-const err33 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+var _valid0 = _errs38 === errors;
+if(_valid0){
+valid10 = true;
+passing0 = 0;
+}
+const _errs39 = errors;
+if(data15 && typeof data15 == "object" && !Array.isArray(data15)){
+if(data15.unix === undefined){
+const err33 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/oneOf/1/required",keyword:"required",params:{missingProperty: "unix"},message:"must have required property '"+"unix"+"'"};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -1086,11 +1067,19 @@ vErrors.push(err33);
 errors++;
 }
 }
+var _valid0 = _errs39 === errors;
+if(_valid0 && valid10){
+valid10 = false;
+passing0 = [passing0, 1];
 }
-if(data9.mode !== undefined){
-let data15 = data9.mode;
-if((typeof data15 !== "string") && (!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15))))){
-const err34 = {instancePath:instancePath+"/listen/" + i2+"/mode",schemaPath:"#/properties/listen/items/properties/mode/type",keyword:"type",params:{type: schema19.properties.listen.items.properties.mode.type},message:"must be string,integer"};
+else {
+if(_valid0){
+valid10 = true;
+passing0 = 1;
+}
+}
+if(!valid10){
+const err34 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -1099,11 +1088,21 @@ vErrors.push(err34);
 }
 errors++;
 }
+else {
+errors = _errs37;
+if(vErrors !== null){
+if(_errs37){
+vErrors.length = _errs37;
 }
-if(data9.user !== undefined){
-let data16 = data9.user;
-if((typeof data16 !== "string") && (!(((typeof data16 == "number") && (!(data16 % 1) && !isNaN(data16))) && (isFinite(data16))))){
-const err35 = {instancePath:instancePath+"/listen/" + i2+"/user",schemaPath:"#/properties/listen/items/properties/user/type",keyword:"type",params:{type: schema19.properties.listen.items.properties.user.type},message:"must be string,integer"};
+else {
+vErrors = null;
+}
+}
+}
+if(data15 && typeof data15 == "object" && !Array.isArray(data15)){
+for(const key4 in data15){
+if(!((((((((key4 === "tcp") || (key4 === "unix")) || (key4 === "name")) || (key4 === "to")) || (key4 === "backlog")) || (key4 === "mode")) || (key4 === "user")) || (key4 === "group"))){
+const err35 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -1113,10 +1112,9 @@ vErrors.push(err35);
 errors++;
 }
 }
-if(data9.group !== undefined){
-let data17 = data9.group;
-if((typeof data17 !== "string") && (!(((typeof data17 == "number") && (!(data17 % 1) && !isNaN(data17))) && (isFinite(data17))))){
-const err36 = {instancePath:instancePath+"/listen/" + i2+"/group",schemaPath:"#/properties/listen/items/properties/group/type",keyword:"type",params:{type: schema19.properties.listen.items.properties.group.type},message:"must be string,integer"};
+if(data15.tcp !== undefined){
+if(typeof data15.tcp !== "string"){
+const err36 = {instancePath:instancePath+"/listen/" + i2+"/tcp",schemaPath:"#/properties/listen/items/properties/tcp/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -1126,12 +1124,9 @@ vErrors.push(err36);
 errors++;
 }
 }
-if(data9.mode !== undefined){
-if(data9.unix === undefined){
-const err37 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "mode",
-    missingProperty: "unix",
-    depsCount: 1,
-    deps: "unix"},message:"must have property unix when property mode is present"};
+if(data15.unix !== undefined){
+if(typeof data15.unix !== "string"){
+const err37 = {instancePath:instancePath+"/listen/" + i2+"/unix",schemaPath:"#/properties/listen/items/properties/unix/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -1141,12 +1136,11 @@ vErrors.push(err37);
 errors++;
 }
 }
-if(data9.user !== undefined){
-if(data9.unix === undefined){
-const err38 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "user",
-    missingProperty: "unix",
-    depsCount: 1,
-    deps: "unix"},message:"must have property unix when property user is present"};
+if(data15.name !== undefined){
+let data18 = data15.name;
+if(typeof data18 === "string"){
+if(!pattern6.test(data18)){
+const err38 = {instancePath:instancePath+"/listen/" + i2+"/name",schemaPath:"#/properties/listen/items/properties/name/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9._-]{1,64}$"},message:"must match pattern \""+"^[A-Za-z0-9._-]{1,64}$"+"\""};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -1156,12 +1150,8 @@ vErrors.push(err38);
 errors++;
 }
 }
-if(data9.group !== undefined){
-if(data9.unix === undefined){
-const err39 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "group",
-    missingProperty: "unix",
-    depsCount: 1,
-    deps: "unix"},message:"must have property unix when property group is present"};
+else {
+const err39 = {instancePath:instancePath+"/listen/" + i2+"/name",schemaPath:"#/properties/listen/items/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -1171,9 +1161,10 @@ vErrors.push(err39);
 errors++;
 }
 }
-}
-else {
-const err40 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data15.to !== undefined){
+let data19 = data15.to;
+if(!(((typeof data19 == "number") && (!(data19 % 1) && !isNaN(data19))) && (isFinite(data19)))){
+const err40 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -1182,13 +1173,9 @@ vErrors.push(err40);
 }
 errors++;
 }
-}
-}
-}
-if(data.rpc !== undefined){
-let data18 = data.rpc;
-if((!(data18 && typeof data18 == "object" && !Array.isArray(data18))) && (data18 !== null)){
-const err41 = {instancePath:instancePath+"/rpc",schemaPath:"#/properties/rpc/type",keyword:"type",params:{type: schema19.properties.rpc.type},message:"must be object,null"};
+if((typeof data19 == "number") && (isFinite(data19))){
+if(data19 > 65535 || isNaN(data19)){
+const err41 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -1197,10 +1184,8 @@ vErrors.push(err41);
 }
 errors++;
 }
-if(data18 && typeof data18 == "object" && !Array.isArray(data18)){
-for(const key4 in data18){
-if(!(((key4 === "user") || (key4 === "group")) || (key4 === "mode"))){
-const err42 = {instancePath:instancePath+"/rpc",schemaPath:"#/properties/rpc/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"};
+if(data19 < 1 || isNaN(data19)){
+const err42 = {instancePath:instancePath+"/listen/" + i2+"/to",schemaPath:"#/properties/listen/items/properties/to/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -1210,10 +1195,11 @@ vErrors.push(err42);
 errors++;
 }
 }
-if(data18.user !== undefined){
-let data19 = data18.user;
-if(((typeof data19 !== "string") && (!(((typeof data19 == "number") && (!(data19 % 1) && !isNaN(data19))) && (isFinite(data19))))) && (data19 !== null)){
-const err43 = {instancePath:instancePath+"/rpc/user",schemaPath:"#/properties/rpc/properties/user/type",keyword:"type",params:{type: schema19.properties.rpc.properties.user.type},message:"must be string,integer,null"};
+}
+if(data15.backlog !== undefined){
+let data20 = data15.backlog;
+if(!(((typeof data20 == "number") && (!(data20 % 1) && !isNaN(data20))) && (isFinite(data20)))){
+const err43 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -1222,11 +1208,9 @@ vErrors.push(err43);
 }
 errors++;
 }
-}
-if(data18.group !== undefined){
-let data20 = data18.group;
-if(((typeof data20 !== "string") && (!(((typeof data20 == "number") && (!(data20 % 1) && !isNaN(data20))) && (isFinite(data20))))) && (data20 !== null)){
-const err44 = {instancePath:instancePath+"/rpc/group",schemaPath:"#/properties/rpc/properties/group/type",keyword:"type",params:{type: schema19.properties.rpc.properties.group.type},message:"must be string,integer,null"};
+if((typeof data20 == "number") && (isFinite(data20))){
+if(data20 > 65535 || isNaN(data20)){
+const err44 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -1235,11 +1219,8 @@ vErrors.push(err44);
 }
 errors++;
 }
-}
-if(data18.mode !== undefined){
-let data21 = data18.mode;
-if(((typeof data21 !== "string") && (!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21))))) && (data21 !== null)){
-const err45 = {instancePath:instancePath+"/rpc/mode",schemaPath:"#/properties/rpc/properties/mode/type",keyword:"type",params:{type: schema19.properties.rpc.properties.mode.type},message:"must be string,integer,null"};
+if(data20 < 1 || isNaN(data20)){
+const err45 = {instancePath:instancePath+"/listen/" + i2+"/backlog",schemaPath:"#/properties/listen/items/properties/backlog/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -1250,11 +1231,10 @@ errors++;
 }
 }
 }
-}
-if(data.network !== undefined){
-let data22 = data.network;
-if(((typeof data22 !== "string") && (!(data22 && typeof data22 == "object" && !Array.isArray(data22)))) && (data22 !== null)){
-const err46 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/type",keyword:"type",params:{type: schema19.properties.network.type},message:"must be string,object,null"};
+if(data15.mode !== undefined){
+let data21 = data15.mode;
+if((typeof data21 !== "string") && (!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21))))){
+const err46 = {instancePath:instancePath+"/listen/" + i2+"/mode",schemaPath:"#/properties/listen/items/properties/mode/type",keyword:"type",params:{type: schema19.properties.listen.items.properties.mode.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -1263,9 +1243,11 @@ vErrors.push(err46);
 }
 errors++;
 }
-if(typeof data22 === "string"){
-if(!pattern7.test(data22)){
-const err47 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/pattern",keyword:"pattern",params:{pattern: "^(?:none|host)$"},message:"must match pattern \""+"^(?:none|host)$"+"\""};
+}
+if(data15.user !== undefined){
+let data22 = data15.user;
+if((typeof data22 !== "string") && (!(((typeof data22 == "number") && (!(data22 % 1) && !isNaN(data22))) && (isFinite(data22))))){
+const err47 = {instancePath:instancePath+"/listen/" + i2+"/user",schemaPath:"#/properties/listen/items/properties/user/type",keyword:"type",params:{type: schema19.properties.listen.items.properties.user.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -1275,10 +1257,10 @@ vErrors.push(err47);
 errors++;
 }
 }
-if(data22 && typeof data22 == "object" && !Array.isArray(data22)){
-for(const key5 in data22){
-if(!(key5 === "egress")){
-const err48 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"};
+if(data15.group !== undefined){
+let data23 = data15.group;
+if((typeof data23 !== "string") && (!(((typeof data23 == "number") && (!(data23 % 1) && !isNaN(data23))) && (isFinite(data23))))){
+const err48 = {instancePath:instancePath+"/listen/" + i2+"/group",schemaPath:"#/properties/listen/items/properties/group/type",keyword:"type",params:{type: schema19.properties.listen.items.properties.group.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -1288,10 +1270,12 @@ vErrors.push(err48);
 errors++;
 }
 }
-if(data22.egress !== undefined){
-let data23 = data22.egress;
-if((!(Array.isArray(data23))) && (data23 !== null)){
-const err49 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/type",keyword:"type",params:{type: schema19.properties.network.properties.egress.type},message:"must be array,null"};
+if(data15.mode !== undefined){
+if(data15.unix === undefined){
+const err49 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "mode",
+    missingProperty: "unix",
+    depsCount: 1,
+    deps: "unix"},message:"must have property unix when property mode is present"};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -1300,9 +1284,13 @@ vErrors.push(err49);
 }
 errors++;
 }
-if(Array.isArray(data23)){
-if(data23.length > 64){
-const err50 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+}
+if(data15.user !== undefined){
+if(data15.unix === undefined){
+const err50 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "user",
+    missingProperty: "unix",
+    depsCount: 1,
+    deps: "unix"},message:"must have property unix when property user is present"};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -1311,8 +1299,13 @@ vErrors.push(err50);
 }
 errors++;
 }
-if(data23.length < 1){
-const err51 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+}
+if(data15.group !== undefined){
+if(data15.unix === undefined){
+const err51 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/dependentRequired",keyword:"dependentRequired",params:{property: "group",
+    missingProperty: "unix",
+    depsCount: 1,
+    deps: "unix"},message:"must have property unix when property group is present"};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -1321,10 +1314,10 @@ vErrors.push(err51);
 }
 errors++;
 }
-const len3 = data23.length;
-for(let i3=0; i3<len3; i3++){
-if(typeof data23[i3] !== "string"){
-const err52 = {instancePath:instancePath+"/network/egress/" + i3,schemaPath:"#/properties/network/properties/egress/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+else {
+const err52 = {instancePath:instancePath+"/listen/" + i2,schemaPath:"#/properties/listen/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -1336,12 +1329,10 @@ errors++;
 }
 }
 }
-}
-}
-if(data.pool !== undefined){
-let data25 = data.pool;
-if((!(data25 && typeof data25 == "object" && !Array.isArray(data25))) && (data25 !== null)){
-const err53 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/type",keyword:"type",params:{type: schema19.properties.pool.type},message:"must be object,null"};
+if(data.rpc !== undefined){
+let data24 = data.rpc;
+if((!(data24 && typeof data24 == "object" && !Array.isArray(data24))) && (data24 !== null)){
+const err53 = {instancePath:instancePath+"/rpc",schemaPath:"#/properties/rpc/type",keyword:"type",params:{type: schema19.properties.rpc.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -1350,10 +1341,10 @@ vErrors.push(err53);
 }
 errors++;
 }
-if(data25 && typeof data25 == "object" && !Array.isArray(data25)){
-for(const key6 in data25){
-if(!((key6 === "size") || (key6 === "standby"))){
-const err54 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
+if(data24 && typeof data24 == "object" && !Array.isArray(data24)){
+for(const key5 in data24){
+if(!(((key5 === "user") || (key5 === "group")) || (key5 === "mode"))){
+const err54 = {instancePath:instancePath+"/rpc",schemaPath:"#/properties/rpc/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -1363,10 +1354,10 @@ vErrors.push(err54);
 errors++;
 }
 }
-if(data25.size !== undefined){
-let data26 = data25.size;
-if((!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26)))) && (data26 !== null)){
-const err55 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/type",keyword:"type",params:{type: schema19.properties.pool.properties.size.type},message:"must be integer,null"};
+if(data24.user !== undefined){
+let data25 = data24.user;
+if(((typeof data25 !== "string") && (!(((typeof data25 == "number") && (!(data25 % 1) && !isNaN(data25))) && (isFinite(data25))))) && (data25 !== null)){
+const err55 = {instancePath:instancePath+"/rpc/user",schemaPath:"#/properties/rpc/properties/user/type",keyword:"type",params:{type: schema19.properties.rpc.properties.user.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -1375,9 +1366,11 @@ vErrors.push(err55);
 }
 errors++;
 }
-if((typeof data26 == "number") && (isFinite(data26))){
-if(data26 > 64 || isNaN(data26)){
-const err56 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 64},message:"must be <= 64"};
+}
+if(data24.group !== undefined){
+let data26 = data24.group;
+if(((typeof data26 !== "string") && (!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26))))) && (data26 !== null)){
+const err56 = {instancePath:instancePath+"/rpc/group",schemaPath:"#/properties/rpc/properties/group/type",keyword:"type",params:{type: schema19.properties.rpc.properties.group.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1386,8 +1379,11 @@ vErrors.push(err56);
 }
 errors++;
 }
-if(data26 < 1 || isNaN(data26)){
-const err57 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data24.mode !== undefined){
+let data27 = data24.mode;
+if(((typeof data27 !== "string") && (!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27))))) && (data27 !== null)){
+const err57 = {instancePath:instancePath+"/rpc/mode",schemaPath:"#/properties/rpc/properties/mode/type",keyword:"type",params:{type: schema19.properties.rpc.properties.mode.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1398,10 +1394,11 @@ errors++;
 }
 }
 }
-if(data25.standby !== undefined){
-let data27 = data25.standby;
-if((!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27)))) && (data27 !== null)){
-const err58 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/type",keyword:"type",params:{type: schema19.properties.pool.properties.standby.type},message:"must be integer,null"};
+}
+if(data.network !== undefined){
+let data28 = data.network;
+if(((typeof data28 !== "string") && (!(data28 && typeof data28 == "object" && !Array.isArray(data28)))) && (data28 !== null)){
+const err58 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/type",keyword:"type",params:{type: schema19.properties.network.type},message:"must be string,object,null"};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1410,9 +1407,9 @@ vErrors.push(err58);
 }
 errors++;
 }
-if((typeof data27 == "number") && (isFinite(data27))){
-if(data27 > 16 || isNaN(data27)){
-const err59 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/maximum",keyword:"maximum",params:{comparison: "<=", limit: 16},message:"must be <= 16"};
+if(typeof data28 === "string"){
+if(!pattern7.test(data28)){
+const err59 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/pattern",keyword:"pattern",params:{pattern: "^(?:none|host)$"},message:"must match pattern \""+"^(?:none|host)$"+"\""};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1421,8 +1418,11 @@ vErrors.push(err59);
 }
 errors++;
 }
-if(data27 < 0 || isNaN(data27)){
-const err60 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data28 && typeof data28 == "object" && !Array.isArray(data28)){
+for(const key6 in data28){
+if(!(key6 === "egress")){
+const err60 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1432,13 +1432,10 @@ vErrors.push(err60);
 errors++;
 }
 }
-}
-}
-}
-if(data.view !== undefined){
-let data28 = data.view;
-if((!(data28 && typeof data28 == "object" && !Array.isArray(data28))) && (data28 !== null)){
-const err61 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/type",keyword:"type",params:{type: schema19.properties.view.type},message:"must be object,null"};
+if(data28.egress !== undefined){
+let data29 = data28.egress;
+if((!(Array.isArray(data29))) && (data29 !== null)){
+const err61 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/type",keyword:"type",params:{type: schema19.properties.network.properties.egress.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1447,10 +1444,9 @@ vErrors.push(err61);
 }
 errors++;
 }
-if(data28 && typeof data28 == "object" && !Array.isArray(data28)){
-for(const key7 in data28){
-if(!(((key7 === "root") || (key7 === "tmp")) || (key7 === "tmpfs"))){
-const err62 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
+if(Array.isArray(data29)){
+if(data29.length > 64){
+const err62 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1459,11 +1455,8 @@ vErrors.push(err62);
 }
 errors++;
 }
-}
-if(data28.root !== undefined){
-let data29 = data28.root;
-if((typeof data29 !== "string") && (data29 !== null)){
-const err63 = {instancePath:instancePath+"/view/root",schemaPath:"#/properties/view/properties/root/type",keyword:"type",params:{type: schema19.properties.view.properties.root.type},message:"must be string,null"};
+if(data29.length < 1){
+const err63 = {instancePath:instancePath+"/network/egress",schemaPath:"#/properties/network/properties/egress/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1472,11 +1465,10 @@ vErrors.push(err63);
 }
 errors++;
 }
-}
-if(data28.tmp !== undefined){
-let data30 = data28.tmp;
-if(((typeof data30 !== "string") && (!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30))))) && (data30 !== null)){
-const err64 = {instancePath:instancePath+"/view/tmp",schemaPath:"#/properties/view/properties/tmp/type",keyword:"type",params:{type: schema19.properties.view.properties.tmp.type},message:"must be string,integer,null"};
+const len3 = data29.length;
+for(let i3=0; i3<len3; i3++){
+if(typeof data29[i3] !== "string"){
+const err64 = {instancePath:instancePath+"/network/egress/" + i3,schemaPath:"#/properties/network/properties/egress/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1486,10 +1478,14 @@ vErrors.push(err64);
 errors++;
 }
 }
-if(data28.tmpfs !== undefined){
-let data31 = data28.tmpfs;
-if((!(Array.isArray(data31))) && (data31 !== null)){
-const err65 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/type",keyword:"type",params:{type: schema19.properties.view.properties.tmpfs.type},message:"must be array,null"};
+}
+}
+}
+}
+if(data.pool !== undefined){
+let data31 = data.pool;
+if((!(data31 && typeof data31 == "object" && !Array.isArray(data31))) && (data31 !== null)){
+const err65 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/type",keyword:"type",params:{type: schema19.properties.pool.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1498,9 +1494,10 @@ vErrors.push(err65);
 }
 errors++;
 }
-if(Array.isArray(data31)){
-if(data31.length > 16){
-const err66 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if(data31 && typeof data31 == "object" && !Array.isArray(data31)){
+for(const key7 in data31){
+if(!((key7 === "size") || (key7 === "standby"))){
+const err66 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1509,12 +1506,11 @@ vErrors.push(err66);
 }
 errors++;
 }
-const len4 = data31.length;
-for(let i4=0; i4<len4; i4++){
-let data32 = data31[i4];
-if(data32 && typeof data32 == "object" && !Array.isArray(data32)){
-if(data32.path === undefined){
-const err67 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+}
+if(data31.size !== undefined){
+let data32 = data31.size;
+if((!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))) && (data32 !== null)){
+const err67 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/type",keyword:"type",params:{type: schema19.properties.pool.properties.size.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1523,9 +1519,9 @@ vErrors.push(err67);
 }
 errors++;
 }
-for(const key8 in data32){
-if(!((key8 === "path") || (key8 === "size"))){
-const err68 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
+if((typeof data32 == "number") && (isFinite(data32))){
+if(data32 > 64 || isNaN(data32)){
+const err68 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 64},message:"must be <= 64"};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1534,10 +1530,8 @@ vErrors.push(err68);
 }
 errors++;
 }
-}
-if(data32.path !== undefined){
-if(typeof data32.path !== "string"){
-const err69 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/path",schemaPath:"#/properties/view/properties/tmpfs/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data32 < 1 || isNaN(data32)){
+const err69 = {instancePath:instancePath+"/pool/size",schemaPath:"#/properties/pool/properties/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1547,10 +1541,11 @@ vErrors.push(err69);
 errors++;
 }
 }
-if(data32.size !== undefined){
-let data34 = data32.size;
-if((typeof data34 !== "string") && (!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34))))){
-const err70 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/size",schemaPath:"#/properties/view/properties/tmpfs/items/properties/size/type",keyword:"type",params:{type: schema19.properties.view.properties.tmpfs.items.properties.size.type},message:"must be string,integer"};
+}
+if(data31.standby !== undefined){
+let data33 = data31.standby;
+if((!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))) && (data33 !== null)){
+const err70 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/type",keyword:"type",params:{type: schema19.properties.pool.properties.standby.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1559,10 +1554,9 @@ vErrors.push(err70);
 }
 errors++;
 }
-}
-}
-else {
-const err71 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 16 || isNaN(data33)){
+const err71 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/maximum",keyword:"maximum",params:{comparison: "<=", limit: 16},message:"must be <= 16"};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1571,15 +1565,8 @@ vErrors.push(err71);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-if(data.isolation !== undefined){
-let data35 = data.isolation;
-if((typeof data35 !== "string") && (data35 !== null)){
-const err72 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema19.properties.isolation.type},message:"must be string,null"};
+if(data33 < 0 || isNaN(data33)){
+const err72 = {instancePath:instancePath+"/pool/standby",schemaPath:"#/properties/pool/properties/standby/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1588,8 +1575,14 @@ vErrors.push(err72);
 }
 errors++;
 }
-if(!(((data35 === "nspawn") || (data35 === "scope")) || (data35 === null))){
-const err73 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema19.properties.isolation.enum},message:"must be equal to one of the allowed values"};
+}
+}
+}
+}
+if(data.view !== undefined){
+let data34 = data.view;
+if((!(data34 && typeof data34 == "object" && !Array.isArray(data34))) && (data34 !== null)){
+const err73 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/type",keyword:"type",params:{type: schema19.properties.view.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1598,11 +1591,10 @@ vErrors.push(err73);
 }
 errors++;
 }
-}
-if(data.state !== undefined){
-let data36 = data.state;
-if((!(data36 && typeof data36 == "object" && !Array.isArray(data36))) && (data36 !== null)){
-const err74 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/type",keyword:"type",params:{type: schema19.properties.state.type},message:"must be object,null"};
+if(data34 && typeof data34 == "object" && !Array.isArray(data34)){
+for(const key8 in data34){
+if(!(((key8 === "root") || (key8 === "tmp")) || (key8 === "tmpfs"))){
+const err74 = {instancePath:instancePath+"/view",schemaPath:"#/properties/view/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1611,10 +1603,11 @@ vErrors.push(err74);
 }
 errors++;
 }
-if(data36 && typeof data36 == "object" && !Array.isArray(data36)){
-for(const key9 in data36){
-if(!((key9 === "path") || (key9 === "quota"))){
-const err75 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
+}
+if(data34.root !== undefined){
+let data35 = data34.root;
+if((typeof data35 !== "string") && (data35 !== null)){
+const err75 = {instancePath:instancePath+"/view/root",schemaPath:"#/properties/view/properties/root/type",keyword:"type",params:{type: schema19.properties.view.properties.root.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1624,10 +1617,10 @@ vErrors.push(err75);
 errors++;
 }
 }
-if(data36.path !== undefined){
-let data37 = data36.path;
-if((typeof data37 !== "string") && (data37 !== null)){
-const err76 = {instancePath:instancePath+"/state/path",schemaPath:"#/properties/state/properties/path/type",keyword:"type",params:{type: schema19.properties.state.properties.path.type},message:"must be string,null"};
+if(data34.tmp !== undefined){
+let data36 = data34.tmp;
+if(((typeof data36 !== "string") && (!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36))))) && (data36 !== null)){
+const err76 = {instancePath:instancePath+"/view/tmp",schemaPath:"#/properties/view/properties/tmp/type",keyword:"type",params:{type: schema19.properties.view.properties.tmp.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1637,10 +1630,10 @@ vErrors.push(err76);
 errors++;
 }
 }
-if(data36.quota !== undefined){
-let data38 = data36.quota;
-if(((typeof data38 !== "string") && (!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38))))) && (data38 !== null)){
-const err77 = {instancePath:instancePath+"/state/quota",schemaPath:"#/properties/state/properties/quota/type",keyword:"type",params:{type: schema19.properties.state.properties.quota.type},message:"must be string,integer,null"};
+if(data34.tmpfs !== undefined){
+let data37 = data34.tmpfs;
+if((!(Array.isArray(data37))) && (data37 !== null)){
+const err77 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/type",keyword:"type",params:{type: schema19.properties.view.properties.tmpfs.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1649,13 +1642,9 @@ vErrors.push(err77);
 }
 errors++;
 }
-}
-}
-}
-if(data.credentials !== undefined){
-let data39 = data.credentials;
-if((!(data39 && typeof data39 == "object" && !Array.isArray(data39))) && (data39 !== null)){
-const err78 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/type",keyword:"type",params:{type: schema19.properties.credentials.type},message:"must be object,null"};
+if(Array.isArray(data37)){
+if(data37.length > 16){
+const err78 = {instancePath:instancePath+"/view/tmpfs",schemaPath:"#/properties/view/properties/tmpfs/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1664,9 +1653,12 @@ vErrors.push(err78);
 }
 errors++;
 }
-if(data39 && typeof data39 == "object" && !Array.isArray(data39)){
-if(Object.keys(data39).length > 64){
-const err79 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
+const len4 = data37.length;
+for(let i4=0; i4<len4; i4++){
+let data38 = data37[i4];
+if(data38 && typeof data38 == "object" && !Array.isArray(data38)){
+if(data38.path === undefined){
+const err79 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1675,11 +1667,9 @@ vErrors.push(err79);
 }
 errors++;
 }
-for(const key10 in data39){
-const _errs94 = errors;
-if(typeof key10 === "string"){
-if(!pattern8.test(key10)){
-const err80 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\"",propertyName:key10};
+for(const key9 in data38){
+if(!((key9 === "path") || (key9 === "size"))){
+const err80 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1689,9 +1679,9 @@ vErrors.push(err80);
 errors++;
 }
 }
-var valid21 = _errs94 === errors;
-if(!valid21){
-const err81 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames",keyword:"propertyNames",params:{propertyName: key10},message:"property name must be valid"};
+if(data38.path !== undefined){
+if(typeof data38.path !== "string"){
+const err81 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/path",schemaPath:"#/properties/view/properties/tmpfs/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1701,10 +1691,10 @@ vErrors.push(err81);
 errors++;
 }
 }
-for(const key11 in data39){
-let data40 = data39[key11];
-if((!(data40 && typeof data40 == "object" && !Array.isArray(data40))) && (data40 !== null)){
-const err82 = {instancePath:instancePath+"/credentials/" + key11.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.type},message:"must be object,null"};
+if(data38.size !== undefined){
+let data40 = data38.size;
+if((typeof data40 !== "string") && (!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40))))){
+const err82 = {instancePath:instancePath+"/view/tmpfs/" + i4+"/size",schemaPath:"#/properties/view/properties/tmpfs/items/properties/size/type",keyword:"type",params:{type: schema19.properties.view.properties.tmpfs.items.properties.size.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1713,10 +1703,10 @@ vErrors.push(err82);
 }
 errors++;
 }
-if(data40 && typeof data40 == "object" && !Array.isArray(data40)){
-for(const key12 in data40){
-if(!((key12 === "path") || (key12 === "encrypted"))){
-const err83 = {instancePath:instancePath+"/credentials/" + key11.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12},message:"must NOT have additional properties"};
+}
+}
+else {
+const err83 = {instancePath:instancePath+"/view/tmpfs/" + i4,schemaPath:"#/properties/view/properties/tmpfs/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1726,10 +1716,14 @@ vErrors.push(err83);
 errors++;
 }
 }
-if(data40.path !== undefined){
-let data41 = data40.path;
+}
+}
+}
+}
+if(data.isolation !== undefined){
+let data41 = data.isolation;
 if((typeof data41 !== "string") && (data41 !== null)){
-const err84 = {instancePath:instancePath+"/credentials/" + key11.replace(/~/g, "~0").replace(/\//g, "~1")+"/path",schemaPath:"#/properties/credentials/additionalProperties/properties/path/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.properties.path.type},message:"must be string,null"};
+const err84 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/type",keyword:"type",params:{type: schema19.properties.isolation.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1738,11 +1732,8 @@ vErrors.push(err84);
 }
 errors++;
 }
-}
-if(data40.encrypted !== undefined){
-let data42 = data40.encrypted;
-if((typeof data42 !== "boolean") && (data42 !== null)){
-const err85 = {instancePath:instancePath+"/credentials/" + key11.replace(/~/g, "~0").replace(/\//g, "~1")+"/encrypted",schemaPath:"#/properties/credentials/additionalProperties/properties/encrypted/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.properties.encrypted.type},message:"must be boolean,null"};
+if(!(((data41 === "nspawn") || (data41 === "scope")) || (data41 === null))){
+const err85 = {instancePath:instancePath+"/isolation",schemaPath:"#/properties/isolation/enum",keyword:"enum",params:{allowedValues: schema19.properties.isolation.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1752,14 +1743,10 @@ vErrors.push(err85);
 errors++;
 }
 }
-}
-}
-}
-}
-if(data.devices !== undefined){
-let data43 = data.devices;
-if((!(Array.isArray(data43))) && (data43 !== null)){
-const err86 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/type",keyword:"type",params:{type: schema19.properties.devices.type},message:"must be array,null"};
+if(data.state !== undefined){
+let data42 = data.state;
+if((!(data42 && typeof data42 == "object" && !Array.isArray(data42))) && (data42 !== null)){
+const err86 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/type",keyword:"type",params:{type: schema19.properties.state.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1768,9 +1755,10 @@ vErrors.push(err86);
 }
 errors++;
 }
-if(Array.isArray(data43)){
-if(data43.length > 32){
-const err87 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+if(data42 && typeof data42 == "object" && !Array.isArray(data42)){
+for(const key10 in data42){
+if(!((key10 === "path") || (key10 === "quota"))){
+const err87 = {instancePath:instancePath+"/state",schemaPath:"#/properties/state/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key10},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1779,12 +1767,11 @@ vErrors.push(err87);
 }
 errors++;
 }
-const len5 = data43.length;
-for(let i5=0; i5<len5; i5++){
-let data44 = data43[i5];
-if(data44 && typeof data44 == "object" && !Array.isArray(data44)){
-if(data44.path === undefined){
-const err88 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+}
+if(data42.path !== undefined){
+let data43 = data42.path;
+if((typeof data43 !== "string") && (data43 !== null)){
+const err88 = {instancePath:instancePath+"/state/path",schemaPath:"#/properties/state/properties/path/type",keyword:"type",params:{type: schema19.properties.state.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1793,9 +1780,11 @@ vErrors.push(err88);
 }
 errors++;
 }
-for(const key13 in data44){
-if(!((key13 === "path") || (key13 === "access"))){
-const err89 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
+}
+if(data42.quota !== undefined){
+let data44 = data42.quota;
+if(((typeof data44 !== "string") && (!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44))))) && (data44 !== null)){
+const err89 = {instancePath:instancePath+"/state/quota",schemaPath:"#/properties/state/properties/quota/type",keyword:"type",params:{type: schema19.properties.state.properties.quota.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1805,9 +1794,12 @@ vErrors.push(err89);
 errors++;
 }
 }
-if(data44.path !== undefined){
-if(typeof data44.path !== "string"){
-const err90 = {instancePath:instancePath+"/devices/" + i5+"/path",schemaPath:"#/properties/devices/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+if(data.credentials !== undefined){
+let data45 = data.credentials;
+if((!(data45 && typeof data45 == "object" && !Array.isArray(data45))) && (data45 !== null)){
+const err90 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/type",keyword:"type",params:{type: schema19.properties.credentials.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1816,11 +1808,9 @@ vErrors.push(err90);
 }
 errors++;
 }
-}
-if(data44.access !== undefined){
-let data46 = data44.access;
-if(typeof data46 !== "string"){
-const err91 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data45 && typeof data45 == "object" && !Array.isArray(data45)){
+if(Object.keys(data45).length > 64){
+const err91 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1829,8 +1819,11 @@ vErrors.push(err91);
 }
 errors++;
 }
-if(!(((data46 === "r") || (data46 === "w")) || (data46 === "rw"))){
-const err92 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/enum",keyword:"enum",params:{allowedValues: schema19.properties.devices.items.properties.access.enum},message:"must be equal to one of the allowed values"};
+for(const key11 in data45){
+const _errs107 = errors;
+if(typeof key11 === "string"){
+if(!pattern8.test(key11)){
+const err92 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\"",propertyName:key11};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1840,9 +1833,9 @@ vErrors.push(err92);
 errors++;
 }
 }
-}
-else {
-const err93 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+var valid22 = _errs107 === errors;
+if(!valid22){
+const err93 = {instancePath:instancePath+"/credentials",schemaPath:"#/properties/credentials/propertyNames",keyword:"propertyNames",params:{propertyName: key11},message:"property name must be valid"};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1852,12 +1845,10 @@ vErrors.push(err93);
 errors++;
 }
 }
-}
-}
-if(data.seccomp !== undefined){
-let data47 = data.seccomp;
-if((typeof data47 !== "string") && (data47 !== null)){
-const err94 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema19.properties.seccomp.type},message:"must be string,null"};
+for(const key12 in data45){
+let data46 = data45[key12];
+if((!(data46 && typeof data46 == "object" && !Array.isArray(data46))) && (data46 !== null)){
+const err94 = {instancePath:instancePath+"/credentials/" + key12.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1866,9 +1857,10 @@ vErrors.push(err94);
 }
 errors++;
 }
-if(typeof data47 === "string"){
-if(!pattern9.test(data47)){
-const err95 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
+if(data46 && typeof data46 == "object" && !Array.isArray(data46)){
+for(const key13 in data46){
+if(!((key13 === "path") || (key13 === "encrypted"))){
+const err95 = {instancePath:instancePath+"/credentials/" + key12.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/credentials/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1878,11 +1870,10 @@ vErrors.push(err95);
 errors++;
 }
 }
-}
-if(data.allow !== undefined){
-let data48 = data.allow;
-if((!(Array.isArray(data48))) && (data48 !== null)){
-const err96 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema19.properties.allow.type},message:"must be array,null"};
+if(data46.path !== undefined){
+let data47 = data46.path;
+if((typeof data47 !== "string") && (data47 !== null)){
+const err96 = {instancePath:instancePath+"/credentials/" + key12.replace(/~/g, "~0").replace(/\//g, "~1")+"/path",schemaPath:"#/properties/credentials/additionalProperties/properties/path/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1891,9 +1882,11 @@ vErrors.push(err96);
 }
 errors++;
 }
-if(Array.isArray(data48)){
-if(data48.length > 8){
-const err97 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
+}
+if(data46.encrypted !== undefined){
+let data48 = data46.encrypted;
+if((typeof data48 !== "boolean") && (data48 !== null)){
+const err97 = {instancePath:instancePath+"/credentials/" + key12.replace(/~/g, "~0").replace(/\//g, "~1")+"/encrypted",schemaPath:"#/properties/credentials/additionalProperties/properties/encrypted/type",keyword:"type",params:{type: schema19.properties.credentials.additionalProperties.properties.encrypted.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1902,11 +1895,15 @@ vErrors.push(err97);
 }
 errors++;
 }
-const len6 = data48.length;
-for(let i6=0; i6<len6; i6++){
-let data49 = data48[i6];
-if(typeof data49 !== "string"){
-const err98 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+}
+}
+}
+if(data.devices !== undefined){
+let data49 = data.devices;
+if((!(Array.isArray(data49))) && (data49 !== null)){
+const err98 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/type",keyword:"type",params:{type: schema19.properties.devices.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1915,8 +1912,9 @@ vErrors.push(err98);
 }
 errors++;
 }
-if(!((((data49 === "io_uring") || (data49 === "keyring")) || (data49 === "perf")) || (data49 === "ptrace"))){
-const err99 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema19.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
+if(Array.isArray(data49)){
+if(data49.length > 32){
+const err99 = {instancePath:instancePath+"/devices",schemaPath:"#/properties/devices/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1925,13 +1923,12 @@ vErrors.push(err99);
 }
 errors++;
 }
-}
-}
-}
-if(data.programs !== undefined){
-let data50 = data.programs;
-if((typeof data50 !== "string") && (data50 !== null)){
-const err100 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema19.properties.programs.type},message:"must be string,null"};
+const len5 = data49.length;
+for(let i5=0; i5<len5; i5++){
+let data50 = data49[i5];
+if(data50 && typeof data50 == "object" && !Array.isArray(data50)){
+if(data50.path === undefined){
+const err100 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1940,8 +1937,9 @@ vErrors.push(err100);
 }
 errors++;
 }
-if(!(((data50 === "any") || (data50 === "own")) || (data50 === null))){
-const err101 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema19.properties.programs.enum},message:"must be equal to one of the allowed values"};
+for(const key14 in data50){
+if(!((key14 === "path") || (key14 === "access"))){
+const err101 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1951,10 +1949,9 @@ vErrors.push(err101);
 errors++;
 }
 }
-if(data.capabilities !== undefined){
-let data51 = data.capabilities;
-if((!(Array.isArray(data51))) && (data51 !== null)){
-const err102 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema19.properties.capabilities.type},message:"must be array,null"};
+if(data50.path !== undefined){
+if(typeof data50.path !== "string"){
+const err102 = {instancePath:instancePath+"/devices/" + i5+"/path",schemaPath:"#/properties/devices/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1963,9 +1960,11 @@ vErrors.push(err102);
 }
 errors++;
 }
-if(Array.isArray(data51)){
-if(data51.length > 32){
-const err103 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
+}
+if(data50.access !== undefined){
+let data52 = data50.access;
+if(typeof data52 !== "string"){
+const err103 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1974,11 +1973,8 @@ vErrors.push(err103);
 }
 errors++;
 }
-const len7 = data51.length;
-for(let i7=0; i7<len7; i7++){
-let data52 = data51[i7];
-if(typeof data52 !== "string"){
-const err104 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(!(((data52 === "r") || (data52 === "w")) || (data52 === "rw"))){
+const err104 = {instancePath:instancePath+"/devices/" + i5+"/access",schemaPath:"#/properties/devices/items/properties/access/enum",keyword:"enum",params:{allowedValues: schema19.properties.devices.items.properties.access.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1987,8 +1983,10 @@ vErrors.push(err104);
 }
 errors++;
 }
-if(!((((((((((((((data52 === "CAP_CHOWN") || (data52 === "CAP_DAC_OVERRIDE")) || (data52 === "CAP_DAC_READ_SEARCH")) || (data52 === "CAP_FOWNER")) || (data52 === "CAP_FSETID")) || (data52 === "CAP_IPC_OWNER")) || (data52 === "CAP_KILL")) || (data52 === "CAP_NET_ADMIN")) || (data52 === "CAP_NET_BIND_SERVICE")) || (data52 === "CAP_NET_BROADCAST")) || (data52 === "CAP_NET_RAW")) || (data52 === "CAP_SETGID")) || (data52 === "CAP_SETUID")) || (data52 === "CAP_SYS_CHROOT"))){
-const err105 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema19.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
+}
+}
+else {
+const err105 = {instancePath:instancePath+"/devices/" + i5,schemaPath:"#/properties/devices/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -2000,10 +1998,10 @@ errors++;
 }
 }
 }
-if(data.limits !== undefined){
-let data53 = data.limits;
-if((!(data53 && typeof data53 == "object" && !Array.isArray(data53))) && (data53 !== null)){
-const err106 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema19.properties.limits.type},message:"must be object,null"};
+if(data.seccomp !== undefined){
+let data53 = data.seccomp;
+if((typeof data53 !== "string") && (data53 !== null)){
+const err106 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/type",keyword:"type",params:{type: schema19.properties.seccomp.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -2012,10 +2010,9 @@ vErrors.push(err106);
 }
 errors++;
 }
-if(data53 && typeof data53 == "object" && !Array.isArray(data53)){
-for(const key14 in data53){
-if(!(func1.call(schema19.properties.limits.properties, key14))){
-const err107 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14},message:"must NOT have additional properties"};
+if(typeof data53 === "string"){
+if(!pattern9.test(data53)){
+const err107 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,46}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -2025,10 +2022,11 @@ vErrors.push(err107);
 errors++;
 }
 }
-if(data53.memory !== undefined){
-let data54 = data53.memory;
-if(((typeof data54 !== "string") && (!(((typeof data54 == "number") && (!(data54 % 1) && !isNaN(data54))) && (isFinite(data54))))) && (data54 !== null)){
-const err108 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema19.properties.limits.properties.memory.type},message:"must be string,integer,null"};
+}
+if(data.allow !== undefined){
+let data54 = data.allow;
+if((!(Array.isArray(data54))) && (data54 !== null)){
+const err108 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/type",keyword:"type",params:{type: schema19.properties.allow.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -2037,11 +2035,9 @@ vErrors.push(err108);
 }
 errors++;
 }
-}
-if(data53["memory-high"] !== undefined){
-let data55 = data53["memory-high"];
-if(((typeof data55 !== "string") && (!(((typeof data55 == "number") && (!(data55 % 1) && !isNaN(data55))) && (isFinite(data55))))) && (data55 !== null)){
-const err109 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema19.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
+if(Array.isArray(data54)){
+if(data54.length > 8){
+const err109 = {instancePath:instancePath+"/allow",schemaPath:"#/properties/allow/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -2050,11 +2046,11 @@ vErrors.push(err109);
 }
 errors++;
 }
-}
-if(data53.swap !== undefined){
-let data56 = data53.swap;
-if(((typeof data56 !== "string") && (!(((typeof data56 == "number") && (!(data56 % 1) && !isNaN(data56))) && (isFinite(data56))))) && (data56 !== null)){
-const err110 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema19.properties.limits.properties.swap.type},message:"must be string,integer,null"};
+const len6 = data54.length;
+for(let i6=0; i6<len6; i6++){
+let data55 = data54[i6];
+if(typeof data55 !== "string"){
+const err110 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -2063,11 +2059,8 @@ vErrors.push(err110);
 }
 errors++;
 }
-}
-if(data53.cpu !== undefined){
-let data57 = data53.cpu;
-if((typeof data57 !== "string") && (data57 !== null)){
-const err111 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema19.properties.limits.properties.cpu.type},message:"must be string,null"};
+if(!((((data55 === "io_uring") || (data55 === "keyring")) || (data55 === "perf")) || (data55 === "ptrace"))){
+const err111 = {instancePath:instancePath+"/allow/" + i6,schemaPath:"#/properties/allow/items/enum",keyword:"enum",params:{allowedValues: schema19.properties.allow.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -2077,10 +2070,12 @@ vErrors.push(err111);
 errors++;
 }
 }
-if(data53["cpu-weight"] !== undefined){
-let data58 = data53["cpu-weight"];
-if((!(((typeof data58 == "number") && (!(data58 % 1) && !isNaN(data58))) && (isFinite(data58)))) && (data58 !== null)){
-const err112 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema19.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
+}
+}
+if(data.programs !== undefined){
+let data56 = data.programs;
+if((typeof data56 !== "string") && (data56 !== null)){
+const err112 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/type",keyword:"type",params:{type: schema19.properties.programs.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -2089,9 +2084,8 @@ vErrors.push(err112);
 }
 errors++;
 }
-if((typeof data58 == "number") && (isFinite(data58))){
-if(data58 > 10000 || isNaN(data58)){
-const err113 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(!(((data56 === "any") || (data56 === "own")) || (data56 === null))){
+const err113 = {instancePath:instancePath+"/programs",schemaPath:"#/properties/programs/enum",keyword:"enum",params:{allowedValues: schema19.properties.programs.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -2100,8 +2094,11 @@ vErrors.push(err113);
 }
 errors++;
 }
-if(data58 < 1 || isNaN(data58)){
-const err114 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data.capabilities !== undefined){
+let data57 = data.capabilities;
+if((!(Array.isArray(data57))) && (data57 !== null)){
+const err114 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/type",keyword:"type",params:{type: schema19.properties.capabilities.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -2110,12 +2107,9 @@ vErrors.push(err114);
 }
 errors++;
 }
-}
-}
-if(data53.tasks !== undefined){
-let data59 = data53.tasks;
-if(((typeof data59 !== "string") && (!(((typeof data59 == "number") && (!(data59 % 1) && !isNaN(data59))) && (isFinite(data59))))) && (data59 !== null)){
-const err115 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema19.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
+if(Array.isArray(data57)){
+if(data57.length > 32){
+const err115 = {instancePath:instancePath+"/capabilities",schemaPath:"#/properties/capabilities/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -2124,11 +2118,11 @@ vErrors.push(err115);
 }
 errors++;
 }
-}
-if(data53.files !== undefined){
-let data60 = data53.files;
-if((!(((typeof data60 == "number") && (!(data60 % 1) && !isNaN(data60))) && (isFinite(data60)))) && (data60 !== null)){
-const err116 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema19.properties.limits.properties.files.type},message:"must be integer,null"};
+const len7 = data57.length;
+for(let i7=0; i7<len7; i7++){
+let data58 = data57[i7];
+if(typeof data58 !== "string"){
+const err116 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -2137,9 +2131,8 @@ vErrors.push(err116);
 }
 errors++;
 }
-if((typeof data60 == "number") && (isFinite(data60))){
-if(data60 > 1048576 || isNaN(data60)){
-const err117 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
+if(!((((((((((((((data58 === "CAP_CHOWN") || (data58 === "CAP_DAC_OVERRIDE")) || (data58 === "CAP_DAC_READ_SEARCH")) || (data58 === "CAP_FOWNER")) || (data58 === "CAP_FSETID")) || (data58 === "CAP_IPC_OWNER")) || (data58 === "CAP_KILL")) || (data58 === "CAP_NET_ADMIN")) || (data58 === "CAP_NET_BIND_SERVICE")) || (data58 === "CAP_NET_BROADCAST")) || (data58 === "CAP_NET_RAW")) || (data58 === "CAP_SETGID")) || (data58 === "CAP_SETUID")) || (data58 === "CAP_SYS_CHROOT"))){
+const err117 = {instancePath:instancePath+"/capabilities/" + i7,schemaPath:"#/properties/capabilities/items/enum",keyword:"enum",params:{allowedValues: schema19.properties.capabilities.items.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -2148,8 +2141,13 @@ vErrors.push(err117);
 }
 errors++;
 }
-if(data60 < 64 || isNaN(data60)){
-const err118 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
+}
+}
+}
+if(data.limits !== undefined){
+let data59 = data.limits;
+if((!(data59 && typeof data59 == "object" && !Array.isArray(data59))) && (data59 !== null)){
+const err118 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: schema19.properties.limits.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -2158,12 +2156,10 @@ vErrors.push(err118);
 }
 errors++;
 }
-}
-}
-if(data53["io-weight"] !== undefined){
-let data61 = data53["io-weight"];
-if((!(((typeof data61 == "number") && (!(data61 % 1) && !isNaN(data61))) && (isFinite(data61)))) && (data61 !== null)){
-const err119 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema19.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
+if(data59 && typeof data59 == "object" && !Array.isArray(data59)){
+for(const key15 in data59){
+if(!(func1.call(schema19.properties.limits.properties, key15))){
+const err119 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key15},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -2172,9 +2168,11 @@ vErrors.push(err119);
 }
 errors++;
 }
-if((typeof data61 == "number") && (isFinite(data61))){
-if(data61 > 10000 || isNaN(data61)){
-const err120 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+}
+if(data59.memory !== undefined){
+let data60 = data59.memory;
+if(((typeof data60 !== "string") && (!(((typeof data60 == "number") && (!(data60 % 1) && !isNaN(data60))) && (isFinite(data60))))) && (data60 !== null)){
+const err120 = {instancePath:instancePath+"/limits/memory",schemaPath:"#/properties/limits/properties/memory/type",keyword:"type",params:{type: schema19.properties.limits.properties.memory.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -2183,8 +2181,11 @@ vErrors.push(err120);
 }
 errors++;
 }
-if(data61 < 1 || isNaN(data61)){
-const err121 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data59["memory-high"] !== undefined){
+let data61 = data59["memory-high"];
+if(((typeof data61 !== "string") && (!(((typeof data61 == "number") && (!(data61 % 1) && !isNaN(data61))) && (isFinite(data61))))) && (data61 !== null)){
+const err121 = {instancePath:instancePath+"/limits/memory-high",schemaPath:"#/properties/limits/properties/memory-high/type",keyword:"type",params:{type: schema19.properties.limits.properties["memory-high"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -2194,11 +2195,10 @@ vErrors.push(err121);
 errors++;
 }
 }
-}
-if(data53.io !== undefined){
-let data62 = data53.io;
-if((!(Array.isArray(data62))) && (data62 !== null)){
-const err122 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.type},message:"must be array,null"};
+if(data59.swap !== undefined){
+let data62 = data59.swap;
+if(((typeof data62 !== "string") && (!(((typeof data62 == "number") && (!(data62 % 1) && !isNaN(data62))) && (isFinite(data62))))) && (data62 !== null)){
+const err122 = {instancePath:instancePath+"/limits/swap",schemaPath:"#/properties/limits/properties/swap/type",keyword:"type",params:{type: schema19.properties.limits.properties.swap.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -2207,9 +2207,11 @@ vErrors.push(err122);
 }
 errors++;
 }
-if(Array.isArray(data62)){
-if(data62.length > 16){
-const err123 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+}
+if(data59.cpu !== undefined){
+let data63 = data59.cpu;
+if((typeof data63 !== "string") && (data63 !== null)){
+const err123 = {instancePath:instancePath+"/limits/cpu",schemaPath:"#/properties/limits/properties/cpu/type",keyword:"type",params:{type: schema19.properties.limits.properties.cpu.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -2218,12 +2220,11 @@ vErrors.push(err123);
 }
 errors++;
 }
-const len8 = data62.length;
-for(let i8=0; i8<len8; i8++){
-let data63 = data62[i8];
-if(data63 && typeof data63 == "object" && !Array.isArray(data63)){
-if(data63.path === undefined){
-const err124 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
+}
+if(data59["cpu-weight"] !== undefined){
+let data64 = data59["cpu-weight"];
+if((!(((typeof data64 == "number") && (!(data64 % 1) && !isNaN(data64))) && (isFinite(data64)))) && (data64 !== null)){
+const err124 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/type",keyword:"type",params:{type: schema19.properties.limits.properties["cpu-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -2232,9 +2233,9 @@ vErrors.push(err124);
 }
 errors++;
 }
-for(const key15 in data63){
-if(!(((((key15 === "path") || (key15 === "read")) || (key15 === "write")) || (key15 === "read-iops")) || (key15 === "write-iops"))){
-const err125 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key15},message:"must NOT have additional properties"};
+if((typeof data64 == "number") && (isFinite(data64))){
+if(data64 > 10000 || isNaN(data64)){
+const err125 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err125];
 }
@@ -2243,10 +2244,8 @@ vErrors.push(err125);
 }
 errors++;
 }
-}
-if(data63.path !== undefined){
-if(typeof data63.path !== "string"){
-const err126 = {instancePath:instancePath+"/limits/io/" + i8+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data64 < 1 || isNaN(data64)){
+const err126 = {instancePath:instancePath+"/limits/cpu-weight",schemaPath:"#/properties/limits/properties/cpu-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -2256,10 +2255,11 @@ vErrors.push(err126);
 errors++;
 }
 }
-if(data63.read !== undefined){
-let data65 = data63.read;
-if((typeof data65 !== "string") && (!(((typeof data65 == "number") && (!(data65 % 1) && !isNaN(data65))) && (isFinite(data65))))){
-const err127 = {instancePath:instancePath+"/limits/io/" + i8+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
+}
+if(data59.tasks !== undefined){
+let data65 = data59.tasks;
+if(((typeof data65 !== "string") && (!(((typeof data65 == "number") && (!(data65 % 1) && !isNaN(data65))) && (isFinite(data65))))) && (data65 !== null)){
+const err127 = {instancePath:instancePath+"/limits/tasks",schemaPath:"#/properties/limits/properties/tasks/type",keyword:"type",params:{type: schema19.properties.limits.properties.tasks.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err127];
 }
@@ -2269,10 +2269,10 @@ vErrors.push(err127);
 errors++;
 }
 }
-if(data63.write !== undefined){
-let data66 = data63.write;
-if((typeof data66 !== "string") && (!(((typeof data66 == "number") && (!(data66 % 1) && !isNaN(data66))) && (isFinite(data66))))){
-const err128 = {instancePath:instancePath+"/limits/io/" + i8+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
+if(data59.files !== undefined){
+let data66 = data59.files;
+if((!(((typeof data66 == "number") && (!(data66 % 1) && !isNaN(data66))) && (isFinite(data66)))) && (data66 !== null)){
+const err128 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/type",keyword:"type",params:{type: schema19.properties.limits.properties.files.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err128];
 }
@@ -2281,11 +2281,9 @@ vErrors.push(err128);
 }
 errors++;
 }
-}
-if(data63["read-iops"] !== undefined){
-let data67 = data63["read-iops"];
-if(!(((typeof data67 == "number") && (!(data67 % 1) && !isNaN(data67))) && (isFinite(data67)))){
-const err129 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if((typeof data66 == "number") && (isFinite(data66))){
+if(data66 > 1048576 || isNaN(data66)){
+const err129 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576"};
 if(vErrors === null){
 vErrors = [err129];
 }
@@ -2294,9 +2292,8 @@ vErrors.push(err129);
 }
 errors++;
 }
-if((typeof data67 == "number") && (isFinite(data67))){
-if(data67 > 10000000 || isNaN(data67)){
-const err130 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+if(data66 < 64 || isNaN(data66)){
+const err130 = {instancePath:instancePath+"/limits/files",schemaPath:"#/properties/limits/properties/files/minimum",keyword:"minimum",params:{comparison: ">=", limit: 64},message:"must be >= 64"};
 if(vErrors === null){
 vErrors = [err130];
 }
@@ -2305,8 +2302,12 @@ vErrors.push(err130);
 }
 errors++;
 }
-if(data67 < 1 || isNaN(data67)){
-const err131 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data59["io-weight"] !== undefined){
+let data67 = data59["io-weight"];
+if((!(((typeof data67 == "number") && (!(data67 % 1) && !isNaN(data67))) && (isFinite(data67)))) && (data67 !== null)){
+const err131 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/type",keyword:"type",params:{type: schema19.properties.limits.properties["io-weight"].type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err131];
 }
@@ -2315,12 +2316,9 @@ vErrors.push(err131);
 }
 errors++;
 }
-}
-}
-if(data63["write-iops"] !== undefined){
-let data68 = data63["write-iops"];
-if(!(((typeof data68 == "number") && (!(data68 % 1) && !isNaN(data68))) && (isFinite(data68)))){
-const err132 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if((typeof data67 == "number") && (isFinite(data67))){
+if(data67 > 10000 || isNaN(data67)){
+const err132 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
 if(vErrors === null){
 vErrors = [err132];
 }
@@ -2329,9 +2327,8 @@ vErrors.push(err132);
 }
 errors++;
 }
-if((typeof data68 == "number") && (isFinite(data68))){
-if(data68 > 10000000 || isNaN(data68)){
-const err133 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
+if(data67 < 1 || isNaN(data67)){
+const err133 = {instancePath:instancePath+"/limits/io-weight",schemaPath:"#/properties/limits/properties/io-weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err133];
 }
@@ -2340,8 +2337,12 @@ vErrors.push(err133);
 }
 errors++;
 }
-if(data68 < 1 || isNaN(data68)){
-const err134 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data59.io !== undefined){
+let data68 = data59.io;
+if((!(Array.isArray(data68))) && (data68 !== null)){
+const err134 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err134];
 }
@@ -2350,11 +2351,9 @@ vErrors.push(err134);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err135 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(Array.isArray(data68)){
+if(data68.length > 16){
+const err135 = {instancePath:instancePath+"/limits/io",schemaPath:"#/properties/limits/properties/io/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err135];
 }
@@ -2363,13 +2362,12 @@ vErrors.push(err135);
 }
 errors++;
 }
-}
-}
-}
-if(data53["memory-lock"] !== undefined){
-let data69 = data53["memory-lock"];
-if(((typeof data69 !== "string") && (!(((typeof data69 == "number") && (!(data69 % 1) && !isNaN(data69))) && (isFinite(data69))))) && (data69 !== null)){
-const err136 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema19.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
+const len8 = data68.length;
+for(let i8=0; i8<len8; i8++){
+let data69 = data68[i8];
+if(data69 && typeof data69 == "object" && !Array.isArray(data69)){
+if(data69.path === undefined){
+const err136 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/required",keyword:"required",params:{missingProperty: "path"},message:"must have required property '"+"path"+"'"};
 if(vErrors === null){
 vErrors = [err136];
 }
@@ -2378,11 +2376,9 @@ vErrors.push(err136);
 }
 errors++;
 }
-}
-if(data53.core !== undefined){
-let data70 = data53.core;
-if(((typeof data70 !== "string") && (!(((typeof data70 == "number") && (!(data70 % 1) && !isNaN(data70))) && (isFinite(data70))))) && (data70 !== null)){
-const err137 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema19.properties.limits.properties.core.type},message:"must be string,integer,null"};
+for(const key16 in data69){
+if(!(((((key16 === "path") || (key16 === "read")) || (key16 === "write")) || (key16 === "read-iops")) || (key16 === "write-iops"))){
+const err137 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key16},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err137];
 }
@@ -2392,10 +2388,9 @@ vErrors.push(err137);
 errors++;
 }
 }
-if(data53.log !== undefined){
-let data71 = data53.log;
-if((!(data71 && typeof data71 == "object" && !Array.isArray(data71))) && (data71 !== null)){
-const err138 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.type},message:"must be object,null"};
+if(data69.path !== undefined){
+if(typeof data69.path !== "string"){
+const err138 = {instancePath:instancePath+"/limits/io/" + i8+"/path",schemaPath:"#/properties/limits/properties/io/items/properties/path/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err138];
 }
@@ -2404,10 +2399,11 @@ vErrors.push(err138);
 }
 errors++;
 }
-if(data71 && typeof data71 == "object" && !Array.isArray(data71)){
-for(const key16 in data71){
-if(!((key16 === "messages") || (key16 === "within"))){
-const err139 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key16},message:"must NOT have additional properties"};
+}
+if(data69.read !== undefined){
+let data71 = data69.read;
+if((typeof data71 !== "string") && (!(((typeof data71 == "number") && (!(data71 % 1) && !isNaN(data71))) && (isFinite(data71))))){
+const err139 = {instancePath:instancePath+"/limits/io/" + i8+"/read",schemaPath:"#/properties/limits/properties/io/items/properties/read/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.items.properties.read.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err139];
 }
@@ -2417,10 +2413,10 @@ vErrors.push(err139);
 errors++;
 }
 }
-if(data71.messages !== undefined){
-let data72 = data71.messages;
-if((!(((typeof data72 == "number") && (!(data72 % 1) && !isNaN(data72))) && (isFinite(data72)))) && (data72 !== null)){
-const err140 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
+if(data69.write !== undefined){
+let data72 = data69.write;
+if((typeof data72 !== "string") && (!(((typeof data72 == "number") && (!(data72 % 1) && !isNaN(data72))) && (isFinite(data72))))){
+const err140 = {instancePath:instancePath+"/limits/io/" + i8+"/write",schemaPath:"#/properties/limits/properties/io/items/properties/write/type",keyword:"type",params:{type: schema19.properties.limits.properties.io.items.properties.write.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err140];
 }
@@ -2429,9 +2425,11 @@ vErrors.push(err140);
 }
 errors++;
 }
-if((typeof data72 == "number") && (isFinite(data72))){
-if(data72 > 1000000 || isNaN(data72)){
-const err141 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+}
+if(data69["read-iops"] !== undefined){
+let data73 = data69["read-iops"];
+if(!(((typeof data73 == "number") && (!(data73 % 1) && !isNaN(data73))) && (isFinite(data73)))){
+const err141 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err141];
 }
@@ -2440,8 +2438,9 @@ vErrors.push(err141);
 }
 errors++;
 }
-if(data72 < 1 || isNaN(data72)){
-const err142 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if((typeof data73 == "number") && (isFinite(data73))){
+if(data73 > 10000000 || isNaN(data73)){
+const err142 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err142];
 }
@@ -2450,12 +2449,8 @@ vErrors.push(err142);
 }
 errors++;
 }
-}
-}
-if(data71.within !== undefined){
-let data73 = data71.within;
-if(((typeof data73 !== "string") && (!((typeof data73 == "number") && (isFinite(data73))))) && (data73 !== null)){
-const err143 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
+if(data73 < 1 || isNaN(data73)){
+const err143 = {instancePath:instancePath+"/limits/io/" + i8+"/read-iops",schemaPath:"#/properties/limits/properties/io/items/properties/read-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err143];
 }
@@ -2466,13 +2461,10 @@ errors++;
 }
 }
 }
-}
-}
-}
-if(data.health !== undefined){
-let data74 = data.health;
-if((!(data74 && typeof data74 == "object" && !Array.isArray(data74))) && (data74 !== null)){
-const err144 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema19.properties.health.type},message:"must be object,null"};
+if(data69["write-iops"] !== undefined){
+let data74 = data69["write-iops"];
+if(!(((typeof data74 == "number") && (!(data74 % 1) && !isNaN(data74))) && (isFinite(data74)))){
+const err144 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err144];
 }
@@ -2481,10 +2473,9 @@ vErrors.push(err144);
 }
 errors++;
 }
-if(data74 && typeof data74 == "object" && !Array.isArray(data74)){
-for(const key17 in data74){
-if(!(func1.call(schema19.properties.health.properties, key17))){
-const err145 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key17},message:"must NOT have additional properties"};
+if((typeof data74 == "number") && (isFinite(data74))){
+if(data74 > 10000000 || isNaN(data74)){
+const err145 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000000},message:"must be <= 10000000"};
 if(vErrors === null){
 vErrors = [err145];
 }
@@ -2493,11 +2484,8 @@ vErrors.push(err145);
 }
 errors++;
 }
-}
-if(data74.ready !== undefined){
-let data75 = data74.ready;
-if((typeof data75 !== "string") && (data75 !== null)){
-const err146 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema19.properties.health.properties.ready.type},message:"must be string,null"};
+if(data74 < 1 || isNaN(data74)){
+const err146 = {instancePath:instancePath+"/limits/io/" + i8+"/write-iops",schemaPath:"#/properties/limits/properties/io/items/properties/write-iops/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err146];
 }
@@ -2506,8 +2494,11 @@ vErrors.push(err146);
 }
 errors++;
 }
-if(!(((data75 === "exec") || (data75 === "notify")) || (data75 === null))){
-const err147 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema19.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
+}
+}
+}
+else {
+const err147 = {instancePath:instancePath+"/limits/io/" + i8,schemaPath:"#/properties/limits/properties/io/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err147];
 }
@@ -2517,10 +2508,12 @@ vErrors.push(err147);
 errors++;
 }
 }
-if(data74["start-timeout"] !== undefined){
-let data76 = data74["start-timeout"];
-if(((typeof data76 !== "string") && (!((typeof data76 == "number") && (isFinite(data76))))) && (data76 !== null)){
-const err148 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema19.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
+}
+}
+if(data59["memory-lock"] !== undefined){
+let data75 = data59["memory-lock"];
+if(((typeof data75 !== "string") && (!(((typeof data75 == "number") && (!(data75 % 1) && !isNaN(data75))) && (isFinite(data75))))) && (data75 !== null)){
+const err148 = {instancePath:instancePath+"/limits/memory-lock",schemaPath:"#/properties/limits/properties/memory-lock/type",keyword:"type",params:{type: schema19.properties.limits.properties["memory-lock"].type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err148];
 }
@@ -2530,10 +2523,10 @@ vErrors.push(err148);
 errors++;
 }
 }
-if(data74.heartbeat !== undefined){
-let data77 = data74.heartbeat;
-if(((typeof data77 !== "string") && (!((typeof data77 == "number") && (isFinite(data77))))) && (data77 !== null)){
-const err149 = {instancePath:instancePath+"/health/heartbeat",schemaPath:"#/properties/health/properties/heartbeat/type",keyword:"type",params:{type: schema19.properties.health.properties.heartbeat.type},message:"must be string,number,null"};
+if(data59.core !== undefined){
+let data76 = data59.core;
+if(((typeof data76 !== "string") && (!(((typeof data76 == "number") && (!(data76 % 1) && !isNaN(data76))) && (isFinite(data76))))) && (data76 !== null)){
+const err149 = {instancePath:instancePath+"/limits/core",schemaPath:"#/properties/limits/properties/core/type",keyword:"type",params:{type: schema19.properties.limits.properties.core.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err149];
 }
@@ -2543,10 +2536,10 @@ vErrors.push(err149);
 errors++;
 }
 }
-if(data74["request-timeout"] !== undefined){
-let data78 = data74["request-timeout"];
-if(((typeof data78 !== "string") && (!((typeof data78 == "number") && (isFinite(data78))))) && (data78 !== null)){
-const err150 = {instancePath:instancePath+"/health/request-timeout",schemaPath:"#/properties/health/properties/request-timeout/type",keyword:"type",params:{type: schema19.properties.health.properties["request-timeout"].type},message:"must be string,number,null"};
+if(data59.log !== undefined){
+let data77 = data59.log;
+if((!(data77 && typeof data77 == "object" && !Array.isArray(data77))) && (data77 !== null)){
+const err150 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err150];
 }
@@ -2555,11 +2548,10 @@ vErrors.push(err150);
 }
 errors++;
 }
-}
-if(data74.spin !== undefined){
-let data79 = data74.spin;
-if(((typeof data79 !== "string") && (!((typeof data79 == "number") && (isFinite(data79))))) && (data79 !== null)){
-const err151 = {instancePath:instancePath+"/health/spin",schemaPath:"#/properties/health/properties/spin/type",keyword:"type",params:{type: schema19.properties.health.properties.spin.type},message:"must be string,number,null"};
+if(data77 && typeof data77 == "object" && !Array.isArray(data77)){
+for(const key17 in data77){
+if(!((key17 === "messages") || (key17 === "within"))){
+const err151 = {instancePath:instancePath+"/limits/log",schemaPath:"#/properties/limits/properties/log/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key17},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err151];
 }
@@ -2569,10 +2561,10 @@ vErrors.push(err151);
 errors++;
 }
 }
-if(data74.stopped !== undefined){
-let data80 = data74.stopped;
-if(((typeof data80 !== "string") && (!((typeof data80 == "number") && (isFinite(data80))))) && (data80 !== null)){
-const err152 = {instancePath:instancePath+"/health/stopped",schemaPath:"#/properties/health/properties/stopped/type",keyword:"type",params:{type: schema19.properties.health.properties.stopped.type},message:"must be string,number,null"};
+if(data77.messages !== undefined){
+let data78 = data77.messages;
+if((!(((typeof data78 == "number") && (!(data78 % 1) && !isNaN(data78))) && (isFinite(data78)))) && (data78 !== null)){
+const err152 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.properties.messages.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err152];
 }
@@ -2581,11 +2573,9 @@ vErrors.push(err152);
 }
 errors++;
 }
-}
-if(data74.startup !== undefined){
-let data81 = data74.startup;
-if((!(data81 && typeof data81 == "object" && !Array.isArray(data81))) && (data81 !== null)){
-const err153 = {instancePath:instancePath+"/health/startup",schemaPath:"#/properties/health/properties/startup/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.type},message:"must be object,null"};
+if((typeof data78 == "number") && (isFinite(data78))){
+if(data78 > 1000000 || isNaN(data78)){
+const err153 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err153];
 }
@@ -2594,10 +2584,8 @@ vErrors.push(err153);
 }
 errors++;
 }
-if(data81 && typeof data81 == "object" && !Array.isArray(data81)){
-for(const key18 in data81){
-if(!(((((((key18 === "tcp") || (key18 === "http")) || (key18 === "command")) || (key18 === "port")) || (key18 === "every")) || (key18 === "timeout")) || (key18 === "misses"))){
-const err154 = {instancePath:instancePath+"/health/startup",schemaPath:"#/properties/health/properties/startup/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
+if(data78 < 1 || isNaN(data78)){
+const err154 = {instancePath:instancePath+"/limits/log/messages",schemaPath:"#/properties/limits/properties/log/properties/messages/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err154];
 }
@@ -2607,10 +2595,11 @@ vErrors.push(err154);
 errors++;
 }
 }
-if(data81.tcp !== undefined){
-let data82 = data81.tcp;
-if((typeof data82 !== "boolean") && (data82 !== null)){
-const err155 = {instancePath:instancePath+"/health/startup/tcp",schemaPath:"#/properties/health/properties/startup/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.tcp.type},message:"must be boolean,null"};
+}
+if(data77.within !== undefined){
+let data79 = data77.within;
+if(((typeof data79 !== "string") && (!((typeof data79 == "number") && (isFinite(data79))))) && (data79 !== null)){
+const err155 = {instancePath:instancePath+"/limits/log/within",schemaPath:"#/properties/limits/properties/log/properties/within/type",keyword:"type",params:{type: schema19.properties.limits.properties.log.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err155];
 }
@@ -2620,10 +2609,14 @@ vErrors.push(err155);
 errors++;
 }
 }
-if(data81.http !== undefined){
-let data83 = data81.http;
-if((typeof data83 !== "string") && (data83 !== null)){
-const err156 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.http.type},message:"must be string,null"};
+}
+}
+}
+}
+if(data.health !== undefined){
+let data80 = data.health;
+if((!(data80 && typeof data80 == "object" && !Array.isArray(data80))) && (data80 !== null)){
+const err156 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: schema19.properties.health.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err156];
 }
@@ -2632,9 +2625,10 @@ vErrors.push(err156);
 }
 errors++;
 }
-if(typeof data83 === "string"){
-if(!pattern10.test(data83)){
-const err157 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+if(data80 && typeof data80 == "object" && !Array.isArray(data80)){
+for(const key18 in data80){
+if(!(func1.call(schema19.properties.health.properties, key18))){
+const err157 = {instancePath:instancePath+"/health",schemaPath:"#/properties/health/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key18},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err157];
 }
@@ -2644,11 +2638,10 @@ vErrors.push(err157);
 errors++;
 }
 }
-}
-if(data81.command !== undefined){
-let data84 = data81.command;
-if((!(Array.isArray(data84))) && (data84 !== null)){
-const err158 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.type},message:"must be array,null"};
+if(data80.ready !== undefined){
+let data81 = data80.ready;
+if((typeof data81 !== "string") && (data81 !== null)){
+const err158 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/type",keyword:"type",params:{type: schema19.properties.health.properties.ready.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err158];
 }
@@ -2657,9 +2650,8 @@ vErrors.push(err158);
 }
 errors++;
 }
-if(Array.isArray(data84)){
-if(data84.length > 64){
-const err159 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+if(!(((data81 === "exec") || (data81 === "notify")) || (data81 === null))){
+const err159 = {instancePath:instancePath+"/health/ready",schemaPath:"#/properties/health/properties/ready/enum",keyword:"enum",params:{allowedValues: schema19.properties.health.properties.ready.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err159];
 }
@@ -2668,8 +2660,11 @@ vErrors.push(err159);
 }
 errors++;
 }
-if(data84.length < 1){
-const err160 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+}
+if(data80["start-timeout"] !== undefined){
+let data82 = data80["start-timeout"];
+if(((typeof data82 !== "string") && (!((typeof data82 == "number") && (isFinite(data82))))) && (data82 !== null)){
+const err160 = {instancePath:instancePath+"/health/start-timeout",schemaPath:"#/properties/health/properties/start-timeout/type",keyword:"type",params:{type: schema19.properties.health.properties["start-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err160];
 }
@@ -2678,11 +2673,11 @@ vErrors.push(err160);
 }
 errors++;
 }
-const len9 = data84.length;
-for(let i9=0; i9<len9; i9++){
-let data85 = data84[i9];
-if((typeof data85 !== "string") && (!((typeof data85 == "number") && (isFinite(data85))))){
-const err161 = {instancePath:instancePath+"/health/startup/command/" + i9,schemaPath:"#/properties/health/properties/startup/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.items.type},message:"must be string,number"};
+}
+if(data80.heartbeat !== undefined){
+let data83 = data80.heartbeat;
+if(((typeof data83 !== "string") && (!((typeof data83 == "number") && (isFinite(data83))))) && (data83 !== null)){
+const err161 = {instancePath:instancePath+"/health/heartbeat",schemaPath:"#/properties/health/properties/heartbeat/type",keyword:"type",params:{type: schema19.properties.health.properties.heartbeat.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err161];
 }
@@ -2692,12 +2687,10 @@ vErrors.push(err161);
 errors++;
 }
 }
-}
-}
-if(data81.port !== undefined){
-let data86 = data81.port;
-if((!(((typeof data86 == "number") && (!(data86 % 1) && !isNaN(data86))) && (isFinite(data86)))) && (data86 !== null)){
-const err162 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.port.type},message:"must be integer,null"};
+if(data80["request-timeout"] !== undefined){
+let data84 = data80["request-timeout"];
+if(((typeof data84 !== "string") && (!((typeof data84 == "number") && (isFinite(data84))))) && (data84 !== null)){
+const err162 = {instancePath:instancePath+"/health/request-timeout",schemaPath:"#/properties/health/properties/request-timeout/type",keyword:"type",params:{type: schema19.properties.health.properties["request-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err162];
 }
@@ -2706,9 +2699,11 @@ vErrors.push(err162);
 }
 errors++;
 }
-if((typeof data86 == "number") && (isFinite(data86))){
-if(data86 > 65535 || isNaN(data86)){
-const err163 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+}
+if(data80.spin !== undefined){
+let data85 = data80.spin;
+if(((typeof data85 !== "string") && (!((typeof data85 == "number") && (isFinite(data85))))) && (data85 !== null)){
+const err163 = {instancePath:instancePath+"/health/spin",schemaPath:"#/properties/health/properties/spin/type",keyword:"type",params:{type: schema19.properties.health.properties.spin.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err163];
 }
@@ -2717,8 +2712,11 @@ vErrors.push(err163);
 }
 errors++;
 }
-if(data86 < 1 || isNaN(data86)){
-const err164 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data80.stopped !== undefined){
+let data86 = data80.stopped;
+if(((typeof data86 !== "string") && (!((typeof data86 == "number") && (isFinite(data86))))) && (data86 !== null)){
+const err164 = {instancePath:instancePath+"/health/stopped",schemaPath:"#/properties/health/properties/stopped/type",keyword:"type",params:{type: schema19.properties.health.properties.stopped.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err164];
 }
@@ -2728,11 +2726,10 @@ vErrors.push(err164);
 errors++;
 }
 }
-}
-if(data81.every !== undefined){
-let data87 = data81.every;
-if(((typeof data87 !== "string") && (!((typeof data87 == "number") && (isFinite(data87))))) && (data87 !== null)){
-const err165 = {instancePath:instancePath+"/health/startup/every",schemaPath:"#/properties/health/properties/startup/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.every.type},message:"must be string,number,null"};
+if(data80.startup !== undefined){
+let data87 = data80.startup;
+if((!(data87 && typeof data87 == "object" && !Array.isArray(data87))) && (data87 !== null)){
+const err165 = {instancePath:instancePath+"/health/startup",schemaPath:"#/properties/health/properties/startup/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err165];
 }
@@ -2741,11 +2738,10 @@ vErrors.push(err165);
 }
 errors++;
 }
-}
-if(data81.timeout !== undefined){
-let data88 = data81.timeout;
-if(((typeof data88 !== "string") && (!((typeof data88 == "number") && (isFinite(data88))))) && (data88 !== null)){
-const err166 = {instancePath:instancePath+"/health/startup/timeout",schemaPath:"#/properties/health/properties/startup/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.timeout.type},message:"must be string,number,null"};
+if(data87 && typeof data87 == "object" && !Array.isArray(data87)){
+for(const key19 in data87){
+if(!(((((((key19 === "tcp") || (key19 === "http")) || (key19 === "command")) || (key19 === "port")) || (key19 === "every")) || (key19 === "timeout")) || (key19 === "misses"))){
+const err166 = {instancePath:instancePath+"/health/startup",schemaPath:"#/properties/health/properties/startup/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err166];
 }
@@ -2755,10 +2751,10 @@ vErrors.push(err166);
 errors++;
 }
 }
-if(data81.misses !== undefined){
-let data89 = data81.misses;
-if((!(((typeof data89 == "number") && (!(data89 % 1) && !isNaN(data89))) && (isFinite(data89)))) && (data89 !== null)){
-const err167 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.misses.type},message:"must be integer,null"};
+if(data87.tcp !== undefined){
+let data88 = data87.tcp;
+if((typeof data88 !== "boolean") && (data88 !== null)){
+const err167 = {instancePath:instancePath+"/health/startup/tcp",schemaPath:"#/properties/health/properties/startup/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.tcp.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err167];
 }
@@ -2767,9 +2763,11 @@ vErrors.push(err167);
 }
 errors++;
 }
-if((typeof data89 == "number") && (isFinite(data89))){
-if(data89 > 1000 || isNaN(data89)){
-const err168 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+if(data87.http !== undefined){
+let data89 = data87.http;
+if((typeof data89 !== "string") && (data89 !== null)){
+const err168 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err168];
 }
@@ -2778,8 +2776,9 @@ vErrors.push(err168);
 }
 errors++;
 }
-if(data89 < 0 || isNaN(data89)){
-const err169 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(typeof data89 === "string"){
+if(!pattern10.test(data89)){
+const err169 = {instancePath:instancePath+"/health/startup/http",schemaPath:"#/properties/health/properties/startup/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err169];
 }
@@ -2790,12 +2789,10 @@ errors++;
 }
 }
 }
-}
-}
-if(data74.readiness !== undefined){
-let data90 = data74.readiness;
-if((!(data90 && typeof data90 == "object" && !Array.isArray(data90))) && (data90 !== null)){
-const err170 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.type},message:"must be object,null"};
+if(data87.command !== undefined){
+let data90 = data87.command;
+if((!(Array.isArray(data90))) && (data90 !== null)){
+const err170 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err170];
 }
@@ -2804,10 +2801,9 @@ vErrors.push(err170);
 }
 errors++;
 }
-if(data90 && typeof data90 == "object" && !Array.isArray(data90)){
-for(const key19 in data90){
-if(!((((((((key19 === "tcp") || (key19 === "http")) || (key19 === "command")) || (key19 === "port")) || (key19 === "every")) || (key19 === "timeout")) || (key19 === "misses")) || (key19 === "passes"))){
-const err171 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key19},message:"must NOT have additional properties"};
+if(Array.isArray(data90)){
+if(data90.length > 64){
+const err171 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err171];
 }
@@ -2816,11 +2812,8 @@ vErrors.push(err171);
 }
 errors++;
 }
-}
-if(data90.tcp !== undefined){
-let data91 = data90.tcp;
-if((typeof data91 !== "boolean") && (data91 !== null)){
-const err172 = {instancePath:instancePath+"/health/readiness/tcp",schemaPath:"#/properties/health/properties/readiness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.tcp.type},message:"must be boolean,null"};
+if(data90.length < 1){
+const err172 = {instancePath:instancePath+"/health/startup/command",schemaPath:"#/properties/health/properties/startup/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err172];
 }
@@ -2829,11 +2822,11 @@ vErrors.push(err172);
 }
 errors++;
 }
-}
-if(data90.http !== undefined){
-let data92 = data90.http;
-if((typeof data92 !== "string") && (data92 !== null)){
-const err173 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.http.type},message:"must be string,null"};
+const len9 = data90.length;
+for(let i9=0; i9<len9; i9++){
+let data91 = data90[i9];
+if((typeof data91 !== "string") && (!((typeof data91 == "number") && (isFinite(data91))))){
+const err173 = {instancePath:instancePath+"/health/startup/command/" + i9,schemaPath:"#/properties/health/properties/startup/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.command.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err173];
 }
@@ -2842,9 +2835,13 @@ vErrors.push(err173);
 }
 errors++;
 }
-if(typeof data92 === "string"){
-if(!pattern10.test(data92)){
-const err174 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+}
+}
+}
+if(data87.port !== undefined){
+let data92 = data87.port;
+if((!(((typeof data92 == "number") && (!(data92 % 1) && !isNaN(data92))) && (isFinite(data92)))) && (data92 !== null)){
+const err174 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.port.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err174];
 }
@@ -2853,12 +2850,9 @@ vErrors.push(err174);
 }
 errors++;
 }
-}
-}
-if(data90.command !== undefined){
-let data93 = data90.command;
-if((!(Array.isArray(data93))) && (data93 !== null)){
-const err175 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.type},message:"must be array,null"};
+if((typeof data92 == "number") && (isFinite(data92))){
+if(data92 > 65535 || isNaN(data92)){
+const err175 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err175];
 }
@@ -2867,9 +2861,8 @@ vErrors.push(err175);
 }
 errors++;
 }
-if(Array.isArray(data93)){
-if(data93.length > 64){
-const err176 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+if(data92 < 1 || isNaN(data92)){
+const err176 = {instancePath:instancePath+"/health/startup/port",schemaPath:"#/properties/health/properties/startup/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err176];
 }
@@ -2878,8 +2871,12 @@ vErrors.push(err176);
 }
 errors++;
 }
-if(data93.length < 1){
-const err177 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+}
+}
+if(data87.every !== undefined){
+let data93 = data87.every;
+if(((typeof data93 !== "string") && (!((typeof data93 == "number") && (isFinite(data93))))) && (data93 !== null)){
+const err177 = {instancePath:instancePath+"/health/startup/every",schemaPath:"#/properties/health/properties/startup/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err177];
 }
@@ -2888,11 +2885,11 @@ vErrors.push(err177);
 }
 errors++;
 }
-const len10 = data93.length;
-for(let i10=0; i10<len10; i10++){
-let data94 = data93[i10];
-if((typeof data94 !== "string") && (!((typeof data94 == "number") && (isFinite(data94))))){
-const err178 = {instancePath:instancePath+"/health/readiness/command/" + i10,schemaPath:"#/properties/health/properties/readiness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.items.type},message:"must be string,number"};
+}
+if(data87.timeout !== undefined){
+let data94 = data87.timeout;
+if(((typeof data94 !== "string") && (!((typeof data94 == "number") && (isFinite(data94))))) && (data94 !== null)){
+const err178 = {instancePath:instancePath+"/health/startup/timeout",schemaPath:"#/properties/health/properties/startup/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err178];
 }
@@ -2902,12 +2899,10 @@ vErrors.push(err178);
 errors++;
 }
 }
-}
-}
-if(data90.port !== undefined){
-let data95 = data90.port;
+if(data87.misses !== undefined){
+let data95 = data87.misses;
 if((!(((typeof data95 == "number") && (!(data95 % 1) && !isNaN(data95))) && (isFinite(data95)))) && (data95 !== null)){
-const err179 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.port.type},message:"must be integer,null"};
+const err179 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.startup.properties.misses.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err179];
 }
@@ -2917,8 +2912,8 @@ vErrors.push(err179);
 errors++;
 }
 if((typeof data95 == "number") && (isFinite(data95))){
-if(data95 > 65535 || isNaN(data95)){
-const err180 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if(data95 > 1000 || isNaN(data95)){
+const err180 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err180];
 }
@@ -2927,8 +2922,8 @@ vErrors.push(err180);
 }
 errors++;
 }
-if(data95 < 1 || isNaN(data95)){
-const err181 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data95 < 0 || isNaN(data95)){
+const err181 = {instancePath:instancePath+"/health/startup/misses",schemaPath:"#/properties/health/properties/startup/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err181];
 }
@@ -2939,10 +2934,12 @@ errors++;
 }
 }
 }
-if(data90.every !== undefined){
-let data96 = data90.every;
-if(((typeof data96 !== "string") && (!((typeof data96 == "number") && (isFinite(data96))))) && (data96 !== null)){
-const err182 = {instancePath:instancePath+"/health/readiness/every",schemaPath:"#/properties/health/properties/readiness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.every.type},message:"must be string,number,null"};
+}
+}
+if(data80.readiness !== undefined){
+let data96 = data80.readiness;
+if((!(data96 && typeof data96 == "object" && !Array.isArray(data96))) && (data96 !== null)){
+const err182 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err182];
 }
@@ -2951,11 +2948,10 @@ vErrors.push(err182);
 }
 errors++;
 }
-}
-if(data90.timeout !== undefined){
-let data97 = data90.timeout;
-if(((typeof data97 !== "string") && (!((typeof data97 == "number") && (isFinite(data97))))) && (data97 !== null)){
-const err183 = {instancePath:instancePath+"/health/readiness/timeout",schemaPath:"#/properties/health/properties/readiness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.timeout.type},message:"must be string,number,null"};
+if(data96 && typeof data96 == "object" && !Array.isArray(data96)){
+for(const key20 in data96){
+if(!((((((((key20 === "tcp") || (key20 === "http")) || (key20 === "command")) || (key20 === "port")) || (key20 === "every")) || (key20 === "timeout")) || (key20 === "misses")) || (key20 === "passes"))){
+const err183 = {instancePath:instancePath+"/health/readiness",schemaPath:"#/properties/health/properties/readiness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key20},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err183];
 }
@@ -2965,10 +2961,10 @@ vErrors.push(err183);
 errors++;
 }
 }
-if(data90.misses !== undefined){
-let data98 = data90.misses;
-if((!(((typeof data98 == "number") && (!(data98 % 1) && !isNaN(data98))) && (isFinite(data98)))) && (data98 !== null)){
-const err184 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.misses.type},message:"must be integer,null"};
+if(data96.tcp !== undefined){
+let data97 = data96.tcp;
+if((typeof data97 !== "boolean") && (data97 !== null)){
+const err184 = {instancePath:instancePath+"/health/readiness/tcp",schemaPath:"#/properties/health/properties/readiness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.tcp.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err184];
 }
@@ -2977,9 +2973,11 @@ vErrors.push(err184);
 }
 errors++;
 }
-if((typeof data98 == "number") && (isFinite(data98))){
-if(data98 > 1000 || isNaN(data98)){
-const err185 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+if(data96.http !== undefined){
+let data98 = data96.http;
+if((typeof data98 !== "string") && (data98 !== null)){
+const err185 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err185];
 }
@@ -2988,8 +2986,9 @@ vErrors.push(err185);
 }
 errors++;
 }
-if(data98 < 1 || isNaN(data98)){
-const err186 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(typeof data98 === "string"){
+if(!pattern10.test(data98)){
+const err186 = {instancePath:instancePath+"/health/readiness/http",schemaPath:"#/properties/health/properties/readiness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err186];
 }
@@ -3000,10 +2999,10 @@ errors++;
 }
 }
 }
-if(data90.passes !== undefined){
-let data99 = data90.passes;
-if((!(((typeof data99 == "number") && (!(data99 % 1) && !isNaN(data99))) && (isFinite(data99)))) && (data99 !== null)){
-const err187 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.passes.type},message:"must be integer,null"};
+if(data96.command !== undefined){
+let data99 = data96.command;
+if((!(Array.isArray(data99))) && (data99 !== null)){
+const err187 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err187];
 }
@@ -3012,9 +3011,9 @@ vErrors.push(err187);
 }
 errors++;
 }
-if((typeof data99 == "number") && (isFinite(data99))){
-if(data99 > 100 || isNaN(data99)){
-const err188 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
+if(Array.isArray(data99)){
+if(data99.length > 64){
+const err188 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err188];
 }
@@ -3023,8 +3022,8 @@ vErrors.push(err188);
 }
 errors++;
 }
-if(data99 < 1 || isNaN(data99)){
-const err189 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data99.length < 1){
+const err189 = {instancePath:instancePath+"/health/readiness/command",schemaPath:"#/properties/health/properties/readiness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err189];
 }
@@ -3033,14 +3032,11 @@ vErrors.push(err189);
 }
 errors++;
 }
-}
-}
-}
-}
-if(data74.liveness !== undefined){
-let data100 = data74.liveness;
-if((!(data100 && typeof data100 == "object" && !Array.isArray(data100))) && (data100 !== null)){
-const err190 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.type},message:"must be object,null"};
+const len10 = data99.length;
+for(let i10=0; i10<len10; i10++){
+let data100 = data99[i10];
+if((typeof data100 !== "string") && (!((typeof data100 == "number") && (isFinite(data100))))){
+const err190 = {instancePath:instancePath+"/health/readiness/command/" + i10,schemaPath:"#/properties/health/properties/readiness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.command.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err190];
 }
@@ -3049,10 +3045,13 @@ vErrors.push(err190);
 }
 errors++;
 }
-if(data100 && typeof data100 == "object" && !Array.isArray(data100)){
-for(const key20 in data100){
-if(!((((((((key20 === "tcp") || (key20 === "http")) || (key20 === "command")) || (key20 === "notify")) || (key20 === "port")) || (key20 === "every")) || (key20 === "timeout")) || (key20 === "misses"))){
-const err191 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key20},message:"must NOT have additional properties"};
+}
+}
+}
+if(data96.port !== undefined){
+let data101 = data96.port;
+if((!(((typeof data101 == "number") && (!(data101 % 1) && !isNaN(data101))) && (isFinite(data101)))) && (data101 !== null)){
+const err191 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.port.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err191];
 }
@@ -3061,11 +3060,9 @@ vErrors.push(err191);
 }
 errors++;
 }
-}
-if(data100.tcp !== undefined){
-let data101 = data100.tcp;
-if((typeof data101 !== "boolean") && (data101 !== null)){
-const err192 = {instancePath:instancePath+"/health/liveness/tcp",schemaPath:"#/properties/health/properties/liveness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.tcp.type},message:"must be boolean,null"};
+if((typeof data101 == "number") && (isFinite(data101))){
+if(data101 > 65535 || isNaN(data101)){
+const err192 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err192];
 }
@@ -3074,11 +3071,8 @@ vErrors.push(err192);
 }
 errors++;
 }
-}
-if(data100.http !== undefined){
-let data102 = data100.http;
-if((typeof data102 !== "string") && (data102 !== null)){
-const err193 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.http.type},message:"must be string,null"};
+if(data101 < 1 || isNaN(data101)){
+const err193 = {instancePath:instancePath+"/health/readiness/port",schemaPath:"#/properties/health/properties/readiness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err193];
 }
@@ -3087,9 +3081,12 @@ vErrors.push(err193);
 }
 errors++;
 }
-if(typeof data102 === "string"){
-if(!pattern10.test(data102)){
-const err194 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+}
+}
+if(data96.every !== undefined){
+let data102 = data96.every;
+if(((typeof data102 !== "string") && (!((typeof data102 == "number") && (isFinite(data102))))) && (data102 !== null)){
+const err194 = {instancePath:instancePath+"/health/readiness/every",schemaPath:"#/properties/health/properties/readiness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.every.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err194];
 }
@@ -3099,11 +3096,10 @@ vErrors.push(err194);
 errors++;
 }
 }
-}
-if(data100.command !== undefined){
-let data103 = data100.command;
-if((!(Array.isArray(data103))) && (data103 !== null)){
-const err195 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.type},message:"must be array,null"};
+if(data96.timeout !== undefined){
+let data103 = data96.timeout;
+if(((typeof data103 !== "string") && (!((typeof data103 == "number") && (isFinite(data103))))) && (data103 !== null)){
+const err195 = {instancePath:instancePath+"/health/readiness/timeout",schemaPath:"#/properties/health/properties/readiness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err195];
 }
@@ -3112,9 +3108,11 @@ vErrors.push(err195);
 }
 errors++;
 }
-if(Array.isArray(data103)){
-if(data103.length > 64){
-const err196 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+}
+if(data96.misses !== undefined){
+let data104 = data96.misses;
+if((!(((typeof data104 == "number") && (!(data104 % 1) && !isNaN(data104))) && (isFinite(data104)))) && (data104 !== null)){
+const err196 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.misses.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err196];
 }
@@ -3123,8 +3121,9 @@ vErrors.push(err196);
 }
 errors++;
 }
-if(data103.length < 1){
-const err197 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+if((typeof data104 == "number") && (isFinite(data104))){
+if(data104 > 1000 || isNaN(data104)){
+const err197 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err197];
 }
@@ -3133,11 +3132,8 @@ vErrors.push(err197);
 }
 errors++;
 }
-const len11 = data103.length;
-for(let i11=0; i11<len11; i11++){
-let data104 = data103[i11];
-if((typeof data104 !== "string") && (!((typeof data104 == "number") && (isFinite(data104))))){
-const err198 = {instancePath:instancePath+"/health/liveness/command/" + i11,schemaPath:"#/properties/health/properties/liveness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.items.type},message:"must be string,number"};
+if(data104 < 1 || isNaN(data104)){
+const err198 = {instancePath:instancePath+"/health/readiness/misses",schemaPath:"#/properties/health/properties/readiness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err198];
 }
@@ -3148,11 +3144,10 @@ errors++;
 }
 }
 }
-}
-if(data100.notify !== undefined){
-let data105 = data100.notify;
-if((typeof data105 !== "boolean") && (data105 !== null)){
-const err199 = {instancePath:instancePath+"/health/liveness/notify",schemaPath:"#/properties/health/properties/liveness/properties/notify/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.notify.type},message:"must be boolean,null"};
+if(data96.passes !== undefined){
+let data105 = data96.passes;
+if((!(((typeof data105 == "number") && (!(data105 % 1) && !isNaN(data105))) && (isFinite(data105)))) && (data105 !== null)){
+const err199 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/type",keyword:"type",params:{type: schema19.properties.health.properties.readiness.properties.passes.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err199];
 }
@@ -3161,11 +3156,9 @@ vErrors.push(err199);
 }
 errors++;
 }
-}
-if(data100.port !== undefined){
-let data106 = data100.port;
-if((!(((typeof data106 == "number") && (!(data106 % 1) && !isNaN(data106))) && (isFinite(data106)))) && (data106 !== null)){
-const err200 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.port.type},message:"must be integer,null"};
+if((typeof data105 == "number") && (isFinite(data105))){
+if(data105 > 100 || isNaN(data105)){
+const err200 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
 if(vErrors === null){
 vErrors = [err200];
 }
@@ -3174,9 +3167,8 @@ vErrors.push(err200);
 }
 errors++;
 }
-if((typeof data106 == "number") && (isFinite(data106))){
-if(data106 > 65535 || isNaN(data106)){
-const err201 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if(data105 < 1 || isNaN(data105)){
+const err201 = {instancePath:instancePath+"/health/readiness/passes",schemaPath:"#/properties/health/properties/readiness/properties/passes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err201];
 }
@@ -3185,8 +3177,14 @@ vErrors.push(err201);
 }
 errors++;
 }
-if(data106 < 1 || isNaN(data106)){
-const err202 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+}
+}
+if(data80.liveness !== undefined){
+let data106 = data80.liveness;
+if((!(data106 && typeof data106 == "object" && !Array.isArray(data106))) && (data106 !== null)){
+const err202 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err202];
 }
@@ -3195,12 +3193,10 @@ vErrors.push(err202);
 }
 errors++;
 }
-}
-}
-if(data100.every !== undefined){
-let data107 = data100.every;
-if(((typeof data107 !== "string") && (!((typeof data107 == "number") && (isFinite(data107))))) && (data107 !== null)){
-const err203 = {instancePath:instancePath+"/health/liveness/every",schemaPath:"#/properties/health/properties/liveness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.every.type},message:"must be string,number,null"};
+if(data106 && typeof data106 == "object" && !Array.isArray(data106)){
+for(const key21 in data106){
+if(!((((((((key21 === "tcp") || (key21 === "http")) || (key21 === "command")) || (key21 === "notify")) || (key21 === "port")) || (key21 === "every")) || (key21 === "timeout")) || (key21 === "misses"))){
+const err203 = {instancePath:instancePath+"/health/liveness",schemaPath:"#/properties/health/properties/liveness/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key21},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err203];
 }
@@ -3210,10 +3206,10 @@ vErrors.push(err203);
 errors++;
 }
 }
-if(data100.timeout !== undefined){
-let data108 = data100.timeout;
-if(((typeof data108 !== "string") && (!((typeof data108 == "number") && (isFinite(data108))))) && (data108 !== null)){
-const err204 = {instancePath:instancePath+"/health/liveness/timeout",schemaPath:"#/properties/health/properties/liveness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.timeout.type},message:"must be string,number,null"};
+if(data106.tcp !== undefined){
+let data107 = data106.tcp;
+if((typeof data107 !== "boolean") && (data107 !== null)){
+const err204 = {instancePath:instancePath+"/health/liveness/tcp",schemaPath:"#/properties/health/properties/liveness/properties/tcp/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.tcp.type},message:"must be boolean,null"};
 if(vErrors === null){
 vErrors = [err204];
 }
@@ -3223,10 +3219,10 @@ vErrors.push(err204);
 errors++;
 }
 }
-if(data100.misses !== undefined){
-let data109 = data100.misses;
-if((!(((typeof data109 == "number") && (!(data109 % 1) && !isNaN(data109))) && (isFinite(data109)))) && (data109 !== null)){
-const err205 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.misses.type},message:"must be integer,null"};
+if(data106.http !== undefined){
+let data108 = data106.http;
+if((typeof data108 !== "string") && (data108 !== null)){
+const err205 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.http.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err205];
 }
@@ -3235,9 +3231,9 @@ vErrors.push(err205);
 }
 errors++;
 }
-if((typeof data109 == "number") && (isFinite(data109))){
-if(data109 > 1000 || isNaN(data109)){
-const err206 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(typeof data108 === "string"){
+if(!pattern10.test(data108)){
+const err206 = {instancePath:instancePath+"/health/liveness/http",schemaPath:"#/properties/health/properties/liveness/properties/http/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err206];
 }
@@ -3246,13 +3242,161 @@ vErrors.push(err206);
 }
 errors++;
 }
-if(data109 < 1 || isNaN(data109)){
-const err207 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data106.command !== undefined){
+let data109 = data106.command;
+if((!(Array.isArray(data109))) && (data109 !== null)){
+const err207 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err207];
 }
 else {
 vErrors.push(err207);
+}
+errors++;
+}
+if(Array.isArray(data109)){
+if(data109.length > 64){
+const err208 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+if(vErrors === null){
+vErrors = [err208];
+}
+else {
+vErrors.push(err208);
+}
+errors++;
+}
+if(data109.length < 1){
+const err209 = {instancePath:instancePath+"/health/liveness/command",schemaPath:"#/properties/health/properties/liveness/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+if(vErrors === null){
+vErrors = [err209];
+}
+else {
+vErrors.push(err209);
+}
+errors++;
+}
+const len11 = data109.length;
+for(let i11=0; i11<len11; i11++){
+let data110 = data109[i11];
+if((typeof data110 !== "string") && (!((typeof data110 == "number") && (isFinite(data110))))){
+const err210 = {instancePath:instancePath+"/health/liveness/command/" + i11,schemaPath:"#/properties/health/properties/liveness/properties/command/items/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.command.items.type},message:"must be string,number"};
+if(vErrors === null){
+vErrors = [err210];
+}
+else {
+vErrors.push(err210);
+}
+errors++;
+}
+}
+}
+}
+if(data106.notify !== undefined){
+let data111 = data106.notify;
+if((typeof data111 !== "boolean") && (data111 !== null)){
+const err211 = {instancePath:instancePath+"/health/liveness/notify",schemaPath:"#/properties/health/properties/liveness/properties/notify/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.notify.type},message:"must be boolean,null"};
+if(vErrors === null){
+vErrors = [err211];
+}
+else {
+vErrors.push(err211);
+}
+errors++;
+}
+}
+if(data106.port !== undefined){
+let data112 = data106.port;
+if((!(((typeof data112 == "number") && (!(data112 % 1) && !isNaN(data112))) && (isFinite(data112)))) && (data112 !== null)){
+const err212 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.port.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err212];
+}
+else {
+vErrors.push(err212);
+}
+errors++;
+}
+if((typeof data112 == "number") && (isFinite(data112))){
+if(data112 > 65535 || isNaN(data112)){
+const err213 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+if(vErrors === null){
+vErrors = [err213];
+}
+else {
+vErrors.push(err213);
+}
+errors++;
+}
+if(data112 < 1 || isNaN(data112)){
+const err214 = {instancePath:instancePath+"/health/liveness/port",schemaPath:"#/properties/health/properties/liveness/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err214];
+}
+else {
+vErrors.push(err214);
+}
+errors++;
+}
+}
+}
+if(data106.every !== undefined){
+let data113 = data106.every;
+if(((typeof data113 !== "string") && (!((typeof data113 == "number") && (isFinite(data113))))) && (data113 !== null)){
+const err215 = {instancePath:instancePath+"/health/liveness/every",schemaPath:"#/properties/health/properties/liveness/properties/every/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.every.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err215];
+}
+else {
+vErrors.push(err215);
+}
+errors++;
+}
+}
+if(data106.timeout !== undefined){
+let data114 = data106.timeout;
+if(((typeof data114 !== "string") && (!((typeof data114 == "number") && (isFinite(data114))))) && (data114 !== null)){
+const err216 = {instancePath:instancePath+"/health/liveness/timeout",schemaPath:"#/properties/health/properties/liveness/properties/timeout/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.timeout.type},message:"must be string,number,null"};
+if(vErrors === null){
+vErrors = [err216];
+}
+else {
+vErrors.push(err216);
+}
+errors++;
+}
+}
+if(data106.misses !== undefined){
+let data115 = data106.misses;
+if((!(((typeof data115 == "number") && (!(data115 % 1) && !isNaN(data115))) && (isFinite(data115)))) && (data115 !== null)){
+const err217 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/type",keyword:"type",params:{type: schema19.properties.health.properties.liveness.properties.misses.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err217];
+}
+else {
+vErrors.push(err217);
+}
+errors++;
+}
+if((typeof data115 == "number") && (isFinite(data115))){
+if(data115 > 1000 || isNaN(data115)){
+const err218 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err218];
+}
+else {
+vErrors.push(err218);
+}
+errors++;
+}
+if(data115 < 1 || isNaN(data115)){
+const err219 = {instancePath:instancePath+"/health/liveness/misses",schemaPath:"#/properties/health/properties/liveness/properties/misses/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err219];
+}
+else {
+vErrors.push(err219);
 }
 errors++;
 }
@@ -3263,159 +3407,9 @@ errors++;
 }
 }
 if(data.stop !== undefined){
-let data110 = data.stop;
-if((!(data110 && typeof data110 == "object" && !Array.isArray(data110))) && (data110 !== null)){
-const err208 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema19.properties.stop.type},message:"must be object,null"};
-if(vErrors === null){
-vErrors = [err208];
-}
-else {
-vErrors.push(err208);
-}
-errors++;
-}
-if(data110 && typeof data110 == "object" && !Array.isArray(data110)){
-for(const key21 in data110){
-if(!((key21 === "signal") || (key21 === "timeout"))){
-const err209 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key21},message:"must NOT have additional properties"};
-if(vErrors === null){
-vErrors = [err209];
-}
-else {
-vErrors.push(err209);
-}
-errors++;
-}
-}
-if(data110.signal !== undefined){
-let data111 = data110.signal;
-if((typeof data111 !== "string") && (data111 !== null)){
-const err210 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema19.properties.stop.properties.signal.type},message:"must be string,null"};
-if(vErrors === null){
-vErrors = [err210];
-}
-else {
-vErrors.push(err210);
-}
-errors++;
-}
-if(!((((((((data111 === "SIGTERM") || (data111 === "SIGINT")) || (data111 === "SIGQUIT")) || (data111 === "SIGHUP")) || (data111 === "SIGUSR1")) || (data111 === "SIGUSR2")) || (data111 === "SIGWINCH")) || (data111 === null))){
-const err211 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
-if(vErrors === null){
-vErrors = [err211];
-}
-else {
-vErrors.push(err211);
-}
-errors++;
-}
-}
-if(data110.timeout !== undefined){
-let data112 = data110.timeout;
-if(((typeof data112 !== "string") && (!((typeof data112 == "number") && (isFinite(data112))))) && (data112 !== null)){
-const err212 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema19.properties.stop.properties.timeout.type},message:"must be string,number,null"};
-if(vErrors === null){
-vErrors = [err212];
-}
-else {
-vErrors.push(err212);
-}
-errors++;
-}
-}
-}
-}
-if(data.recovery !== undefined){
-let data113 = data.recovery;
-if((!(data113 && typeof data113 == "object" && !Array.isArray(data113))) && (data113 !== null)){
-const err213 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema19.properties.recovery.type},message:"must be object,null"};
-if(vErrors === null){
-vErrors = [err213];
-}
-else {
-vErrors.push(err213);
-}
-errors++;
-}
-if(data113 && typeof data113 == "object" && !Array.isArray(data113)){
-for(const key22 in data113){
-if(!(func1.call(schema19.properties.recovery.properties, key22))){
-const err214 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key22},message:"must NOT have additional properties"};
-if(vErrors === null){
-vErrors = [err214];
-}
-else {
-vErrors.push(err214);
-}
-errors++;
-}
-}
-if(data113.backoff !== undefined){
-let data114 = data113.backoff;
-if((!(data114 && typeof data114 == "object" && !Array.isArray(data114))) && (data114 !== null)){
-const err215 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.type},message:"must be object,null"};
-if(vErrors === null){
-vErrors = [err215];
-}
-else {
-vErrors.push(err215);
-}
-errors++;
-}
-if(data114 && typeof data114 == "object" && !Array.isArray(data114)){
-for(const key23 in data114){
-if(!(((((key23 === "initial") || (key23 === "max")) || (key23 === "factor")) || (key23 === "jitter")) || (key23 === "reset"))){
-const err216 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key23},message:"must NOT have additional properties"};
-if(vErrors === null){
-vErrors = [err216];
-}
-else {
-vErrors.push(err216);
-}
-errors++;
-}
-}
-if(data114.initial !== undefined){
-let data115 = data114.initial;
-if(((typeof data115 !== "string") && (!((typeof data115 == "number") && (isFinite(data115))))) && (data115 !== null)){
-const err217 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
-if(vErrors === null){
-vErrors = [err217];
-}
-else {
-vErrors.push(err217);
-}
-errors++;
-}
-}
-if(data114.max !== undefined){
-let data116 = data114.max;
-if(((typeof data116 !== "string") && (!((typeof data116 == "number") && (isFinite(data116))))) && (data116 !== null)){
-const err218 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
-if(vErrors === null){
-vErrors = [err218];
-}
-else {
-vErrors.push(err218);
-}
-errors++;
-}
-}
-if(data114.factor !== undefined){
-let data117 = data114.factor;
-if((!((typeof data117 == "number") && (isFinite(data117)))) && (data117 !== null)){
-const err219 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
-if(vErrors === null){
-vErrors = [err219];
-}
-else {
-vErrors.push(err219);
-}
-errors++;
-}
-if((typeof data117 == "number") && (isFinite(data117))){
-if(data117 > 10 || isNaN(data117)){
-const err220 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
+let data116 = data.stop;
+if((!(data116 && typeof data116 == "object" && !Array.isArray(data116))) && (data116 !== null)){
+const err220 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/type",keyword:"type",params:{type: schema19.properties.stop.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err220];
 }
@@ -3424,8 +3418,10 @@ vErrors.push(err220);
 }
 errors++;
 }
-if(data117 < 1 || isNaN(data117)){
-const err221 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data116 && typeof data116 == "object" && !Array.isArray(data116)){
+for(const key22 in data116){
+if(!((key22 === "signal") || (key22 === "timeout"))){
+const err221 = {instancePath:instancePath+"/stop",schemaPath:"#/properties/stop/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key22},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err221];
 }
@@ -3435,11 +3431,10 @@ vErrors.push(err221);
 errors++;
 }
 }
-}
-if(data114.jitter !== undefined){
-let data118 = data114.jitter;
-if((typeof data118 !== "string") && (data118 !== null)){
-const err222 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
+if(data116.signal !== undefined){
+let data117 = data116.signal;
+if((typeof data117 !== "string") && (data117 !== null)){
+const err222 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/type",keyword:"type",params:{type: schema19.properties.stop.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err222];
 }
@@ -3448,11 +3443,8 @@ vErrors.push(err222);
 }
 errors++;
 }
-}
-if(data114.reset !== undefined){
-let data119 = data114.reset;
-if(((typeof data119 !== "string") && (!((typeof data119 == "number") && (isFinite(data119))))) && (data119 !== null)){
-const err223 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
+if(!((((((((data117 === "SIGTERM") || (data117 === "SIGINT")) || (data117 === "SIGQUIT")) || (data117 === "SIGHUP")) || (data117 === "SIGUSR1")) || (data117 === "SIGUSR2")) || (data117 === "SIGWINCH")) || (data117 === null))){
+const err223 = {instancePath:instancePath+"/stop/signal",schemaPath:"#/properties/stop/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.stop.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err223];
 }
@@ -3462,12 +3454,10 @@ vErrors.push(err223);
 errors++;
 }
 }
-}
-}
-if(data113.budget !== undefined){
-let data120 = data113.budget;
-if((!(data120 && typeof data120 == "object" && !Array.isArray(data120))) && (data120 !== null)){
-const err224 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.type},message:"must be object,null"};
+if(data116.timeout !== undefined){
+let data118 = data116.timeout;
+if(((typeof data118 !== "string") && (!((typeof data118 == "number") && (isFinite(data118))))) && (data118 !== null)){
+const err224 = {instancePath:instancePath+"/stop/timeout",schemaPath:"#/properties/stop/properties/timeout/type",keyword:"type",params:{type: schema19.properties.stop.properties.timeout.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err224];
 }
@@ -3476,10 +3466,13 @@ vErrors.push(err224);
 }
 errors++;
 }
-if(data120 && typeof data120 == "object" && !Array.isArray(data120)){
-for(const key24 in data120){
-if(!((key24 === "restarts") || (key24 === "within"))){
-const err225 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key24},message:"must NOT have additional properties"};
+}
+}
+}
+if(data.recovery !== undefined){
+let data119 = data.recovery;
+if((!(data119 && typeof data119 == "object" && !Array.isArray(data119))) && (data119 !== null)){
+const err225 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/type",keyword:"type",params:{type: schema19.properties.recovery.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err225];
 }
@@ -3488,11 +3481,10 @@ vErrors.push(err225);
 }
 errors++;
 }
-}
-if(data120.restarts !== undefined){
-let data121 = data120.restarts;
-if((!(((typeof data121 == "number") && (!(data121 % 1) && !isNaN(data121))) && (isFinite(data121)))) && (data121 !== null)){
-const err226 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
+if(data119 && typeof data119 == "object" && !Array.isArray(data119)){
+for(const key23 in data119){
+if(!(func1.call(schema19.properties.recovery.properties, key23))){
+const err226 = {instancePath:instancePath+"/recovery",schemaPath:"#/properties/recovery/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key23},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err226];
 }
@@ -3501,9 +3493,11 @@ vErrors.push(err226);
 }
 errors++;
 }
-if((typeof data121 == "number") && (isFinite(data121))){
-if(data121 > 1000 || isNaN(data121)){
-const err227 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+if(data119.backoff !== undefined){
+let data120 = data119.backoff;
+if((!(data120 && typeof data120 == "object" && !Array.isArray(data120))) && (data120 !== null)){
+const err227 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err227];
 }
@@ -3512,8 +3506,10 @@ vErrors.push(err227);
 }
 errors++;
 }
-if(data121 < 0 || isNaN(data121)){
-const err228 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(data120 && typeof data120 == "object" && !Array.isArray(data120)){
+for(const key24 in data120){
+if(!(((((key24 === "initial") || (key24 === "max")) || (key24 === "factor")) || (key24 === "jitter")) || (key24 === "reset"))){
+const err228 = {instancePath:instancePath+"/recovery/backoff",schemaPath:"#/properties/recovery/properties/backoff/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key24},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err228];
 }
@@ -3523,11 +3519,10 @@ vErrors.push(err228);
 errors++;
 }
 }
-}
-if(data120.within !== undefined){
-let data122 = data120.within;
-if(((typeof data122 !== "string") && (!((typeof data122 == "number") && (isFinite(data122))))) && (data122 !== null)){
-const err229 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
+if(data120.initial !== undefined){
+let data121 = data120.initial;
+if(((typeof data121 !== "string") && (!((typeof data121 == "number") && (isFinite(data121))))) && (data121 !== null)){
+const err229 = {instancePath:instancePath+"/recovery/backoff/initial",schemaPath:"#/properties/recovery/properties/backoff/properties/initial/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.initial.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err229];
 }
@@ -3537,126 +3532,10 @@ vErrors.push(err229);
 errors++;
 }
 }
-}
-}
-if(data113["start-failed"] !== undefined){
-if(!(validate53(data113["start-failed"], {instancePath:instancePath+"/recovery/start-failed",parentData:data113,parentDataProperty:"start-failed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113["not-ready"] !== undefined){
-if(!(validate53(data113["not-ready"], {instancePath:instancePath+"/recovery/not-ready",parentData:data113,parentDataProperty:"not-ready",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.exit !== undefined){
-if(!(validate53(data113.exit, {instancePath:instancePath+"/recovery/exit",parentData:data113,parentDataProperty:"exit",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.crash !== undefined){
-if(!(validate53(data113.crash, {instancePath:instancePath+"/recovery/crash",parentData:data113,parentDataProperty:"crash",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.oom !== undefined){
-if(!(validate53(data113.oom, {instancePath:instancePath+"/recovery/oom",parentData:data113,parentDataProperty:"oom",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113["oom-host"] !== undefined){
-if(!(validate53(data113["oom-host"], {instancePath:instancePath+"/recovery/oom-host",parentData:data113,parentDataProperty:"oom-host",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113["forbidden-syscall"] !== undefined){
-if(!(validate53(data113["forbidden-syscall"], {instancePath:instancePath+"/recovery/forbidden-syscall",parentData:data113,parentDataProperty:"forbidden-syscall",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113["forbidden-exec"] !== undefined){
-if(!(validate53(data113["forbidden-exec"], {instancePath:instancePath+"/recovery/forbidden-exec",parentData:data113,parentDataProperty:"forbidden-exec",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.hang !== undefined){
-if(!(validate53(data113.hang, {instancePath:instancePath+"/recovery/hang",parentData:data113,parentDataProperty:"hang",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.deadlock !== undefined){
-if(!(validate53(data113.deadlock, {instancePath:instancePath+"/recovery/deadlock",parentData:data113,parentDataProperty:"deadlock",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.spin !== undefined){
-if(!(validate53(data113.spin, {instancePath:instancePath+"/recovery/spin",parentData:data113,parentDataProperty:"spin",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.leak !== undefined){
-if(!(validate53(data113.leak, {instancePath:instancePath+"/recovery/leak",parentData:data113,parentDataProperty:"leak",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113["fork-bomb"] !== undefined){
-if(!(validate53(data113["fork-bomb"], {instancePath:instancePath+"/recovery/fork-bomb",parentData:data113,parentDataProperty:"fork-bomb",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.unresponsive !== undefined){
-if(!(validate53(data113.unresponsive, {instancePath:instancePath+"/recovery/unresponsive",parentData:data113,parentDataProperty:"unresponsive",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113["probe-failed"] !== undefined){
-if(!(validate53(data113["probe-failed"], {instancePath:instancePath+"/recovery/probe-failed",parentData:data113,parentDataProperty:"probe-failed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.dependency !== undefined){
-if(!(validate53(data113.dependency, {instancePath:instancePath+"/recovery/dependency",parentData:data113,parentDataProperty:"dependency",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.unkillable !== undefined){
-if(!(validate53(data113.unkillable, {instancePath:instancePath+"/recovery/unkillable",parentData:data113,parentDataProperty:"unkillable",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.hardware !== undefined){
-if(!(validate53(data113.hardware, {instancePath:instancePath+"/recovery/hardware",parentData:data113,parentDataProperty:"hardware",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.default !== undefined){
-if(!(validate53(data113.default, {instancePath:instancePath+"/recovery/default",parentData:data113,parentDataProperty:"default",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
-errors = vErrors.length;
-}
-}
-if(data113.risky !== undefined){
-let data142 = data113.risky;
-if((!(data142 && typeof data142 == "object" && !Array.isArray(data142))) && (data142 !== null)){
-const err230 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.type},message:"must be object,null"};
+if(data120.max !== undefined){
+let data122 = data120.max;
+if(((typeof data122 !== "string") && (!((typeof data122 == "number") && (isFinite(data122))))) && (data122 !== null)){
+const err230 = {instancePath:instancePath+"/recovery/backoff/max",schemaPath:"#/properties/recovery/properties/backoff/properties/max/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.max.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err230];
 }
@@ -3665,10 +3544,11 @@ vErrors.push(err230);
 }
 errors++;
 }
-if(data142 && typeof data142 == "object" && !Array.isArray(data142)){
-for(const key25 in data142){
-if(!(((key25 === "days") || (key25 === "from")) || (key25 === "to"))){
-const err231 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key25},message:"must NOT have additional properties"};
+}
+if(data120.factor !== undefined){
+let data123 = data120.factor;
+if((!((typeof data123 == "number") && (isFinite(data123)))) && (data123 !== null)){
+const err231 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.factor.type},message:"must be number,null"};
 if(vErrors === null){
 vErrors = [err231];
 }
@@ -3677,11 +3557,9 @@ vErrors.push(err231);
 }
 errors++;
 }
-}
-if(data142.days !== undefined){
-let data143 = data142.days;
-if((typeof data143 !== "string") && (data143 !== null)){
-const err232 = {instancePath:instancePath+"/recovery/risky/days",schemaPath:"#/properties/recovery/properties/risky/properties/days/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.days.type},message:"must be string,null"};
+if((typeof data123 == "number") && (isFinite(data123))){
+if(data123 > 10 || isNaN(data123)){
+const err232 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10},message:"must be <= 10"};
 if(vErrors === null){
 vErrors = [err232];
 }
@@ -3690,11 +3568,8 @@ vErrors.push(err232);
 }
 errors++;
 }
-}
-if(data142.from !== undefined){
-let data144 = data142.from;
-if((typeof data144 !== "string") && (data144 !== null)){
-const err233 = {instancePath:instancePath+"/recovery/risky/from",schemaPath:"#/properties/recovery/properties/risky/properties/from/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.from.type},message:"must be string,null"};
+if(data123 < 1 || isNaN(data123)){
+const err233 = {instancePath:instancePath+"/recovery/backoff/factor",schemaPath:"#/properties/recovery/properties/backoff/properties/factor/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err233];
 }
@@ -3704,10 +3579,11 @@ vErrors.push(err233);
 errors++;
 }
 }
-if(data142.to !== undefined){
-let data145 = data142.to;
-if((typeof data145 !== "string") && (data145 !== null)){
-const err234 = {instancePath:instancePath+"/recovery/risky/to",schemaPath:"#/properties/recovery/properties/risky/properties/to/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.to.type},message:"must be string,null"};
+}
+if(data120.jitter !== undefined){
+let data124 = data120.jitter;
+if((typeof data124 !== "string") && (data124 !== null)){
+const err234 = {instancePath:instancePath+"/recovery/backoff/jitter",schemaPath:"#/properties/recovery/properties/backoff/properties/jitter/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.jitter.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err234];
 }
@@ -3717,14 +3593,10 @@ vErrors.push(err234);
 errors++;
 }
 }
-}
-}
-}
-}
-if(data.upgrade !== undefined){
-let data146 = data.upgrade;
-if((!(data146 && typeof data146 == "object" && !Array.isArray(data146))) && (data146 !== null)){
-const err235 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/type",keyword:"type",params:{type: schema19.properties.upgrade.type},message:"must be object,null"};
+if(data120.reset !== undefined){
+let data125 = data120.reset;
+if(((typeof data125 !== "string") && (!((typeof data125 == "number") && (isFinite(data125))))) && (data125 !== null)){
+const err235 = {instancePath:instancePath+"/recovery/backoff/reset",schemaPath:"#/properties/recovery/properties/backoff/properties/reset/type",keyword:"type",params:{type: schema19.properties.recovery.properties.backoff.properties.reset.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err235];
 }
@@ -3733,10 +3605,13 @@ vErrors.push(err235);
 }
 errors++;
 }
-if(data146 && typeof data146 == "object" && !Array.isArray(data146)){
-for(const key26 in data146){
-if(!(func1.call(schema19.properties.upgrade.properties, key26))){
-const err236 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key26},message:"must NOT have additional properties"};
+}
+}
+}
+if(data119.budget !== undefined){
+let data126 = data119.budget;
+if((!(data126 && typeof data126 == "object" && !Array.isArray(data126))) && (data126 !== null)){
+const err236 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err236];
 }
@@ -3745,11 +3620,10 @@ vErrors.push(err236);
 }
 errors++;
 }
-}
-if(data146.way !== undefined){
-let data147 = data146.way;
-if((typeof data147 !== "string") && (data147 !== null)){
-const err237 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.way.type},message:"must be string,null"};
+if(data126 && typeof data126 == "object" && !Array.isArray(data126)){
+for(const key25 in data126){
+if(!((key25 === "restarts") || (key25 === "within"))){
+const err237 = {instancePath:instancePath+"/recovery/budget",schemaPath:"#/properties/recovery/properties/budget/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key25},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err237];
 }
@@ -3758,8 +3632,11 @@ vErrors.push(err237);
 }
 errors++;
 }
-if(!(((data147 === "beside") || (data147 === "in-place")) || (data147 === null))){
-const err238 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.way.enum},message:"must be equal to one of the allowed values"};
+}
+if(data126.restarts !== undefined){
+let data127 = data126.restarts;
+if((!(((typeof data127 == "number") && (!(data127 % 1) && !isNaN(data127))) && (isFinite(data127)))) && (data127 !== null)){
+const err238 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.restarts.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err238];
 }
@@ -3768,11 +3645,9 @@ vErrors.push(err238);
 }
 errors++;
 }
-}
-if(data146.signal !== undefined){
-let data148 = data146.signal;
-if((typeof data148 !== "string") && (data148 !== null)){
-const err239 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.signal.type},message:"must be string,null"};
+if((typeof data127 == "number") && (isFinite(data127))){
+if(data127 > 1000 || isNaN(data127)){
+const err239 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err239];
 }
@@ -3781,8 +3656,8 @@ vErrors.push(err239);
 }
 errors++;
 }
-if(!(((((data148 === "SIGHUP") || (data148 === "SIGUSR1")) || (data148 === "SIGUSR2")) || (data148 === "SIGWINCH")) || (data148 === null))){
-const err240 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.signal.enum},message:"must be equal to one of the allowed values"};
+if(data127 < 0 || isNaN(data127)){
+const err240 = {instancePath:instancePath+"/recovery/budget/restarts",schemaPath:"#/properties/recovery/properties/budget/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err240];
 }
@@ -3792,10 +3667,11 @@ vErrors.push(err240);
 errors++;
 }
 }
-if(data146.canary !== undefined){
-let data149 = data146.canary;
-if((!(Array.isArray(data149))) && (data149 !== null)){
-const err241 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.type},message:"must be array,null"};
+}
+if(data126.within !== undefined){
+let data128 = data126.within;
+if(((typeof data128 !== "string") && (!((typeof data128 == "number") && (isFinite(data128))))) && (data128 !== null)){
+const err241 = {instancePath:instancePath+"/recovery/budget/within",schemaPath:"#/properties/recovery/properties/budget/properties/within/type",keyword:"type",params:{type: schema19.properties.recovery.properties.budget.properties.within.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err241];
 }
@@ -3804,9 +3680,127 @@ vErrors.push(err241);
 }
 errors++;
 }
-if(Array.isArray(data149)){
-if(data149.length > 16){
-const err242 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+}
+}
+}
+if(data119["start-failed"] !== undefined){
+if(!(validate53(data119["start-failed"], {instancePath:instancePath+"/recovery/start-failed",parentData:data119,parentDataProperty:"start-failed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119["not-ready"] !== undefined){
+if(!(validate53(data119["not-ready"], {instancePath:instancePath+"/recovery/not-ready",parentData:data119,parentDataProperty:"not-ready",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.exit !== undefined){
+if(!(validate53(data119.exit, {instancePath:instancePath+"/recovery/exit",parentData:data119,parentDataProperty:"exit",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.crash !== undefined){
+if(!(validate53(data119.crash, {instancePath:instancePath+"/recovery/crash",parentData:data119,parentDataProperty:"crash",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.oom !== undefined){
+if(!(validate53(data119.oom, {instancePath:instancePath+"/recovery/oom",parentData:data119,parentDataProperty:"oom",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119["oom-host"] !== undefined){
+if(!(validate53(data119["oom-host"], {instancePath:instancePath+"/recovery/oom-host",parentData:data119,parentDataProperty:"oom-host",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119["forbidden-syscall"] !== undefined){
+if(!(validate53(data119["forbidden-syscall"], {instancePath:instancePath+"/recovery/forbidden-syscall",parentData:data119,parentDataProperty:"forbidden-syscall",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119["forbidden-exec"] !== undefined){
+if(!(validate53(data119["forbidden-exec"], {instancePath:instancePath+"/recovery/forbidden-exec",parentData:data119,parentDataProperty:"forbidden-exec",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.hang !== undefined){
+if(!(validate53(data119.hang, {instancePath:instancePath+"/recovery/hang",parentData:data119,parentDataProperty:"hang",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.deadlock !== undefined){
+if(!(validate53(data119.deadlock, {instancePath:instancePath+"/recovery/deadlock",parentData:data119,parentDataProperty:"deadlock",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.spin !== undefined){
+if(!(validate53(data119.spin, {instancePath:instancePath+"/recovery/spin",parentData:data119,parentDataProperty:"spin",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.leak !== undefined){
+if(!(validate53(data119.leak, {instancePath:instancePath+"/recovery/leak",parentData:data119,parentDataProperty:"leak",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119["fork-bomb"] !== undefined){
+if(!(validate53(data119["fork-bomb"], {instancePath:instancePath+"/recovery/fork-bomb",parentData:data119,parentDataProperty:"fork-bomb",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.unresponsive !== undefined){
+if(!(validate53(data119.unresponsive, {instancePath:instancePath+"/recovery/unresponsive",parentData:data119,parentDataProperty:"unresponsive",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119["probe-failed"] !== undefined){
+if(!(validate53(data119["probe-failed"], {instancePath:instancePath+"/recovery/probe-failed",parentData:data119,parentDataProperty:"probe-failed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.dependency !== undefined){
+if(!(validate53(data119.dependency, {instancePath:instancePath+"/recovery/dependency",parentData:data119,parentDataProperty:"dependency",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.unkillable !== undefined){
+if(!(validate53(data119.unkillable, {instancePath:instancePath+"/recovery/unkillable",parentData:data119,parentDataProperty:"unkillable",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.hardware !== undefined){
+if(!(validate53(data119.hardware, {instancePath:instancePath+"/recovery/hardware",parentData:data119,parentDataProperty:"hardware",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.default !== undefined){
+if(!(validate53(data119.default, {instancePath:instancePath+"/recovery/default",parentData:data119,parentDataProperty:"default",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+}
+if(data119.risky !== undefined){
+let data148 = data119.risky;
+if((!(data148 && typeof data148 == "object" && !Array.isArray(data148))) && (data148 !== null)){
+const err242 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err242];
 }
@@ -3815,11 +3809,10 @@ vErrors.push(err242);
 }
 errors++;
 }
-const len12 = data149.length;
-for(let i12=0; i12<len12; i12++){
-let data150 = data149[i12];
-if((typeof data150 !== "string") && (!((typeof data150 == "number") && (isFinite(data150))))){
-const err243 = {instancePath:instancePath+"/upgrade/canary/" + i12,schemaPath:"#/properties/upgrade/properties/canary/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.items.type},message:"must be string,number"};
+if(data148 && typeof data148 == "object" && !Array.isArray(data148)){
+for(const key26 in data148){
+if(!(((key26 === "days") || (key26 === "from")) || (key26 === "to"))){
+const err243 = {instancePath:instancePath+"/recovery/risky",schemaPath:"#/properties/recovery/properties/risky/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key26},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err243];
 }
@@ -3829,12 +3822,10 @@ vErrors.push(err243);
 errors++;
 }
 }
-}
-}
-if(data146.bake !== undefined){
-let data151 = data146.bake;
-if(((typeof data151 !== "string") && (!((typeof data151 == "number") && (isFinite(data151))))) && (data151 !== null)){
-const err244 = {instancePath:instancePath+"/upgrade/bake",schemaPath:"#/properties/upgrade/properties/bake/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.bake.type},message:"must be string,number,null"};
+if(data148.days !== undefined){
+let data149 = data148.days;
+if((typeof data149 !== "string") && (data149 !== null)){
+const err244 = {instancePath:instancePath+"/recovery/risky/days",schemaPath:"#/properties/recovery/properties/risky/properties/days/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.days.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err244];
 }
@@ -3844,10 +3835,10 @@ vErrors.push(err244);
 errors++;
 }
 }
-if(data146.drain !== undefined){
-let data152 = data146.drain;
-if(((typeof data152 !== "string") && (!((typeof data152 == "number") && (isFinite(data152))))) && (data152 !== null)){
-const err245 = {instancePath:instancePath+"/upgrade/drain",schemaPath:"#/properties/upgrade/properties/drain/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.drain.type},message:"must be string,number,null"};
+if(data148.from !== undefined){
+let data150 = data148.from;
+if((typeof data150 !== "string") && (data150 !== null)){
+const err245 = {instancePath:instancePath+"/recovery/risky/from",schemaPath:"#/properties/recovery/properties/risky/properties/from/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.from.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err245];
 }
@@ -3857,10 +3848,10 @@ vErrors.push(err245);
 errors++;
 }
 }
-if(data146.surge !== undefined){
-let data153 = data146.surge;
-if(((typeof data153 !== "string") && (!(((typeof data153 == "number") && (!(data153 % 1) && !isNaN(data153))) && (isFinite(data153))))) && (data153 !== null)){
-const err246 = {instancePath:instancePath+"/upgrade/surge",schemaPath:"#/properties/upgrade/properties/surge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.surge.type},message:"must be string,integer,null"};
+if(data148.to !== undefined){
+let data151 = data148.to;
+if((typeof data151 !== "string") && (data151 !== null)){
+const err246 = {instancePath:instancePath+"/recovery/risky/to",schemaPath:"#/properties/recovery/properties/risky/properties/to/type",keyword:"type",params:{type: schema19.properties.recovery.properties.risky.properties.to.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err246];
 }
@@ -3870,10 +3861,14 @@ vErrors.push(err246);
 errors++;
 }
 }
-if(data146.judge !== undefined){
-let data154 = data146.judge;
-if((!(data154 && typeof data154 == "object" && !Array.isArray(data154))) && (data154 !== null)){
-const err247 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.type},message:"must be object,null"};
+}
+}
+}
+}
+if(data.upgrade !== undefined){
+let data152 = data.upgrade;
+if((!(data152 && typeof data152 == "object" && !Array.isArray(data152))) && (data152 !== null)){
+const err247 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/type",keyword:"type",params:{type: schema19.properties.upgrade.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err247];
 }
@@ -3882,10 +3877,10 @@ vErrors.push(err247);
 }
 errors++;
 }
-if(data154 && typeof data154 == "object" && !Array.isArray(data154)){
-for(const key27 in data154){
-if(!((((((((key27 === "samples") || (key27 === "few")) || (key27 === "wait-most")) || (key27 === "errors")) || (key27 === "latency")) || (key27 === "memory")) || (key27 === "deaths")) || (key27 === "metrics"))){
-const err248 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key27},message:"must NOT have additional properties"};
+if(data152 && typeof data152 == "object" && !Array.isArray(data152)){
+for(const key27 in data152){
+if(!(func1.call(schema19.properties.upgrade.properties, key27))){
+const err248 = {instancePath:instancePath+"/upgrade",schemaPath:"#/properties/upgrade/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key27},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err248];
 }
@@ -3895,10 +3890,10 @@ vErrors.push(err248);
 errors++;
 }
 }
-if(data154.samples !== undefined){
-let data155 = data154.samples;
-if((!(((typeof data155 == "number") && (!(data155 % 1) && !isNaN(data155))) && (isFinite(data155)))) && (data155 !== null)){
-const err249 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.samples.type},message:"must be integer,null"};
+if(data152.way !== undefined){
+let data153 = data152.way;
+if((typeof data153 !== "string") && (data153 !== null)){
+const err249 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.way.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err249];
 }
@@ -3907,9 +3902,8 @@ vErrors.push(err249);
 }
 errors++;
 }
-if((typeof data155 == "number") && (isFinite(data155))){
-if(data155 > 1000000 || isNaN(data155)){
-const err250 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
+if(!(((data153 === "beside") || (data153 === "in-place")) || (data153 === null))){
+const err250 = {instancePath:instancePath+"/upgrade/way",schemaPath:"#/properties/upgrade/properties/way/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.way.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err250];
 }
@@ -3918,8 +3912,11 @@ vErrors.push(err250);
 }
 errors++;
 }
-if(data155 < 1 || isNaN(data155)){
-const err251 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data152.signal !== undefined){
+let data154 = data152.signal;
+if((typeof data154 !== "string") && (data154 !== null)){
+const err251 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.signal.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err251];
 }
@@ -3928,12 +3925,8 @@ vErrors.push(err251);
 }
 errors++;
 }
-}
-}
-if(data154.few !== undefined){
-let data156 = data154.few;
-if((typeof data156 !== "string") && (data156 !== null)){
-const err252 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.few.type},message:"must be string,null"};
+if(!(((((data154 === "SIGHUP") || (data154 === "SIGUSR1")) || (data154 === "SIGUSR2")) || (data154 === "SIGWINCH")) || (data154 === null))){
+const err252 = {instancePath:instancePath+"/upgrade/signal",schemaPath:"#/properties/upgrade/properties/signal/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.signal.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err252];
 }
@@ -3942,8 +3935,11 @@ vErrors.push(err252);
 }
 errors++;
 }
-if(!((((data156 === "promote") || (data156 === "rollback")) || (data156 === "wait")) || (data156 === null))){
-const err253 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.judge.properties.few.enum},message:"must be equal to one of the allowed values"};
+}
+if(data152.canary !== undefined){
+let data155 = data152.canary;
+if((!(Array.isArray(data155))) && (data155 !== null)){
+const err253 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err253];
 }
@@ -3952,11 +3948,9 @@ vErrors.push(err253);
 }
 errors++;
 }
-}
-if(data154["wait-most"] !== undefined){
-let data157 = data154["wait-most"];
-if(((typeof data157 !== "string") && (!((typeof data157 == "number") && (isFinite(data157))))) && (data157 !== null)){
-const err254 = {instancePath:instancePath+"/upgrade/judge/wait-most",schemaPath:"#/properties/upgrade/properties/judge/properties/wait-most/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties["wait-most"].type},message:"must be string,number,null"};
+if(Array.isArray(data155)){
+if(data155.length > 16){
+const err254 = {instancePath:instancePath+"/upgrade/canary",schemaPath:"#/properties/upgrade/properties/canary/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err254];
 }
@@ -3965,11 +3959,11 @@ vErrors.push(err254);
 }
 errors++;
 }
-}
-if(data154.errors !== undefined){
-let data158 = data154.errors;
-if((typeof data158 !== "string") && (data158 !== null)){
-const err255 = {instancePath:instancePath+"/upgrade/judge/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.errors.type},message:"must be string,null"};
+const len12 = data155.length;
+for(let i12=0; i12<len12; i12++){
+let data156 = data155[i12];
+if((typeof data156 !== "string") && (!((typeof data156 == "number") && (isFinite(data156))))){
+const err255 = {instancePath:instancePath+"/upgrade/canary/" + i12,schemaPath:"#/properties/upgrade/properties/canary/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.canary.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err255];
 }
@@ -3979,10 +3973,12 @@ vErrors.push(err255);
 errors++;
 }
 }
-if(data154.latency !== undefined){
-let data159 = data154.latency;
-if((typeof data159 !== "string") && (data159 !== null)){
-const err256 = {instancePath:instancePath+"/upgrade/judge/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.latency.type},message:"must be string,null"};
+}
+}
+if(data152.bake !== undefined){
+let data157 = data152.bake;
+if(((typeof data157 !== "string") && (!((typeof data157 == "number") && (isFinite(data157))))) && (data157 !== null)){
+const err256 = {instancePath:instancePath+"/upgrade/bake",schemaPath:"#/properties/upgrade/properties/bake/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.bake.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err256];
 }
@@ -3992,10 +3988,10 @@ vErrors.push(err256);
 errors++;
 }
 }
-if(data154.memory !== undefined){
-let data160 = data154.memory;
-if((typeof data160 !== "string") && (data160 !== null)){
-const err257 = {instancePath:instancePath+"/upgrade/judge/memory",schemaPath:"#/properties/upgrade/properties/judge/properties/memory/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.memory.type},message:"must be string,null"};
+if(data152.drain !== undefined){
+let data158 = data152.drain;
+if(((typeof data158 !== "string") && (!((typeof data158 == "number") && (isFinite(data158))))) && (data158 !== null)){
+const err257 = {instancePath:instancePath+"/upgrade/drain",schemaPath:"#/properties/upgrade/properties/drain/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.drain.type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err257];
 }
@@ -4005,10 +4001,10 @@ vErrors.push(err257);
 errors++;
 }
 }
-if(data154.deaths !== undefined){
-let data161 = data154.deaths;
-if((!(((typeof data161 == "number") && (!(data161 % 1) && !isNaN(data161))) && (isFinite(data161)))) && (data161 !== null)){
-const err258 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.deaths.type},message:"must be integer,null"};
+if(data152.surge !== undefined){
+let data159 = data152.surge;
+if(((typeof data159 !== "string") && (!(((typeof data159 == "number") && (!(data159 % 1) && !isNaN(data159))) && (isFinite(data159))))) && (data159 !== null)){
+const err258 = {instancePath:instancePath+"/upgrade/surge",schemaPath:"#/properties/upgrade/properties/surge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.surge.type},message:"must be string,integer,null"};
 if(vErrors === null){
 vErrors = [err258];
 }
@@ -4017,9 +4013,11 @@ vErrors.push(err258);
 }
 errors++;
 }
-if((typeof data161 == "number") && (isFinite(data161))){
-if(data161 > 1000 || isNaN(data161)){
-const err259 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+if(data152.judge !== undefined){
+let data160 = data152.judge;
+if((!(data160 && typeof data160 == "object" && !Array.isArray(data160))) && (data160 !== null)){
+const err259 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err259];
 }
@@ -4028,8 +4026,10 @@ vErrors.push(err259);
 }
 errors++;
 }
-if(data161 < 0 || isNaN(data161)){
-const err260 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(data160 && typeof data160 == "object" && !Array.isArray(data160)){
+for(const key28 in data160){
+if(!((((((((key28 === "samples") || (key28 === "few")) || (key28 === "wait-most")) || (key28 === "errors")) || (key28 === "latency")) || (key28 === "memory")) || (key28 === "deaths")) || (key28 === "metrics"))){
+const err260 = {instancePath:instancePath+"/upgrade/judge",schemaPath:"#/properties/upgrade/properties/judge/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key28},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err260];
 }
@@ -4039,11 +4039,10 @@ vErrors.push(err260);
 errors++;
 }
 }
-}
-if(data154.metrics !== undefined){
-let data162 = data154.metrics;
-if((!(data162 && typeof data162 == "object" && !Array.isArray(data162))) && (data162 !== null)){
-const err261 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.type},message:"must be object,null"};
+if(data160.samples !== undefined){
+let data161 = data160.samples;
+if((!(((typeof data161 == "number") && (!(data161 % 1) && !isNaN(data161))) && (isFinite(data161)))) && (data161 !== null)){
+const err261 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.samples.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err261];
 }
@@ -4052,10 +4051,9 @@ vErrors.push(err261);
 }
 errors++;
 }
-if(data162 && typeof data162 == "object" && !Array.isArray(data162)){
-for(const key28 in data162){
-if(!(((((key28 === "port") || (key28 === "path")) || (key28 === "requests")) || (key28 === "errors")) || (key28 === "latency"))){
-const err262 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key28},message:"must NOT have additional properties"};
+if((typeof data161 == "number") && (isFinite(data161))){
+if(data161 > 1000000 || isNaN(data161)){
+const err262 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"};
 if(vErrors === null){
 vErrors = [err262];
 }
@@ -4064,11 +4062,8 @@ vErrors.push(err262);
 }
 errors++;
 }
-}
-if(data162.port !== undefined){
-let data163 = data162.port;
-if((!(((typeof data163 == "number") && (!(data163 % 1) && !isNaN(data163))) && (isFinite(data163)))) && (data163 !== null)){
-const err263 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.port.type},message:"must be integer,null"};
+if(data161 < 1 || isNaN(data161)){
+const err263 = {instancePath:instancePath+"/upgrade/judge/samples",schemaPath:"#/properties/upgrade/properties/judge/properties/samples/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err263];
 }
@@ -4077,9 +4072,12 @@ vErrors.push(err263);
 }
 errors++;
 }
-if((typeof data163 == "number") && (isFinite(data163))){
-if(data163 > 65535 || isNaN(data163)){
-const err264 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
+}
+}
+if(data160.few !== undefined){
+let data162 = data160.few;
+if((typeof data162 !== "string") && (data162 !== null)){
+const err264 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.few.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err264];
 }
@@ -4088,8 +4086,8 @@ vErrors.push(err264);
 }
 errors++;
 }
-if(data163 < 1 || isNaN(data163)){
-const err265 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(!((((data162 === "promote") || (data162 === "rollback")) || (data162 === "wait")) || (data162 === null))){
+const err265 = {instancePath:instancePath+"/upgrade/judge/few",schemaPath:"#/properties/upgrade/properties/judge/properties/few/enum",keyword:"enum",params:{allowedValues: schema19.properties.upgrade.properties.judge.properties.few.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err265];
 }
@@ -4099,11 +4097,10 @@ vErrors.push(err265);
 errors++;
 }
 }
-}
-if(data162.path !== undefined){
-let data164 = data162.path;
-if((typeof data164 !== "string") && (data164 !== null)){
-const err266 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.path.type},message:"must be string,null"};
+if(data160["wait-most"] !== undefined){
+let data163 = data160["wait-most"];
+if(((typeof data163 !== "string") && (!((typeof data163 == "number") && (isFinite(data163))))) && (data163 !== null)){
+const err266 = {instancePath:instancePath+"/upgrade/judge/wait-most",schemaPath:"#/properties/upgrade/properties/judge/properties/wait-most/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties["wait-most"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err266];
 }
@@ -4112,9 +4109,11 @@ vErrors.push(err266);
 }
 errors++;
 }
-if(typeof data164 === "string"){
-if(!pattern10.test(data164)){
-const err267 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
+}
+if(data160.errors !== undefined){
+let data164 = data160.errors;
+if((typeof data164 !== "string") && (data164 !== null)){
+const err267 = {instancePath:instancePath+"/upgrade/judge/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.errors.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err267];
 }
@@ -4124,11 +4123,10 @@ vErrors.push(err267);
 errors++;
 }
 }
-}
-if(data162.requests !== undefined){
-let data165 = data162.requests;
+if(data160.latency !== undefined){
+let data165 = data160.latency;
 if((typeof data165 !== "string") && (data165 !== null)){
-const err268 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.requests.type},message:"must be string,null"};
+const err268 = {instancePath:instancePath+"/upgrade/judge/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.latency.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err268];
 }
@@ -4137,9 +4135,11 @@ vErrors.push(err268);
 }
 errors++;
 }
-if(typeof data165 === "string"){
-if(!pattern15.test(data165)){
-const err269 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+}
+if(data160.memory !== undefined){
+let data166 = data160.memory;
+if((typeof data166 !== "string") && (data166 !== null)){
+const err269 = {instancePath:instancePath+"/upgrade/judge/memory",schemaPath:"#/properties/upgrade/properties/judge/properties/memory/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.memory.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err269];
 }
@@ -4149,11 +4149,10 @@ vErrors.push(err269);
 errors++;
 }
 }
-}
-if(data162.errors !== undefined){
-let data166 = data162.errors;
-if((typeof data166 !== "string") && (data166 !== null)){
-const err270 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.errors.type},message:"must be string,null"};
+if(data160.deaths !== undefined){
+let data167 = data160.deaths;
+if((!(((typeof data167 == "number") && (!(data167 % 1) && !isNaN(data167))) && (isFinite(data167)))) && (data167 !== null)){
+const err270 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.deaths.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err270];
 }
@@ -4162,9 +4161,9 @@ vErrors.push(err270);
 }
 errors++;
 }
-if(typeof data166 === "string"){
-if(!pattern15.test(data166)){
-const err271 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+if((typeof data167 == "number") && (isFinite(data167))){
+if(data167 > 1000 || isNaN(data167)){
+const err271 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err271];
 }
@@ -4173,12 +4172,8 @@ vErrors.push(err271);
 }
 errors++;
 }
-}
-}
-if(data162.latency !== undefined){
-let data167 = data162.latency;
-if((typeof data167 !== "string") && (data167 !== null)){
-const err272 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.latency.type},message:"must be string,null"};
+if(data167 < 0 || isNaN(data167)){
+const err272 = {instancePath:instancePath+"/upgrade/judge/deaths",schemaPath:"#/properties/upgrade/properties/judge/properties/deaths/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err272];
 }
@@ -4187,9 +4182,12 @@ vErrors.push(err272);
 }
 errors++;
 }
-if(typeof data167 === "string"){
-if(!pattern15.test(data167)){
-const err273 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
+}
+}
+if(data160.metrics !== undefined){
+let data168 = data160.metrics;
+if((!(data168 && typeof data168 == "object" && !Array.isArray(data168))) && (data168 !== null)){
+const err273 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.type},message:"must be object,null"};
 if(vErrors === null){
 vErrors = [err273];
 }
@@ -4198,16 +4196,10 @@ vErrors.push(err273);
 }
 errors++;
 }
-}
-}
-}
-}
-}
-}
-if(data146.check !== undefined){
-let data168 = data146.check;
-if((!(Array.isArray(data168))) && (data168 !== null)){
-const err274 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.type},message:"must be array,null"};
+if(data168 && typeof data168 == "object" && !Array.isArray(data168)){
+for(const key29 in data168){
+if(!(((((key29 === "port") || (key29 === "path")) || (key29 === "requests")) || (key29 === "errors")) || (key29 === "latency"))){
+const err274 = {instancePath:instancePath+"/upgrade/judge/metrics",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key29},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err274];
 }
@@ -4216,9 +4208,11 @@ vErrors.push(err274);
 }
 errors++;
 }
-if(Array.isArray(data168)){
-if(data168.length > 64){
-const err275 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
+}
+if(data168.port !== undefined){
+let data169 = data168.port;
+if((!(((typeof data169 == "number") && (!(data169 % 1) && !isNaN(data169))) && (isFinite(data169)))) && (data169 !== null)){
+const err275 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.port.type},message:"must be integer,null"};
 if(vErrors === null){
 vErrors = [err275];
 }
@@ -4227,11 +4221,9 @@ vErrors.push(err275);
 }
 errors++;
 }
-const len13 = data168.length;
-for(let i13=0; i13<len13; i13++){
-let data169 = data168[i13];
-if((typeof data169 !== "string") && (!((typeof data169 == "number") && (isFinite(data169))))){
-const err276 = {instancePath:instancePath+"/upgrade/check/" + i13,schemaPath:"#/properties/upgrade/properties/check/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.items.type},message:"must be string,number"};
+if((typeof data169 == "number") && (isFinite(data169))){
+if(data169 > 65535 || isNaN(data169)){
+const err276 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535"};
 if(vErrors === null){
 vErrors = [err276];
 }
@@ -4240,13 +4232,8 @@ vErrors.push(err276);
 }
 errors++;
 }
-}
-}
-}
-if(data146["check-timeout"] !== undefined){
-let data170 = data146["check-timeout"];
-if(((typeof data170 !== "string") && (!((typeof data170 == "number") && (isFinite(data170))))) && (data170 !== null)){
-const err277 = {instancePath:instancePath+"/upgrade/check-timeout",schemaPath:"#/properties/upgrade/properties/check-timeout/type",keyword:"type",params:{type: schema19.properties.upgrade.properties["check-timeout"].type},message:"must be string,number,null"};
+if(data169 < 1 || isNaN(data169)){
+const err277 = {instancePath:instancePath+"/upgrade/judge/metrics/port",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err277];
 }
@@ -4257,11 +4244,10 @@ errors++;
 }
 }
 }
-}
-if(data.versions !== undefined){
-let data171 = data.versions;
-if((!(data171 && typeof data171 == "object" && !Array.isArray(data171))) && (data171 !== null)){
-const err278 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: schema19.properties.versions.type},message:"must be object,null"};
+if(data168.path !== undefined){
+let data170 = data168.path;
+if((typeof data170 !== "string") && (data170 !== null)){
+const err278 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.path.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err278];
 }
@@ -4270,10 +4256,9 @@ vErrors.push(err278);
 }
 errors++;
 }
-if(data171 && typeof data171 == "object" && !Array.isArray(data171)){
-for(const key29 in data171){
-if(!(key29 === "keep")){
-const err279 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key29},message:"must NOT have additional properties"};
+if(typeof data170 === "string"){
+if(!pattern10.test(data170)){
+const err279 = {instancePath:instancePath+"/upgrade/judge/metrics/path",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/path/pattern",keyword:"pattern",params:{pattern: "^/[!-~]{0,255}$"},message:"must match pattern \""+"^/[!-~]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err279];
 }
@@ -4283,10 +4268,11 @@ vErrors.push(err279);
 errors++;
 }
 }
-if(data171.keep !== undefined){
-let data172 = data171.keep;
-if((!(((typeof data172 == "number") && (!(data172 % 1) && !isNaN(data172))) && (isFinite(data172)))) && (data172 !== null)){
-const err280 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/type",keyword:"type",params:{type: schema19.properties.versions.properties.keep.type},message:"must be integer,null"};
+}
+if(data168.requests !== undefined){
+let data171 = data168.requests;
+if((typeof data171 !== "string") && (data171 !== null)){
+const err280 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.requests.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err280];
 }
@@ -4295,9 +4281,9 @@ vErrors.push(err280);
 }
 errors++;
 }
-if((typeof data172 == "number") && (isFinite(data172))){
-if(data172 > 1000 || isNaN(data172)){
-const err281 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(typeof data171 === "string"){
+if(!pattern15.test(data171)){
+const err281 = {instancePath:instancePath+"/upgrade/judge/metrics/requests",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/requests/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
 if(vErrors === null){
 vErrors = [err281];
 }
@@ -4306,8 +4292,12 @@ vErrors.push(err281);
 }
 errors++;
 }
-if(data172 < 1 || isNaN(data172)){
-const err282 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+}
+if(data168.errors !== undefined){
+let data172 = data168.errors;
+if((typeof data172 !== "string") && (data172 !== null)){
+const err282 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.errors.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err282];
 }
@@ -4316,14 +4306,9 @@ vErrors.push(err282);
 }
 errors++;
 }
-}
-}
-}
-}
-if(data.schedule !== undefined){
-let data173 = data.schedule;
-if((!(Array.isArray(data173))) && (data173 !== null)){
-const err283 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: schema19.properties.schedule.type},message:"must be array,null"};
+if(typeof data172 === "string"){
+if(!pattern15.test(data172)){
+const err283 = {instancePath:instancePath+"/upgrade/judge/metrics/errors",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/errors/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
 if(vErrors === null){
 vErrors = [err283];
 }
@@ -4332,9 +4317,12 @@ vErrors.push(err283);
 }
 errors++;
 }
-if(Array.isArray(data173)){
-if(data173.length > 16){
-const err284 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+}
+}
+if(data168.latency !== undefined){
+let data173 = data168.latency;
+if((typeof data173 !== "string") && (data173 !== null)){
+const err284 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.judge.properties.metrics.properties.latency.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err284];
 }
@@ -4343,12 +4331,9 @@ vErrors.push(err284);
 }
 errors++;
 }
-const len14 = data173.length;
-for(let i14=0; i14<len14; i14++){
-let data174 = data173[i14];
-if(data174 && typeof data174 == "object" && !Array.isArray(data174)){
-if(Object.keys(data174).length > 1){
-const err285 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/maxProperties",keyword:"maxProperties",params:{limit: 1},message:"must NOT have more than 1 properties"};
+if(typeof data173 === "string"){
+if(!pattern15.test(data173)){
+const err285 = {instancePath:instancePath+"/upgrade/judge/metrics/latency",schemaPath:"#/properties/upgrade/properties/judge/properties/metrics/properties/latency/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"},message:"must match pattern \""+"^[A-Za-z_:][A-Za-z0-9_:]{0,127}$"+"\""};
 if(vErrors === null){
 vErrors = [err285];
 }
@@ -4357,8 +4342,16 @@ vErrors.push(err285);
 }
 errors++;
 }
-if(Object.keys(data174).length < 1){
-const err286 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/minProperties",keyword:"minProperties",params:{limit: 1},message:"must NOT have fewer than 1 properties"};
+}
+}
+}
+}
+}
+}
+if(data152.check !== undefined){
+let data174 = data152.check;
+if((!(Array.isArray(data174))) && (data174 !== null)){
+const err286 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.type},message:"must be array,null"};
 if(vErrors === null){
 vErrors = [err286];
 }
@@ -4367,9 +4360,9 @@ vErrors.push(err286);
 }
 errors++;
 }
-for(const key30 in data174){
-if(!(key30 === "recycle")){
-const err287 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key30},message:"must NOT have additional properties"};
+if(Array.isArray(data174)){
+if(data174.length > 64){
+const err287 = {instancePath:instancePath+"/upgrade/check",schemaPath:"#/properties/upgrade/properties/check/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"};
 if(vErrors === null){
 vErrors = [err287];
 }
@@ -4378,10 +4371,11 @@ vErrors.push(err287);
 }
 errors++;
 }
-}
-if(data174.recycle !== undefined){
-if(typeof data174.recycle !== "string"){
-const err288 = {instancePath:instancePath+"/schedule/" + i14+"/recycle",schemaPath:"#/properties/schedule/items/properties/recycle/type",keyword:"type",params:{type: "string"},message:"must be string"};
+const len13 = data174.length;
+for(let i13=0; i13<len13; i13++){
+let data175 = data174[i13];
+if((typeof data175 !== "string") && (!((typeof data175 == "number") && (isFinite(data175))))){
+const err288 = {instancePath:instancePath+"/upgrade/check/" + i13,schemaPath:"#/properties/upgrade/properties/check/items/type",keyword:"type",params:{type: schema19.properties.upgrade.properties.check.items.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err288];
 }
@@ -4392,13 +4386,163 @@ errors++;
 }
 }
 }
-else {
-const err289 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+}
+if(data152["check-timeout"] !== undefined){
+let data176 = data152["check-timeout"];
+if(((typeof data176 !== "string") && (!((typeof data176 == "number") && (isFinite(data176))))) && (data176 !== null)){
+const err289 = {instancePath:instancePath+"/upgrade/check-timeout",schemaPath:"#/properties/upgrade/properties/check-timeout/type",keyword:"type",params:{type: schema19.properties.upgrade.properties["check-timeout"].type},message:"must be string,number,null"};
 if(vErrors === null){
 vErrors = [err289];
 }
 else {
 vErrors.push(err289);
+}
+errors++;
+}
+}
+}
+}
+if(data.versions !== undefined){
+let data177 = data.versions;
+if((!(data177 && typeof data177 == "object" && !Array.isArray(data177))) && (data177 !== null)){
+const err290 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: schema19.properties.versions.type},message:"must be object,null"};
+if(vErrors === null){
+vErrors = [err290];
+}
+else {
+vErrors.push(err290);
+}
+errors++;
+}
+if(data177 && typeof data177 == "object" && !Array.isArray(data177)){
+for(const key30 in data177){
+if(!(key30 === "keep")){
+const err291 = {instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key30},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err291];
+}
+else {
+vErrors.push(err291);
+}
+errors++;
+}
+}
+if(data177.keep !== undefined){
+let data178 = data177.keep;
+if((!(((typeof data178 == "number") && (!(data178 % 1) && !isNaN(data178))) && (isFinite(data178)))) && (data178 !== null)){
+const err292 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/type",keyword:"type",params:{type: schema19.properties.versions.properties.keep.type},message:"must be integer,null"};
+if(vErrors === null){
+vErrors = [err292];
+}
+else {
+vErrors.push(err292);
+}
+errors++;
+}
+if((typeof data178 == "number") && (isFinite(data178))){
+if(data178 > 1000 || isNaN(data178)){
+const err293 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err293];
+}
+else {
+vErrors.push(err293);
+}
+errors++;
+}
+if(data178 < 1 || isNaN(data178)){
+const err294 = {instancePath:instancePath+"/versions/keep",schemaPath:"#/properties/versions/properties/keep/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err294];
+}
+else {
+vErrors.push(err294);
+}
+errors++;
+}
+}
+}
+}
+}
+if(data.schedule !== undefined){
+let data179 = data.schedule;
+if((!(Array.isArray(data179))) && (data179 !== null)){
+const err295 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: schema19.properties.schedule.type},message:"must be array,null"};
+if(vErrors === null){
+vErrors = [err295];
+}
+else {
+vErrors.push(err295);
+}
+errors++;
+}
+if(Array.isArray(data179)){
+if(data179.length > 16){
+const err296 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
+if(vErrors === null){
+vErrors = [err296];
+}
+else {
+vErrors.push(err296);
+}
+errors++;
+}
+const len14 = data179.length;
+for(let i14=0; i14<len14; i14++){
+let data180 = data179[i14];
+if(data180 && typeof data180 == "object" && !Array.isArray(data180)){
+if(Object.keys(data180).length > 1){
+const err297 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/maxProperties",keyword:"maxProperties",params:{limit: 1},message:"must NOT have more than 1 properties"};
+if(vErrors === null){
+vErrors = [err297];
+}
+else {
+vErrors.push(err297);
+}
+errors++;
+}
+if(Object.keys(data180).length < 1){
+const err298 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/minProperties",keyword:"minProperties",params:{limit: 1},message:"must NOT have fewer than 1 properties"};
+if(vErrors === null){
+vErrors = [err298];
+}
+else {
+vErrors.push(err298);
+}
+errors++;
+}
+for(const key31 in data180){
+if(!(key31 === "recycle")){
+const err299 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key31},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err299];
+}
+else {
+vErrors.push(err299);
+}
+errors++;
+}
+}
+if(data180.recycle !== undefined){
+if(typeof data180.recycle !== "string"){
+const err300 = {instancePath:instancePath+"/schedule/" + i14+"/recycle",schemaPath:"#/properties/schedule/items/properties/recycle/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err300];
+}
+else {
+vErrors.push(err300);
+}
+errors++;
+}
+}
+}
+else {
+const err301 = {instancePath:instancePath+"/schedule/" + i14,schemaPath:"#/properties/schedule/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err301];
+}
+else {
+vErrors.push(err301);
 }
 errors++;
 }
@@ -4500,6 +4644,85 @@ export const keys = [
    "number"
   ],
   "expected": "text of at most 4096 characters"
+ },
+ {
+  "key": "kind",
+  "types": [
+   "string"
+  ],
+  "expected": "'service' or 'stdio'",
+  "words": [
+   "service",
+   "stdio"
+  ],
+  "title": "How the program is talked to",
+  "description": "service: by the sockets that it is handed. stdio: by its standard input and output, as MCP servers are; a bridge in the sandbox offers it at the sockets of 'listen', as 'stdio' says.",
+  "default": "service"
+ },
+ {
+  "key": "stdio",
+  "types": [
+   "object"
+  ],
+  "expected": "a map",
+  "title": "What speaks on standard input and output",
+  "description": "For 'kind: stdio'. The bridge starts the program, again when it dies, and answers for it meanwhile. It is ready when the program has shown that it works, whatever health.ready says.",
+  "examples": [
+   {
+    "protocol": "mcp",
+    "process": "shared"
+   }
+  ]
+ },
+ {
+  "key": "stdio.protocol",
+  "types": [
+   "string"
+  ],
+  "expected": "'mcp', 'lines' or 'raw'",
+  "words": [
+   "mcp",
+   "lines",
+   "raw"
+  ],
+  "title": "What it speaks",
+  "description": "mcp: the Model Context Protocol, JSON-RPC 2.0 with one message a line. lines: a line, and a line in answer to each, in order. raw: bytes.",
+  "default": "mcp"
+ },
+ {
+  "key": "stdio.process",
+  "types": [
+   "string"
+  ],
+  "expected": "'connection' or 'shared'",
+  "words": [
+   "connection",
+   "shared"
+  ],
+  "title": "Whose the process is",
+  "description": "connection: each connection has a process of its own, so that clients have nothing in common. shared: one process serves all of them; the bridge tells their requests apart and greets the program itself, so that nothing can be asked of a client. Not with 'protocol: raw'.",
+  "default": "connection"
+ },
+ {
+  "key": "stdio.connections",
+  "types": [
+   "integer"
+  ],
+  "expected": "a whole number from 1 to 1024",
+  "title": "Connections at a time",
+  "description": "Of one sandbox; more wait in the socket. With a process for each, limits.tasks and limits.memory have to be enough for so many.",
+  "default": 16
+ },
+ {
+  "key": "stdio.message",
+  "types": [
+   "string",
+   "integer"
+  ],
+  "expected": "a size from 1K to 64M, such as 4M",
+  "title": "Longest message",
+  "description": "A client that sends a longer one is let go; a program that does so is ended, and started again.",
+  "default": "4M"
  },
  {
   "key": "environment",

@@ -4,6 +4,7 @@ import type { Problem } from '../base/problem.ts';
 import { checkHealth } from './check-health.ts';
 import { checkProgram } from './check-program.ts';
 import { checkRecovery } from './check-recovery.ts';
+import { checkStdio } from './check-stdio.ts';
 import { checkUpgrade } from './check-upgrade.ts';
 import { type Declaration, type Isolation, type Listen, type Origins, RPC_SOCKET_NAME } from './declaration.ts';
 import { endpointText } from './endpoint.ts';
@@ -33,6 +34,7 @@ export function findContradictions(
   finder.checkWritable(declaration);
   finder.checkCredentials(declaration.credentials);
   finder.checkDevices(declaration.devices);
+  checkStdio(finder, declaration);
   checkHealth(finder, declaration);
   checkRecovery(finder, declaration);
   checkUpgrade(finder, declaration);

@@ -18,7 +18,8 @@ export function convertHealth(source: Source, listen: readonly Listen[]): Declar
     return must(path, reader(source.text(path)));
   };
   return {
-    ready: source.text('health.ready') === 'notify' ? 'notify' : 'exec',
+    // The bridge of a program that speaks on its standard streams tells when that works.
+    ready: source.text('health.ready') === 'notify' || source.text('kind') === 'stdio' ? 'notify' : 'exec',
     startTimeoutMs: read('start-timeout', readStartTimeout),
     heartbeatMs: read('heartbeat', readHeartbeat),
     requestTimeoutMs: read('request-timeout', readRequestTime),

@@ -1,5 +1,6 @@
 import { convertHealth } from './convert-health.ts';
 import { convertRecovery, convertSchedule } from './convert-recovery.ts';
+import { convertStdio } from './convert-stdio.ts';
 import { convertUpgrade } from './convert-upgrade.ts';
 import type {
   Declaration,
@@ -51,6 +52,7 @@ export function convert(name: string, tree: MapNode, templates: readonly string[
     templates,
     version: source.find('version') === undefined ? undefined : text('version'),
     exec: source.list('exec').map(sourceOf),
+    ...convertStdio(source),
     environment: Object.fromEntries(source.map('environment')),
     listen,
     ...(source.find('rpc') === undefined ? {} : { rpc: toRpc(source) }),

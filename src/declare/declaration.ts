@@ -13,6 +13,8 @@ export interface Declaration {
   readonly version: string | undefined;
   /** Program and arguments. A first word that begins with "./" is looked up in the version's directory. */
   readonly exec: readonly string[];
+  /** There for a program that speaks on its standard input and output. */
+  readonly stdio?: Stdio;
   readonly environment: Readonly<Record<string, string>>;
   readonly listen: readonly Listen[];
   /** Who may call; there for a plugin that takes calls. */
@@ -93,6 +95,16 @@ export interface Declaration {
   /** Installed versions that are kept; those in use are kept in any case. */
   readonly versions: { readonly keep: number };
   readonly schedule: readonly Scheduled[];
+}
+
+/** How the bridge offers a program that speaks on its standard input and output. */
+export interface Stdio {
+  readonly protocol: 'mcp' | 'lines' | 'raw';
+  readonly process: 'connection' | 'shared';
+  /** At a time. */
+  readonly connections: number;
+  /** Bytes of the longest message. */
+  readonly message: number;
 }
 
 /** What makes a sandbox: systemd-nspawn in a service, or the spawner, whose processes become a scope. */

@@ -53,6 +53,13 @@ export function readTmp(text: string): Reading<number> {
   return bytes >= 64 * 1024 ? { value: bytes } : { refused: 'the least is 64K' };
 }
 
+/** Bytes of one message of a program that speaks on its standard input and output. */
+export function readMessage(text: string): Reading<number> {
+  const bytes = parseBytes(text);
+  if (bytes === undefined) return { ...WRONG, ...sizeHint(text) };
+  return bytes >= 1024 && bytes <= 64 << 20 ? { value: bytes } : { refused: 'the least is 1K, the most 64M' };
+}
+
 export function readQuota(text: string): Reading<number | 'infinity'> {
   return text === 'infinity' ? { value: text } : readTmp(text);
 }
@@ -271,6 +278,7 @@ export const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['allow[]', readGrant],
   ['network', readNetwork],
   ['network.egress[]', readEndpoint],
+  ['stdio.message', readMessage],
   ['view.root', readRoot],
   ['view.tmp', readTmp],
   ['view.tmpfs[].path', readMountPath],

@@ -5,6 +5,7 @@ import type { Declaration } from '../declare/declaration.ts';
 import { PROBE_NAMES, type Probe, probeText } from '../declare/probe.ts';
 import { chainText, riskyText } from '../declare/recovery.ts';
 import type { JudgeSettings, MetricsEndpoint, UpgradeSettings } from '../declare/upgrade.ts';
+import { stdioTexts } from './stdio.ts';
 
 /** One key of a declaration, with its value as people would write it. */
 export type DeclaredText = readonly [key: string, text: string];
@@ -16,6 +17,7 @@ export function declaredTexts(declaration: Declaration): DeclaredText[] {
     ['template', declaration.templates.join(', ') || 'none'],
     ['description', declaration.description],
     ['version', version ?? 'none'],
+    ...stdioTexts(declaration),
     ['pool.size', String(pool.size)],
     ['pool.standby', String(pool.standby)],
     ['view.root', view.root],

@@ -5,25 +5,9 @@ import { networkOptions } from './network.ts';
 import type { PlannedListener, PlannedNetwork, SandboxPlan } from './plan.ts';
 import { metricsOptions, probeOptions } from './probes.ts';
 import { INIT_PATH, programInside, viewEnvironment, workingDirectory } from './sandbox-view.ts';
+import { signalNumber } from './signal-number.ts';
 import { isInPlace } from './slot.ts';
-
-/** Numbers of the signals that a declaration may name; the same on all architectures that systemd supports. */
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGUSR1: 10,
-  SIGUSR2: 12,
-  SIGTERM: 15,
-  SIGWINCH: 28,
-};
-
-/** Number of a signal that a declaration may name. Throws RangeError for another one. */
-export function signalNumber(name: string): number {
-  const number = SIGNAL_NUMBERS[name];
-  if (number === undefined) throw new RangeError(`no number for signal '${name}'`);
-  return number;
-}
+import { bridgeWords, mainStopSignal } from './stdio.ts';
 
 /**
  * PID 1 of a sandbox, whatever made it: init with its options, the payload with its arguments.
@@ -49,13 +33,14 @@ export function initCommand(
     ...metricsOptions(declaration.upgrade.judge.metrics),
     `--chdir=${workingDirectory(declaration)}`,
     `--ready=${declaration.health.ready}`,
-    `--stop-signal=${signalNumber(declaration.stop.signal)}`,
+    `--stop-signal=${signalNumber(mainStopSignal(declaration))}`,
     `--nofile=${declaration.limits.files}`,
     `--memory-lock=${declaration.limits.memoryLock}`,
     `--core=${declaration.limits.core}`,
     ...declaration.capabilities.map((name) => `--cap=${name}`),
     ...kind,
     '--',
+    ...bridgeWords(declaration),
     programInside(declaration),
     ...declaration.exec.slice(1),
   ];
@@ -87,7 +72,14 @@ export function payloadEnvironment(declaration: Declaration, machine: string): R
     ...versionEnvironment(declaration),
     BULKHEAD_SANDBOX: machine,
     BULKHEAD_ACTIVITY: ACTIVITY_PATH,
+    ...watchdogEnvironment(declaration),
   };
+}
+
+/** How often a sign of life has to come, for a program that is asked for one; sd_watchdog_enabled(3). */
+function watchdogEnvironment({ health: { liveness } }: Declaration): Record<string, string> {
+  if (liveness?.kind !== 'notify') return {};
+  return { WATCHDOG_USEC: String(liveness.everyMs * liveness.misses * 1000) };
 }
 
 /** What changes while a program runs, its environment cannot tell. */

@@ -13,6 +13,7 @@ import { nspawnCommand } from './nspawn-command.ts';
 import type { HostPaths, PluginPlan, SandboxIdentity, SandboxPlan } from './plan.ts';
 import { planRpc } from './rpc.ts';
 import { planMounts, rootDirectory } from './sandbox-view.ts';
+import { mainStopSignal } from './stdio.ts';
 
 /** nspawn puts the payload's processes below its unit's group here, and itself into `supervisor`. */
 export const NSPAWN_PAYLOAD_GROUP = 'payload';
@@ -64,7 +65,7 @@ export function planSandbox(plan: PluginPlan, identity: SandboxIdentity, paths: 
     startTimeoutMs: declaration.health.startTimeoutMs,
     stopTimeoutMs: declaration.stop.timeoutMs,
     drainMs: declaration.upgrade.drainMs,
-    stopSignal: declaration.stop.signal,
+    stopSignal: mainStopSignal(declaration),
     capabilities: declaration.capabilities,
     init: initCommand(
       declaration,

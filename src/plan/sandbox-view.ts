@@ -2,6 +2,7 @@ import type { Declaration } from '../declare/declaration.ts';
 import { imageMount, stateMount } from './host-mounts.ts';
 import type { HostPaths, PlannedImage, PlannedMount, PluginPlan, SandboxPlan } from './plan.ts';
 import { isInPlace, slotMount } from './slot.ts';
+import { BRIDGE_PATH } from './stdio.ts';
 
 /** Where a sandbox sees its version's directory, and our init. */
 export const PLUGIN_DIRECTORY = '/plugin';
@@ -77,6 +78,7 @@ export function planMounts(
   else if (version !== undefined)
     mounts.push(bind(versionSource(name, version, versionImage, paths), PLUGIN_DIRECTORY, 'version'));
   mounts.push(bind(`${paths.lib}/plugin-init`, INIT_PATH));
+  if (declaration.stdio !== undefined) mounts.push(bind(`${paths.lib}/plugin-stdio`, BRIDGE_PATH, 'kind'));
   // nspawn's own /tmp and /dev/shm may take a tenth of the node's memory each.
   mounts.push(tmpfs('/tmp', view.tmp, 'view.tmp'), tmpfs('/dev/shm', view.tmp, 'view.tmp'));
   view.tmpfs.forEach(({ path, size }, index) => {

@@ -1,6 +1,7 @@
-import { initFiles, signalNumber } from '../plan/init-command.ts';
+import { initFiles } from '../plan/init-command.ts';
 import { forwarderFiles, helperNeeds } from '../plan/network.ts';
 import type { SandboxPlan } from '../plan/plan.ts';
+import { signalNumber } from '../plan/signal-number.ts';
 import { limitSettings, unitLimits } from './overhead.ts';
 import { type BusProperty, busProperties, type Settings } from './properties.ts';
 

@@ -41,6 +41,11 @@ const CASES: readonly (readonly [more: string, key: string, way: ChangeWay])[] =
   ['limits: { core: 1G }', 'limits.core', 'beside'],
   ['limits: { log: { messages: 9 } }', 'limits.log', 'beside'],
   ['limits: { log: { within: 9s } }', 'limits.log', 'beside'],
+  [
+    'kind: stdio\nlisten: [{ tcp: 127.0.0.1:1 }]',
+    'health.ready kind listen stdio.connections stdio.message stdio.process stdio.protocol',
+    'beside',
+  ],
   ['health: { ready: notify }', 'health.ready', 'beside'],
   ['health: { start-timeout: 5s }', 'health.start-timeout', 'beside'],
   ['health: { heartbeat: 5s }', 'health.heartbeat', 'now'],
