@@ -116,9 +116,12 @@ void client_write(struct client *client) {
         say("a client that does not read is let go");
         over = true;
     }
-    if (bridge.draining && bridge.options.protocol != PROTOCOL_RAW && client->in_hand == 0 && client->out.length == 0) {
-        if (bridge.now >= client->busy + IDLE_MS) over = true;
-        else bridge_due(client->busy + IDLE_MS);
+    if (bridge.draining && bridge.options.protocol != PROTOCOL_RAW) {
+        /* What it asked while its program was away has not been read yet. */
+        const bool rests = client->in_hand == 0 && client->in.length == 0 && client->out.length == 0 && session_takes(client->session);
+        if (!rests) client->busy = bridge.now;
+        else if (bridge.now >= client->busy + IDLE_MS) over = true;
+        bridge_due(client->busy + IDLE_MS);
     }
     if (over) let_go(client);
 }

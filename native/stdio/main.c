@@ -169,6 +169,11 @@ static void drain(void) {
     bridge.draining = true;
     tell("STOPPING=1");
     for (int i = 0; i < listener_count; i++) {
+        /* Who is in the queue has a connection, and may have asked something already. */
+        for (size_t before = SIZE_MAX; bridge.ready_told && before != bridge.client_count;) {
+            before = bridge.client_count;
+            listener_ready(&listeners[i], EPOLLIN);
+        }
         (void)watch_for(&listeners[i], bridge.epoll, -1);
         (void)close(listeners[i].fd);
     }
