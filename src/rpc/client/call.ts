@@ -183,10 +183,11 @@ export abstract class Call implements Caller {
 
   protected meta(now: number): Meta {
     const { idempotency, traceparent, tracestate, timeoutMs } = this.rules;
-    const left = timeoutMs === Infinity ? undefined : Math.max(1, Math.ceil(this.deadline - now));
+    const left =
+      timeoutMs === Infinity ? undefined : Math.min(Math.max(1, Math.round(this.deadline - now)), MOST_DEADLINE_MS);
     if (idempotency === undefined && traceparent === undefined) return left === undefined ? {} : { deadline: left };
     return {
-      ...(left === undefined ? {} : { deadline: Math.min(left, MOST_DEADLINE_MS) }),
+      ...(left === undefined ? {} : { deadline: left }),
       ...(idempotency === undefined ? {} : { idempotency }),
       ...(traceparent === undefined ? {} : { traceparent }),
       ...(traceparent === undefined || tracestate === undefined ? {} : { tracestate }),

@@ -193,12 +193,13 @@ export class Peer implements Candidate {
   }
 
   #link(): Link {
+    let upSince = Infinity;
     const link = new Link({
       path: this.#facts.socket,
       name: this.#settings.name,
       frameLimit: this.#settings.frameLimit,
       up: () => {
-        this.#pauseMs = FIRST_PAUSE_MS;
+        upSince = performance.now();
         this.#lastError = undefined;
         // Whoever is there now by hand is not who said that he is about to stop.
         if (this.generation === undefined) this.#drains = false;
@@ -213,6 +214,8 @@ export class Peer implements Candidate {
       ended: (loss) => {
         this.#links.delete(link);
         this.#lastError = loss.message;
+        // Somebody who ends each connection at once is not called more often for letting it begin.
+        if (performance.now() - upSince >= LONGEST_PAUSE_MS) this.#pauseMs = FIRST_PAUSE_MS;
         this.#events.changed();
         this.#connectLater();
       },

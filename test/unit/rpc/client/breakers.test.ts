@@ -178,4 +178,18 @@ describe('rpc client: sandboxes that do not answer as they should', () => {
     }
     await until(() => breaker(1) === 'open');
   });
+
+  it('end each connection as soon as it is there: they are not called more and more often', async () => {
+    let accepted = 0;
+    await listenRaw(1, (socket) => {
+      accepted++;
+      socket.end();
+    });
+    discovery.sandboxes({ generation: 1, socket: socketOf(1) });
+    client = connect('test', { discovery: join(directory, `${count}.discovery`) });
+    await until(() => accepted > 0);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    // 20 ms at first, twice as long each time, spread by a half: seven at most in a second.
+    assert.ok(accepted <= 8, `${accepted} connections in a second`);
+  });
 });
