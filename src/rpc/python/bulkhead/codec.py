@@ -57,7 +57,8 @@ def _check_incoming(value, levels):
         raise BadFrame(f"more than {MOST_LEVELS} levels of arrays and maps")
     if not PLAIN.issuperset(map(type, members)):
         for member in members:
-            _check_incoming(member, levels - 1)
+            if type(member) not in PLAIN:
+                _check_incoming(member, levels - 1)
 
 
 def encode(value) -> bytes:

@@ -22,7 +22,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server):
         self.server = server
         self.client_name, self.client_features, self.client_limit = None, frozenset(), FRAME_LIMIT
-        self.greeted = self.blocked = self.closing = self.closed = False
+        self.greeted = self.blocked = self.closing = self.closed = self._paused = False
         self._transport = self._frames = None
         self._fresh, self._bare = True, False
         self._calls = {}  # by id, those without an answer
@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
 
     def _read_on(self):
         """Takes what has come, as far as more can be taken at the moment."""
+        self._asked_at = self.server.loop.time()
         try:
             while not (self.closing or self._is_full()) and (message := self._frames.next()) is not NOTHING:
                 self._receive(message)
@@ -82,7 +83,6 @@ class Connection(asyncio.Protocol):
 
     def _receive(self, message):
         call_id, name, params, meta = parse(message)
-        self._asked_at = self.server.loop.time()
         if call_id is None:
             self._notified(name, params, meta)
         elif call_id in self._calls:
@@ -157,8 +157,10 @@ class Connection(asyncio.Protocol):
         self.server.ended(call._size)
         if call._timer is not None:
             call._timer.cancel()
-        self._asked_at = self.server.loop.time()
-        self.regulate()
+        if self.server.draining:
+            self._asked_at = self.server.loop.time()
+        if self._paused:
+            self.regulate()
 
     # Out.
 
@@ -246,11 +248,13 @@ class Connection(asyncio.Protocol):
         """Reads of the client, or leaves it in its queue."""
         if self.closing or self.closed:
             return
-        if self._is_full():
+        full = self._is_full()
+        if full and not self._paused:
             self._transport.pause_reading()
-        elif not self._transport.is_reading():
+        elif self._paused and not full:
             self._transport.resume_reading()
             self.server.loop.call_soon(self._read_on)
+        self._paused = full
 
     def pause_writing(self):
         self.blocked = True

@@ -16,26 +16,20 @@ NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def inherited():
-    """The listening sockets that were handed in, as [(name, socket)]; see sd_listen_fds(3). Once: they are taken."""
-    count, names = os.environ.pop("LISTEN_FDS", "0"), os.environ.pop("LISTEN_FDNAMES", "").split(":")
-    if os.environ.pop("LISTEN_PID", str(os.getpid())) != str(os.getpid()) or not count.isdecimal():
-        return []
-    sockets = []
-    for index in range(int(count)):
-        descriptor = FIRST_DESCRIPTOR + index
-        os.set_inheritable(descriptor, False)
-        sockets.append((names[index] if index < len(names) else "", socket.socket(fileno=descriptor)))
-    return sockets
-
-
-def rpc_socket(sockets):
-    """That for calls: the one called `rpc`, or the only one, if whoever handed it in gave it no name."""
-    for name, listener in sockets:
-        if name == RPC_NAME:
-            return listener
-    if len(sockets) == 1 and sockets[0][0] in ("", "unknown"):
-        return sockets[0][1]
-    return None
+    """The listening socket for calls that was handed in, or None; see sd_listen_fds(3). It is the one called `rpc`, or the
+    only one, if whoever handed it in gave it no name. Others are left to the plugin, as they are.
+    """
+    count, names = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_FDNAMES", "").split(":")
+    if os.environ.get("LISTEN_PID", str(os.getpid())) != str(os.getpid()) or not count.isdecimal():
+        return None
+    if RPC_NAME in names[: int(count)]:
+        index = names.index(RPC_NAME)
+    elif count == "1" and names[0] in ("", "unknown"):
+        index = 0
+    else:
+        return None
+    os.set_inheritable(FIRST_DESCRIPTOR + index, False)
+    return socket.socket(fileno=FIRST_DESCRIPTOR + index)
 
 
 def name_by_hand() -> str:

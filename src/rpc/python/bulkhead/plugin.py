@@ -80,7 +80,7 @@ class Plugin:
         before this: bulkhead is told then that the plugin is ready.
         """
         loop = asyncio.get_running_loop()
-        listener = listening.rpc_socket(listening.inherited())
+        listener = listening.inherited()
         server = Server(self._methods, self._threads, self._frame_limit, Notifier())
         # Whoever sees the socket may ask it to stop, and has to be heard.
         with _signals(loop, {signal.SIGTERM: self._drain, signal.SIGINT: self._interrupt}, server):

@@ -63,7 +63,7 @@ def start(server, connection, call, method: Method, params):
     if server.eager:
         task = asyncio.Task(running, loop=server.loop, eager_start=True)
     else:
-        task = server.loop.create_task(running)
+        task = asyncio.Task(running, loop=server.loop)
     # What runs in a thread cannot be ended; its result is waited for, and dropped.
     if not method.threaded and not task.done():
         call._stop = lambda: _cancel(task, call)

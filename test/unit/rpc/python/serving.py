@@ -98,7 +98,7 @@ class Serving(unittest.TestCase):
         self.process.communicate()
         shutil.rmtree(self.directory)
 
-    def start(self, **environment):
+    def start(self, preexec_fn=None, **environment):
         text = f"import bulkhead\nfrom bulkhead import *\nplugin = Plugin()\n{self.program}\nplugin.run()\n"
         given = {
             "PATH": os.environ["PATH"],
@@ -108,7 +108,12 @@ class Serving(unittest.TestCase):
             "STATE_DIRECTORY": self.directory,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", text], env={**given, **environment}, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", text],
+            env={**given, **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=preexec_fn,
+            close_fds=preexec_fn is None,
         )
         path = environment.get("BULKHEAD_RPC_SOCKET", self.path)
         until(lambda: self.process.poll() is not None or can_connect(path), "the plugin to listen")

@@ -2,7 +2,9 @@
 what is Python's own, and what needs bounds that are not reached in passing.
 """
 
+import os
 import signal
+import socket
 import time
 
 from serving import Serving, until
@@ -305,3 +307,37 @@ async def drained():
         status, said = self.ended()
         self.assertEqual(status, 0)
         self.assertIn("waiting for 1 client", said)
+
+
+class HandedIn(Serving):
+    program = """
+import os, socket
+@plugin.method
+async def other(call):
+    return socket.socket(fileno=os.dup(4)).getsockname()
+"""
+
+    def start(self, **environment):
+        """With three sockets, as a sandbox has them: that for calls is the last one."""
+        listeners = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(3)]
+        for index, listener in enumerate(listeners):
+            listener.bind(f"{self.directory}/{index}")
+            listener.listen()
+            os.dup2(listener.fileno(), 200 + index)
+        names = "http:probe:rpc"
+        self.path = f"{self.directory}/2"
+
+        def hand_over():
+            for index in range(3):
+                os.dup2(200 + index, 3 + index)
+
+        super().start(LISTEN_FDS="3", LISTEN_FDNAMES=names, preexec_fn=hand_over, **environment)
+        for index, listener in enumerate(listeners):
+            os.close(200 + index)
+            listener.close()
+
+    def test_serves_the_socket_for_calls_and_leaves_the_others(self):
+        self.assertEqual(self.peer().call("other"), f"{self.directory}/1")
+        self.process.send_signal(signal.SIGTERM)
+        status, said = self.ended()
+        self.assertEqual((status, said), (0, ""))
