@@ -12,6 +12,7 @@ export type Doubt =
   | 'integer beyond 2^53'
   | 'float that is whole'
   | 'key twice'
+  | 'key __proto__'
   | '33 levels'
   | 'more than there can be';
 
@@ -148,6 +149,7 @@ class Reader {
         continue;
       }
       if (Object.hasOwn(map, key)) this.doubts.add('key twice');
+      if (key === '__proto__') this.doubts.add('key __proto__');
       // Defined, not assigned: a key may be '__proto__'.
       const value = this.value(level);
       Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
