@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
-import { must } from '../../support/system.ts';
+import { must, run } from '../../support/system.ts';
 
 /** Where a benchmark ran: without it, no number means anything. */
 export interface MachineFacts {
@@ -16,13 +16,25 @@ export interface MachineFacts {
   readonly loadBefore: number;
 }
 
+/** The same where nothing is installed, for what is measured beside the machines of the tests. */
+export async function hostFacts(revision: string, bulkhead: string): Promise<MachineFacts> {
+  const { stdout } = await run('systemctl', '--version');
+  return factsOf(revision, stdout.split('\n')[0] ?? '', process.version, bulkhead);
+}
+
 export async function machineFacts(revision: string): Promise<MachineFacts> {
   const [systemd = ''] = (await must('systemctl', '--version')).split('\n');
+  const node = (await must('/usr/bin/node', '--version')).trim();
+  const bulkhead = (await must('dpkg-query', '--show', 'bulkhead')).trim().replace(/^.*\t/, '');
+  return factsOf(revision, systemd, node, bulkhead);
+}
+
+function factsOf(revision: string, systemd: string, node: string, bulkhead: string): MachineFacts {
   return {
     kernel: release(),
-    systemd: systemd.replace(/^systemd /, ''),
-    node: (await must('/usr/bin/node', '--version')).trim(),
-    bulkhead: (await must('dpkg-query', '--show', 'bulkhead')).trim().replace(/^.*\t/, ''),
+    systemd: systemd.replace(/^systemd /, '') || 'none',
+    node,
+    bulkhead,
     revision,
     processor: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
