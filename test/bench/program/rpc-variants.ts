@@ -61,7 +61,8 @@ export class Pair {
     const [program = '', ...words] = VARIANTS[variant].serve(places);
     const ours = variant === 'ts' || variant === 'python' || variant === 'c';
     const env = { PATH: process.env.PATH, BULKHEAD_RPC_SOCKET: this.#path, STATE_DIRECTORY: places.programs };
-    const stdio = ['ignore', 'ignore', 'inherit'] as const;
+    // What ours say to who starts them by hand is nobody's concern here.
+    const stdio = ['ignore', 'ignore', ours ? 'ignore' : 'inherit'] as const;
     this.#server = spawn(program, ours ? words : [...words, this.#path], { env, stdio: [...stdio] });
     if (variant === 'floor') return;
     const how = ours ? 'ours' : variant;

@@ -181,6 +181,32 @@ describe('the benchmarks', function () {
     }
   });
 
+  it('rpc calls plugins of every SDK and those beside whom they are measured, one call at a time and many', async () => {
+    const { n, figures } = await quick('rpc');
+    const rows = figures.rows as {
+      payload: string;
+      variant: string;
+      p50Us: unknown;
+      perSecond: unknown;
+      timesFloor: number;
+    }[];
+    const all = ['floor', 'raw', 'ts', 'python', 'c', 'grpc', 'http'];
+    for (const payload of ['bin-100', 'bin-1k', 'object-1k', 'bin-64k', 'bin-1m']) {
+      const some = rows.filter((row) => row.payload === payload);
+      // Bare bytes are no objects.
+      assert.deepEqual(
+        some.map(({ variant }) => variant),
+        payload === 'object-1k' ? all.slice(2) : all,
+      );
+      for (const { variant, p50Us, perSecond, timesFloor } of some) {
+        isSummary(p50Us, n, `${variant} ${payload}`);
+        isSummary(perSecond, n, `${variant} ${payload}`);
+        assert.ok(timesFloor > 0);
+      }
+    }
+    assert.equal((figures.aims as unknown[]).length, 9);
+  });
+
   it('an unknown benchmark is refused, and the list names all', async () => {
     assert.equal((await runHere('test/bench/bench', ['nonsense'])).status, 1);
     const { stdout } = await runHere('test/bench/bench', ['list']);
@@ -191,6 +217,7 @@ describe('the benchmarks', function () {
       'overhead',
       'footprint',
       'upgrade',
+      'rpc',
       'watch',
     ]);
   });

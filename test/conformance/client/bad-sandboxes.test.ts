@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type BreakerEvent, CallError, connect, type PluginClient } from '../../src/rpc/client/client.ts';
-import { DiscoveryServer } from '../support/discovery-server.ts';
-import { type Mood, MoodyServer } from './fuzz/moody-server.ts';
-import { kinds, Target, until } from './target.ts';
+import { type BreakerEvent, CallError, connect, type PluginClient } from '../../../src/rpc/client/client.ts';
+import { DiscoveryServer } from '../../support/discovery-server.ts';
+import { type Mood, MoodyServer } from '../fuzz/moody-server.ts';
+import { kinds, Target, until } from '../target.ts';
 
 /** Callers at a time, each with one call under way and a little pause. */
 const CALLERS = 12;

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { CallError, connect } from '../../src/rpc/client/client.ts';
-import { type AnswerJudgement, anyAnswer, judgeAnswers, type Outcome } from './fuzz/answers.ts';
-import { type Asked, GREETING, goodGreeting, HostileServer } from './fuzz/hostile-server.ts';
-import { anyValue } from './fuzz/messages.ts';
-import { Random, seedNow } from './fuzz/random.ts';
-import { behindLength, frame } from './peer/pack.ts';
-import { until } from './target.ts';
+import { CallError, connect } from '../../../src/rpc/client/client.ts';
+import { type AnswerJudgement, anyAnswer, judgeAnswers, type Outcome } from '../fuzz/answers.ts';
+import { type Asked, GREETING, goodGreeting, HostileServer } from '../fuzz/hostile-server.ts';
+import { anyValue } from '../fuzz/messages.ts';
+import { Random, seedNow } from '../fuzz/random.ts';
+import { behindLength, frame } from '../peer/pack.ts';
+import { until } from '../target.ts';
 
 /** How many frames; BULKHEAD_FRAMES=100000 is the long form. */
 const FRAMES = Number(process.env.BULKHEAD_FRAMES ?? 5000);
