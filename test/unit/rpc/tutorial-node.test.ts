@@ -1,0 +1,105 @@
+/** The JavaScript part of docs/plugin-authors.md, done as it says, with the module as the package brings it. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { PROJECT } from '../project.ts';
+
+const INSTALLED = '/usr/lib/node_modules/bulkhead';
+const page = readFileSync(join(PROJECT, 'docs', 'plugin-authors.md'), 'utf8');
+const part = page.slice(page.indexOf('\n## JavaScript')).replace(/\n## (?!JavaScript)[\s\S]*/, '');
+const ENV = { PATH: process.env.PATH, BULKHEAD_ADDON: join(PROJECT, 'build', 'native', 'bulkhead.node') };
+
+function blocks(language: string): string[] {
+  const all = [...part.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
+  return all.filter(([, named]) => named === language).map(([, , block = '']) => block);
+}
+
+/** What is typed, and what comes of it. */
+const typed = blocks('')
+  .flatMap((block) => block.split(/^\$ /m).slice(1))
+  .map((lines) => ({ command: lines.slice(0, lines.indexOf('\n')), answer: lines.slice(lines.indexOf('\n') + 1) }));
+
+describe('the tutorial in JavaScript', function () {
+  this.timeout(120_000);
+  const programs = blocks('js');
+  let place: string;
+  let built: string;
+  let plugin: ChildProcess | undefined;
+
+  before(async () => {
+    place = mkdtempSync(join(tmpdir(), 'bulkhead-tutorial-'));
+    mkdirSync(join(place, 'greeter'));
+    built = join(place, 'module');
+    const rpc = join(PROJECT, 'src', 'rpc');
+    await build({
+      entryPoints: { plugin: join(rpc, 'plugin', 'index.ts'), call: join(rpc, 'command', 'call.ts') },
+      outdir: built,
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      logLevel: 'warning',
+    });
+  });
+  after(() => rmSync(place, { recursive: true, force: true }));
+  afterEach(() => plugin?.kill('SIGKILL'));
+
+  /** The text with the paths of an installed package as they are here. */
+  function here(text: string): string {
+    return text.replace(/\/usr\/lib\/node_modules\/bulkhead\/(\w+)\.js/g, `${built}/$1.mjs`);
+  }
+
+  async function start(program: string): Promise<string> {
+    writeFileSync(join(place, 'greeter', 'main.mjs'), here(program));
+    const [command] = typed;
+    assert.equal(command?.command, 'node main.mjs');
+    plugin = spawn(process.execPath, ['main.mjs'], {
+      cwd: join(place, 'greeter'),
+      env: { ...ENV, STATE_DIRECTORY: place },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    assert.ok(plugin.stderr !== null);
+    const [said] = await once(plugin.stderr, 'data');
+    return String(said).replaceAll(built, INSTALLED);
+  }
+
+  function call(command: string): string {
+    const options = { cwd: join(place, 'greeter'), env: ENV, encoding: 'utf8' } as const;
+    const { stdout, stderr } = spawnSync('sh', ['-c', here(command)], options);
+    return stdout + stderr;
+  }
+
+  const CALL = `node ${INSTALLED}/call.js ./greeter.sock`;
+
+  it('has a first program that says and answers what is shown', async () => {
+    assert.equal(await start(programs[0] ?? ''), typed[0]?.answer);
+    assert.equal(typed.length, 3);
+    for (const { command, answer } of typed.slice(1)) assert.equal(call(command), answer, command);
+    plugin?.kill('SIGINT');
+    assert.deepEqual(await once(plugin as ChildProcess, 'exit'), [0, null]);
+  });
+
+  it('has programs that go on from it', async () => {
+    const [first = '', errors = '', stream = ''] = programs;
+    const [serve] = first.match(/^await plugin\.serve\(\);\n/m) ?? [];
+    const imported = errors.match(/^import .*\n/m)?.[0] ?? '';
+    const methods = first.replace(/^import .*\n/m, '').replace(String(serve), '') + errors.replace(imported, '');
+    await start(imported + methods + stream + serve);
+    assert.equal(call(`${CALL} divide 1 4; ${CALL} divide 1 0`), '0.25\ndivision-by-zero: b is 0\n');
+    assert.equal(call(`${CALL} think 0.05`), '"thought"\n');
+    assert.equal(call(`${CALL} complete 'as it comes'`), '"as"\n"it"\n"comes"\n"stop"\n');
+  });
+
+  it('has state that is found again', async () => {
+    const [first = '', , , state = ''] = programs;
+    assert.equal(programs.length, 4);
+    const asked = state.replace('async (id, content) => {}', "() => { throw new Error('there is nothing left'); }");
+    const result = "plugin.method('result', async () => [String(content), (await state.find()).schema]);\n";
+    await start(first.replace('await plugin.serve', `${asked}${result}await plugin.serve`));
+    assert.equal(call(`${CALL} result`), '["…",1]\n');
+  });
+});
