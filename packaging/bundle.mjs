@@ -9,8 +9,6 @@ const OUT = 'build/dist';
 /** What main services and plugins import as `bulkhead/...`, by the file that each begins with. */
 const MODULE = join(OUT, 'module');
 const MODULES = { client: 'src/rpc/client/client.ts', plugin: 'src/rpc/plugin/index.ts' };
-/** A program beside them, for trying plugins out. */
-const CALL = { call: 'src/rpc/command/call.ts' };
 
 // Made anew, not written over: somebody may hold the old ones, by a link or in a running program.
 await rm(OUT, { recursive: true, force: true });
@@ -46,7 +44,7 @@ for (const file of ['bulkheadd.mjs', 'bulkheadctl.mjs', 'look-at-node.mjs', 'che
 
 // Not minified: whoever debugs a plugin reads them.
 const module = await build({
-  entryPoints: { ...MODULES, ...CALL },
+  entryPoints: MODULES,
   outdir: MODULE,
   bundle: true,
   platform: 'node',
@@ -57,8 +55,7 @@ const module = await build({
   logLevel: 'warning',
 });
 const names = Object.keys(MODULES);
-for (const name of [...names, ...Object.keys(CALL)])
-  execFileSync(process.execPath, ['--check', join(MODULE, `${name}.js`)]);
+for (const name of names) execFileSync(process.execPath, ['--check', join(MODULE, `${name}.js`)]);
 await writeDeclarations(Object.fromEntries(names.map((name) => [join(MODULE, `${name}.d.ts`), MODULES[name]])));
 const { version, license } = JSON.parse(await readFile('package.json', 'utf8'));
 const exported = names.map((name) => [`./${name}`, { types: `./${name}.d.ts`, default: `./${name}.js` }]);

@@ -10,9 +10,11 @@ import { BadFrame, NotSendable } from '../wire/wire-error.ts';
 import type { Activity } from './activity.ts';
 import { type AbortCode, RunningCall } from './call.ts';
 import type { Deadlines } from './deadlines.ts';
+import { errorAnswer } from './error-answer.ts';
 import type { Methods, Registered } from './methods.ts';
+import { Notices } from './notices.ts';
 import { PluginError } from './plugin-error.ts';
-import { collectParts, dropParts, sendParts } from './stream-run.ts';
+import { collectParts, sendParts } from './stream-run.ts';
 
 const FEATURES: readonly Feature[] = ['cancel', 'stream', 'drain', 'ping'];
 /** Beyond so many bytes that a peer does not read, nothing more is read from it, and streams to it wait. */
@@ -43,14 +45,22 @@ export interface PeerHost {
 
 export type ServerFacts = Pick<ServerGreeting, 'frame' | 'plugin' | 'version' | 'sandbox' | 'sdk'>;
 
+interface Held {
+  readonly request: Request;
+  /** Of a stream, with what came for it meanwhile. */
+  credit: number;
+  /** Milliseconds of performance.now(). */
+  readonly since: number;
+}
+
 /** One connection, as the plugin sees it. */
 export class Peer {
   readonly #host: PeerHost;
   readonly #connection: Connection;
   readonly #running = new Map<number, RunningCall>();
-  /** Notifications that are being worked on, and those that wait for one of them to end. */
-  readonly #noticed = new Set<RunningCall>();
-  readonly #waiting: Notification[] = [];
+  readonly #notices: Notices;
+  /** Requests that came while it left answers unread; they are begun when it has read. */
+  readonly #held: Held[] = [];
   /** Methods of requests that have not come back, also those of calls that are over. */
   #inHand = 0;
   #asked = false;
@@ -62,6 +72,18 @@ export class Peer {
 
   constructor(socket: Socket, host: PeerHost) {
     this.#host = host;
+    this.#notices = new Notices({
+      window: host.window,
+      newCall: (method) => {
+        host.inHand += 1;
+        return this.#newCall(method, {});
+      },
+      threw: (method, error) => host.threw(method, error),
+      ended: () => {
+        this.#cameBack();
+        this.#readOn();
+      },
+    });
     this.#connection = new Connection({
       socket,
       limit: FIRST_FRAME_LIMIT,
@@ -88,7 +110,7 @@ export class Peer {
 
   /** Since when nothing of it has been in hand, in milliseconds of performance.now(); undefined while something is. */
   get quietSince(): number | undefined {
-    return this.#inHand === 0 && this.#noticed.size === 0 ? this.#quietSince : undefined;
+    return this.#isQuiet ? this.#quietSince : undefined;
   }
 
   /** Whether it will go by itself when it is told that we stop. */
@@ -116,20 +138,48 @@ export class Peer {
   }
 
   #request(request: Request): void {
-    const { id, method, params } = request;
-    if (this.#running.has(id)) throw new BadFrame(`a second request with the id ${id}`);
+    const { id, method } = request;
+    if (this.#running.has(id) || this.#held.some((each) => each.request.id === id))
+      throw new BadFrame(`a second request with the id ${id}`);
     const first = !this.#asked;
     this.#asked = true;
-    if (method === '$hello') return this.#hello(id, params, first);
+    if (method === '$hello') return this.#hello(id, request.params, first);
     if (method === '$ping') return this.#send(id, null, null);
     const registered = this.#host.methods.get(method);
     if (registered === undefined) return this.#refuse(id, 'unknown-method', `there is no method '${method}'`);
-    if (this.#inHand >= this.#host.window || this.#host.inHand >= this.#host.mostInHand)
+    if (this.#inHand + this.#held.length >= this.#host.window || this.#host.inHand >= this.#host.mostInHand)
       return this.#refuse(id, 'overloaded', `${this.#host.window} calls are in hand`, { retry: true });
-    const call = this.#newCall(method, request.meta);
+    if (this.#full) this.#held.push({ request, credit: request.meta.stream ?? 0, since: performance.now() });
+    else this.#begin(request, registered, request.meta);
+  }
+
+  /** What came before it read again, as far as it reads. */
+  #beginHeld(): void {
+    while (!this.#full && !this.#connection.ended) {
+      const next = this.#held.shift();
+      if (next === undefined) return;
+      const { request, credit, since } = next;
+      const { id, method, meta } = request;
+      const registered = this.#host.methods.get(method);
+      if (registered === undefined) continue;
+      const { deadline } = meta;
+      const left = deadline === undefined ? undefined : Math.floor(deadline - (performance.now() - since));
+      if (left !== undefined && left < 1) {
+        this.#refuse(id, 'deadline-exceeded', 'not done in time', { retry: true });
+        continue;
+      }
+      this.#begin(request, registered, left === undefined ? meta : { ...meta, deadline: left });
+      const call = this.#running.get(id);
+      if (call !== undefined) call.credit = credit;
+    }
+  }
+
+  #begin(request: Request, registered: Registered, meta: Meta): void {
+    const { id, method, params } = request;
+    const call = this.#newCall(method, meta);
     this.#running.set(id, call);
     call.expired = () => this.#abort(id, call, 'deadline-exceeded');
-    const streams = request.meta.stream !== undefined && this.#features.includes('stream');
+    const streams = meta.stream !== undefined && this.#features.includes('stream');
     void this.#run(id, call, registered, params, streams);
   }
 
@@ -192,7 +242,7 @@ export class Peer {
   #fail(id: number, call: RunningCall, error: unknown): void {
     this.#running.delete(id);
     call.finish(false);
-    const value = errorValueOf(error);
+    const value = errorAnswer(error);
     if (value.code === 'failed' && !(error instanceof PluginError)) this.#host.threw(call.method, error);
     try {
       this.#send(id, writeError(value), null);
@@ -244,53 +294,34 @@ export class Peer {
     const { method, params } = notification;
     if (method === '$close') return this.#connection.end();
     if (method === '$cancel') {
-      if (!this.#greeted) return;
-      const call = this.#running.get(idOf(params, 1));
-      if (call !== undefined) this.#abort(params[0] as number, call, 'cancelled');
+      if (this.#greeted) this.#cancel(idOf(params, 1));
     } else if (method === '$credit') {
-      if (!this.#greeted) return;
-      this.#credit(this.#running.get(idOf(params, 2)), params[1]);
-    } else if (this.#waiting.length > 0 || this.#noticed.size >= this.#host.window) {
-      this.#waiting.push(notification);
-      this.#connection.pause();
-    } else this.#notice(notification);
+      if (this.#greeted) this.#credit(idOf(params, 2), params[1]);
+    } else {
+      const registered = this.#host.methods.get(method);
+      if (registered === undefined) return;
+      this.#notices.take(notification, registered);
+      if (this.#notices.areWaiting) this.#connection.pause();
+    }
   }
 
-  #credit(call: RunningCall | undefined, more: unknown): void {
+  #cancel(id: number): void {
+    const call = this.#running.get(id);
+    if (call !== undefined) return this.#abort(id, call, 'cancelled');
+    const held = this.#held.findIndex((each) => each.request.id === id);
+    if (held < 0) return;
+    this.#held.splice(held, 1);
+    this.#refuse(id, 'cancelled', 'ended because the caller wished it', { retry: true });
+  }
+
+  #credit(id: number, more: unknown): void {
     if (typeof more !== 'number' || !Number.isInteger(more) || more < 1 || more > MOST_CREDIT)
       throw new BadFrame(`credit that is not an integer from 1 to ${MOST_CREDIT}`);
-    if (call === undefined) return;
-    if (call.credit + more > MOST_OPEN_CREDIT) throw new BadFrame(`more than ${MOST_OPEN_CREDIT} parts of credit`);
-    call.credit += more;
-    call.wake?.();
-  }
-
-  /** Runs a method that nobody waits for; so it goes on when the connection has ended. */
-  #notice(notification: Notification): void {
-    const registered = this.#host.methods.get(notification.method);
-    if (registered === undefined) return;
-    const call = this.#newCall(notification.method, {});
-    this.#noticed.add(call);
-    this.#host.inHand += 1;
-    void this.#runUnanswered(call, registered, notification.params).finally(() => {
-      this.#noticed.delete(call);
-      this.#cameBack();
-      const next = this.#waiting.shift();
-      if (next !== undefined) this.#notice(next);
-      if (this.#waiting.length === 0 && !this.#full) this.#connection.resume();
-    });
-  }
-
-  async #runUnanswered(call: RunningCall, registered: Registered, params: readonly unknown[]): Promise<void> {
-    let well = false;
-    try {
-      if (registered.kind === 'method') await registered.run(call, ...params);
-      else await dropParts(registered.run(call, ...params), call);
-      well = true;
-    } catch (error) {
-      if (!(error instanceof PluginError)) this.#host.threw(call.method, error);
-    }
-    call.finish(well);
+    const stream = this.#running.get(id) ?? this.#held.find((each) => each.request.id === id);
+    if (stream === undefined) return;
+    if (stream.credit + more > MOST_OPEN_CREDIT) throw new BadFrame(`more than ${MOST_OPEN_CREDIT} parts of credit`);
+    stream.credit += more;
+    if (stream instanceof RunningCall) stream.wake?.();
   }
 
   #newCall(method: string, meta: Meta): RunningCall {
@@ -300,7 +331,11 @@ export class Peer {
 
   #cameBack(): void {
     this.#host.inHand -= 1;
-    if (this.#inHand === 0 && this.#noticed.size === 0) this.#quietSince = performance.now();
+    if (this.#isQuiet) this.#quietSince = performance.now();
+  }
+
+  get #isQuiet(): boolean {
+    return this.#inHand === 0 && this.#notices.running === 0 && this.#held.length === 0;
   }
 
   /** What a peer does not read must not pile up: it is not listened to until it has. */
@@ -314,12 +349,18 @@ export class Peer {
   #drained(): void {
     if (!this.#full) return;
     this.#full = false;
-    if (this.#waiting.length === 0) this.#connection.resume();
     for (const call of this.#running.values()) call.wake?.();
+    this.#beginHeld();
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    if (!this.#notices.areWaiting && !this.#full) this.#connection.resume();
   }
 
   #closed(): void {
     this.#full = false;
+    this.#held.length = 0;
     const calls = [...this.#running.values()];
     this.#running.clear();
     for (const call of calls) call.abort('cancelled');
@@ -331,16 +372,4 @@ function idOf(params: readonly unknown[], count: number): number {
   const [id] = params;
   if (params.length !== count || !isId(id)) throw new BadFrame('a notification of the protocol with other parameters');
   return id;
-}
-
-function errorValueOf(error: unknown): ErrorValue {
-  if (error instanceof PluginError) {
-    const { code, message, data, retry } = error;
-    return { code, message, data, retry };
-  }
-  if (error instanceof NotSendable) {
-    const code = error.code === 'too-large' ? 'too-large' : 'failed';
-    return { code, message: `the result: ${error.message}` };
-  }
-  return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
 }

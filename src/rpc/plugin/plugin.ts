@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { FIRST_FRAME_LIMIT, LEAST_FRAME_LIMIT, MOST_FRAME_LIMIT, MOST_WINDOW } from '../wire/limits.ts';
 import { Activity } from './activity.ts';
 import { Checkpoint, type CheckpointOptions } from './checkpoint.ts';
@@ -145,10 +144,9 @@ export class Plugin {
 
   #sayHello(path: string): void {
     const [first = 'METHOD'] = this.#methods.names;
-    const call = fileURLToPath(new URL('./call.js', import.meta.url));
     process.stderr.write(
       `bulkhead: serves ${this.#methods.names.join(', ') || 'nothing yet'} at ${path}, by hand; ` +
-        `try: node ${call} ${path} ${first} …\n`,
+        `try: bulkheadctl call ${path} ${first} …\n`,
     );
   }
 }

@@ -18,7 +18,7 @@ describe('rpc: a plugin', function () {
   afterEach(() => caller.end());
 
   it('says how to try it when it is started by hand', () => {
-    assert.match(target.stderr, /^bulkhead: serves echo, add, .* at .*rpc\.sock, by hand; try: node /);
+    assert.match(target.stderr, /^bulkhead: serves echo, add, .* at .*rpc\.sock, by hand; try: bulkheadctl call /);
   });
 
   it('answers calls, in whatever order they are done', async () => {
@@ -147,8 +147,11 @@ describe('rpc: a plugin', function () {
   it('runs notifications, also of callers that have gone', async () => {
     const before = (await caller.call('bumped')) as number;
     const other = new Caller(target.socket);
-    for (let count = 0; count < 500; count++) other.send([2, 'bump', []]);
-    other.send([2, 'nothing', []]);
+    for (let count = 0; count < 100; count++) other.send([2, 'sleep', [20]]);
+    for (let count = 0; count < 500; count++) {
+      other.send([2, 'bump', []]);
+      other.send([2, 'nothing', []]);
+    }
     other.end();
     while ((await caller.call('bumped')) !== before + 500);
   });
@@ -206,6 +209,30 @@ describe('rpc: a plugin', function () {
     assert.equal(await caller.call('echo', [1]), 1);
     other.socket.resume();
     for (const id of ids) assert.equal(((await other.answer(id)) as Buffer).length, 500_000);
+    other.end();
+  });
+
+  it('begins nothing for who does not read, and then all of it', async () => {
+    const other = new Caller(target.socket);
+    await other.greet();
+    const before = (await caller.call('cancelled')) as number;
+    other.socket.pause();
+    const ids = Array.from({ length: 10 }, () => other.ask('bytes', [500_000]));
+    const stream = other.ask('count', [40], { stream: 1 });
+    other.send([2, '$credit', [stream, 30]]);
+    const late = other.ask('sleep', [1], { deadline: 1 });
+    const cancelled = other.ask('sleep', [60_000]);
+    other.send([2, '$cancel', [cancelled]]);
+    await caller.call('sleep', [200]);
+    assert.equal(await caller.call('streams'), 0);
+    other.socket.resume();
+    for (const id of ids) await other.answer(id);
+    await assert.rejects(other.answer(late), /deadline-exceeded/);
+    await assert.rejects(other.answer(cancelled), /cancelled/);
+    assert.equal(await caller.call('cancelled'), before, 'it was never begun');
+    await until(() => other.notifications('$item').length === 31);
+    other.send([2, '$credit', [stream, 30]]);
+    assert.equal(await other.answer(stream), 40);
     other.end();
   });
 
