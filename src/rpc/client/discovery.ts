@@ -13,6 +13,13 @@ const LONGEST_LINE = 2 * 1024 * 1024;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 
+/** What an error means to who calls a plugin. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket: the plugin does not run, or does not declare rpc (ENOENT)',
+  ECONNREFUSED: 'nobody listens: the supervisor is away (ECONNREFUSED)',
+  EACCES: 'permission denied: see user, group and mode of rpc in the declaration (EACCES)',
+};
+
 /** Follows what is told of a plugin's sandboxes, through restarts of the supervisor, until released. */
 export class Discovery {
   readonly #path: string;
@@ -59,8 +66,8 @@ export class Discovery {
         socket.destroy();
       }
     });
-    socket.on('error', (error) => {
-      why = error.message;
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      why = `${this.#path}: ${MEANINGS[error.code ?? ''] ?? error.message}`;
     });
     socket.on('close', () => {
       this.#connected = false;

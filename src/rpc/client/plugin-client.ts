@@ -258,7 +258,9 @@ export class PluginClient {
   }
 
   #connected(is: boolean, why: string | undefined): void {
-    if (discovery.hasSubscribers) discovery.publish({ plugin: this.plugin, connected: is, why });
+    // That it still cannot be reached, for the same reason as before, is no news.
+    const news = is || why !== this.#whyNobody;
+    if (news && discovery.hasSubscribers) discovery.publish({ plugin: this.plugin, connected: is, why });
     if (is) return;
     // Nobody tells any more why somebody died.
     this.#tokens.giveUp();
