@@ -110,6 +110,8 @@ for line in sys.stdin:
             cancelled.append(message["params"]["requestId"])
         if message["method"] == "notifications/initialized":
             sys.stderr.write("greeted\n")
+    elif message.get("params", {}).get("name") == "stuck":
+        os.read(os.pipe()[0], 1)
     elif message.get("params", {}).get("name") == "block":
         # Nothing else is answered meanwhile.
         time.sleep(message["params"]["arguments"]["seconds"])
