@@ -33,6 +33,8 @@ forEachTarget('what ends a call', (target) => {
     const peer = await target().connect();
     const before = Number(await peer.result('cancelled'));
     const id = peer.ask('sleep', [NEVER_MS]);
+    // One that has not begun when the wish comes need not begin any more.
+    assert.equal(await peer.result('echo', 'begun'), 'begun');
     peer.send([2, '$cancel', [id]]);
     assert.equal(problemOf((await peer.answer(id)).error)?.code, 'cancelled');
     await until('the method to be cancelled', async () => Number(await peer.result('cancelled')) === before + 1);

@@ -4,6 +4,14 @@ import os
 import socket
 
 
+def watchdog_interval():
+    """How often WATCHDOG=1 is to be said, in seconds: twice in the time that is asked for. None when nobody asks."""
+    microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    if not microseconds.isdecimal() or int(microseconds) == 0 or pid != str(os.getpid()):
+        return None
+    return int(microseconds) / 2_000_000
+
+
 class Notifier:
     """Says nothing when nobody asked for it, and never fails: it is for the supervisor to notice what is missing."""
 

@@ -11,6 +11,7 @@ from .errors import PluginError
 from .greeting import FEATURES, PROTOCOL
 from .listening import Acceptor
 from .messages import trace_id
+from .notify import watchdog_interval
 from .threads import Threads
 from .version import __version__
 
@@ -47,6 +48,7 @@ class Server:
             self._acceptor = Acceptor(listener, lambda: Connection(self))
             self._tick()
             self._notifier.say("READY=1")
+            self._watchdog()
         try:
             await self._finished
         finally:
@@ -55,11 +57,16 @@ class Server:
     def _tick(self):
         if self.activity is not None:
             self.activity.tick()
-        self._notifier.say("WATCHDOG=1")
         self._reports = 0
         for connection in tuple(self._connections):
             connection.look()
         self.loop.call_later(TICK, self._tick)
+
+    def _watchdog(self):
+        interval = watchdog_interval()
+        if interval is not None:
+            self._notifier.say("WATCHDOG=1")
+            self.loop.call_later(interval, self._watchdog)
 
     def drain(self, on_drain):
         """Takes nobody new, tells those who are there, and is done when all have left and `on_drain`, which are functions,

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 
-from serving import Serving, until
+from serving import HANG, Serving, until
 
 
 class Answers(Serving):
@@ -341,3 +341,31 @@ async def other(call):
         self.process.send_signal(signal.SIGTERM)
         status, said = self.ended()
         self.assertEqual((status, said), (0, ""))
+
+
+class Words(Serving):
+    program = """
+@plugin.method
+async def echo(call, x): return x
+"""
+
+    def setUp(self):
+        self.words = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.words.bind("\0bulkhead-test-%d" % os.getpid())
+        self.words.settimeout(HANG)
+        super().setUp()
+
+    def tearDown(self):
+        super().tearDown()
+        self.words.close()
+
+    def start(self):
+        super().start(NOTIFY_SOCKET="@bulkhead-test-%d" % os.getpid(), WATCHDOG_USEC="200000")
+
+    def test_tells_that_it_is_ready_and_lives_and_goes(self):
+        self.assertEqual([self.words.recv(100) for _ in range(4)], [b"READY=1"] + [b"WATCHDOG=1"] * 3)
+        self.process.send_signal(signal.SIGTERM)
+        while (said := self.words.recv(100)) == b"WATCHDOG=1":
+            pass
+        self.assertEqual(said, b"STOPPING=1")
+        self.assertEqual(self.ended()[0], 0)
