@@ -20,6 +20,7 @@ export class Breaker {
   #state: BreakerState = 'closed';
   #slow = 0;
   #silent = 0;
+  #openedAt = -Infinity;
   #openUntil = 0;
   #openMs: number;
   /** It is open for being slow, no more. */
@@ -37,6 +38,11 @@ export class Breaker {
   /** Nothing speaks against it: no call needs to ask further. */
   get spotless(): boolean {
     return this.#state === 'closed' && this.#slow === 0 && this.#silent === 0;
+  }
+
+  /** When it opened the last time, for more than slowness; -Infinity when it is not open for that. */
+  get mutedAt(): number {
+    return this.#state === 'closed' || this.#onlySlow ? -Infinity : this.#openedAt;
   }
 
   /** Whether a call may go there now, and if so, whether everything hangs on it. */
@@ -103,6 +109,7 @@ export class Breaker {
 
   #open(now: number, onlySlow: boolean): boolean {
     this.#onlySlow = onlySlow;
+    this.#openedAt = now;
     this.#openUntil = now + this.#openMs;
     return this.#become('open');
   }

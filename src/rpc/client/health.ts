@@ -58,9 +58,9 @@ export class Health {
     return this.#all.bearable && this.#methods.get(method)?.bearable !== false;
   }
 
-  /** Whether calls are kept away until somebody has tried, and that may be now. */
-  awaitsTrial(now: number): boolean {
-    return this.#all.admits(now) === 'trial' || [...this.#methods.values()].some((one) => one.admits(now) === 'trial');
+  /** Since when it is taken for one that answers nothing; -Infinity while it is not. */
+  get mutedAt(): number {
+    return this.#all.mutedAt;
   }
 
   /** A request goes out that was admitted. */

@@ -63,6 +63,7 @@ export class Link {
   #greeted = false;
   #window = PLAIN_WINDOW;
   #state: State = 'connecting';
+  #upSince = Infinity;
   #hello = -1;
   #farewell: Loss | undefined;
   #over = false;
@@ -87,6 +88,11 @@ export class Link {
 
   get state(): State {
     return this.#state;
+  }
+
+  /** When its greeting was answered; monotonic ms, or Infinity. */
+  get upSince(): number {
+    return this.#upSince;
   }
 
   /** A request can be sent now. */
@@ -187,6 +193,7 @@ export class Link {
       this.#connection.peerLimit = greeting.frame;
     }
     this.#state = 'up';
+    this.#upSince = performance.now();
     this.#options.up();
   }
 

@@ -86,7 +86,12 @@ export class Peer implements Candidate {
 
   /** It is to get calls, and can be reached. */
   get serves(): boolean {
-    return this.#facts.state === 'ready' && !this.#drains && this.#isUp();
+    return this.isReady && this.#isUp();
+  }
+
+  /** It is to get calls, whether or not it can be reached. */
+  get isReady(): boolean {
+    return this.#facts.state === 'ready' && !this.#drains;
   }
 
   /** Nothing is left of it. */
@@ -155,15 +160,15 @@ export class Peer implements Candidate {
     for (const link of this.#links) {
       count += link.pending.size;
       for (const pending of link.pending.values()) if (pending instanceof Attempt) pending.tick(now);
-      if (!link.free && link.state === 'up' && this.health.awaitsTrial(now)) this.#renew(link);
+      if (link.state === 'up' && link.upSince < this.health.mutedAt) this.#renew(link);
     }
     return count;
   }
 
-  /** Nobody waits for anything on a connection that takes no more: whether a new one is better is what a trial is for. */
+  /** Whoever answered nothing has to answer a greeting before a call is risked again; nobody waits on a connection for less. */
   #renew(link: Link): void {
     for (const pending of link.pending.values()) if (pending instanceof Attempt && !pending.abandoned) return;
-    link.destroy('it took no more', 'closed');
+    link.destroy('it answered nothing', 'closed');
   }
 
   #wanted(): boolean {
@@ -193,13 +198,11 @@ export class Peer implements Candidate {
   }
 
   #link(): Link {
-    let upSince = Infinity;
     const link = new Link({
       path: this.#facts.socket,
       name: this.#settings.name,
       frameLimit: this.#settings.frameLimit,
       up: () => {
-        upSince = performance.now();
         this.#lastError = undefined;
         // Whoever is there now by hand is not who said that he is about to stop.
         if (this.generation === undefined) this.#drains = false;
@@ -215,7 +218,7 @@ export class Peer implements Candidate {
         this.#links.delete(link);
         this.#lastError = loss.message;
         // Somebody who ends each connection at once is not called more often for letting it begin.
-        if (performance.now() - upSince >= LONGEST_PAUSE_MS) this.#pauseMs = FIRST_PAUSE_MS;
+        if (performance.now() - link.upSince >= LONGEST_PAUSE_MS) this.#pauseMs = FIRST_PAUSE_MS;
         this.#events.changed();
         this.#connectLater();
       },

@@ -94,7 +94,11 @@ export class Pool {
   /** Why `pick` found nobody. */
   obstacle(method: string, now: number): Obstacle {
     const serving = this.#serving();
-    if (serving.length === 0) return 'nobody';
+    if (serving.length === 0) {
+      // Those who answered nothing are not waited for as those are who are about to come.
+      const ready = [...this.#peers.values()].filter((peer) => peer.isReady);
+      return ready.length > 0 && ready.every(({ health }) => health.state !== 'closed') ? 'broken' : 'nobody';
+    }
     const open = serving.some(({ health }) => health.admits(method, now) || health.isBearable(method));
     return open ? 'full' : 'broken';
   }

@@ -111,7 +111,7 @@ describe('rpc client: the health of a sandbox', () => {
     for (let call = 0; call < 3; call++) note('silent', 'bad');
     assert.deepEqual(changes, ['* open', 'bad open']);
     assert.equal(health.admits('good', 0), false);
-    assert.equal(health.awaitsTrial(1000), true);
+    assert.equal(health.mutedAt, 0);
     assert.equal(health.begin('bad', 1000), 'both');
     assert.equal(health.admits('good', 1000), false);
     note('in-time', 'bad', 'both');

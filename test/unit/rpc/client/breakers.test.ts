@@ -192,4 +192,37 @@ describe('rpc client: sandboxes that do not answer as they should', () => {
     // 20 ms at first, twice as long each time, spread by a half: seven at most in a second.
     assert.ok(accepted <= 8, `${accepted} connections in a second`);
   });
+
+  it('hang altogether: no call is risked until a greeting is answered, and callers are told at once', async () => {
+    let hangs = false;
+    let greeted = 0;
+    let requests = 0;
+    await new Promise<void>((resolve) => {
+      raw = createServer((socket) => {
+        socket.on('error', () => socket.destroy());
+        socket.on('data', () => {
+          requests++;
+          if (hangs) return;
+          hangs = true;
+          greeted++;
+          socket.write(encodeFrame([1, 0, null, GREETING], 100_000));
+        });
+      }).listen(socketOf(1), resolve);
+    });
+    await follow(1, { slowMs: 20, timeoutMs: 30 });
+    for (let call = 0; call < 3; call++) await failureOf(client.call('a', []));
+    await until(() => client.statistics().sandboxes[0]?.serves === false);
+    const before = requests;
+    // Longer than the breaker is open at first.
+    const end = performance.now() + 1200;
+    while (performance.now() < end) {
+      const error = await failureOf(client.call('a', [], { timeoutMs: 5000 }));
+      assert.equal(error.code, 'unavailable');
+      assert.match(error.message, /answers 'a' in time/);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    // One greeting at most, since it has five seconds to be answered.
+    assert.ok(requests <= before + 1, `${requests - before} requests`);
+    assert.equal(greeted, 1);
+  });
 });
