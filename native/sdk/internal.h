@@ -230,6 +230,8 @@ struct bulkhead_plugin {
     _Atomic bool stop;
     bool draining, accepting;
     /* Of this turn. */
+    /* Of WATCHDOG=1: how often, 0 for never, and when it was told last. */
+    uint64_t alive_every, alive_told;
     uint64_t now;
     struct activity activity;
     struct connection *connections, *dirty;
@@ -258,3 +260,5 @@ static struct method *plugin_find(struct bulkhead_plugin *plugin, struct text na
 /* What the supervisor has handed in, or a socket of its own; a negative errno, which has been told. */
 static int listener_open(struct bulkhead_plugin *plugin);
 static void notify_systemd(const char *text);
+/* How often WATCHDOG=1 is to be told, in nanoseconds; 0 when nobody wants to know. */
+static uint64_t watchdog_ns(void);

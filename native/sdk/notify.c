@@ -20,3 +20,13 @@ static void notify_systemd(const char *text) {
     (void)sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
     (void)close(fd);
 }
+
+/* Twice in the time of $WATCHDOG_USEC, as sd_watchdog_enabled(3) advises. */
+static uint64_t watchdog_ns(void) {
+    const char *time = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    if (time == NULL || *time < '0' || *time > '9') return 0;
+    if (pid != NULL && strtoll(pid, NULL, 10) != (long long)getpid()) return 0;
+    char *end;
+    const unsigned long long microseconds = strtoull(time, &end, 10);
+    return *end != '\0' || microseconds > UINT64_MAX / 1000 ? 0 : (uint64_t)microseconds * 500;
+}

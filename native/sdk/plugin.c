@@ -161,10 +161,19 @@ static void look(struct bulkhead_plugin *plugin) {
         connection_look(connection);
 }
 
+/* That the loop turns, for a declaration that asks for it. */
+static void tell_alive(struct bulkhead_plugin *plugin) {
+    if (plugin->alive_every == 0 || plugin->now - plugin->alive_told < plugin->alive_every) return;
+    plugin->alive_told = plugin->now;
+    notify_systemd("WATCHDOG=1");
+}
+
 static int wait_ms(const struct bulkhead_plugin *plugin, bool more, uint64_t looked) {
     if (more) return 0;
     const uint64_t now = now_ns();
     uint64_t until = looked + (uint64_t)LOOK_MS * 1000000;
+    if (plugin->alive_every > 0 && plugin->alive_told + plugin->alive_every < until)
+        until = plugin->alive_told + plugin->alive_every;
     if (plugin->timer_count > 0 && plugin->timers[0]->wake_ns < until) until = plugin->timers[0]->wake_ns;
     return until <= now ? 0 : (int)((until - now + 999999) / 1000000);
 }
@@ -191,6 +200,7 @@ static void loop(struct bulkhead_plugin *plugin) {
         if (!plugin->draining && (atomic_load(&asked_to_stop) || atomic_load(&plugin->stop))) drain(plugin);
         threads_take(plugin);
         timers_run(plugin);
+        tell_alive(plugin);
         more = streams_turn(plugin);
         if (plugin->now - looked >= (uint64_t)LOOK_MS * 1000000) {
             looked = plugin->now;
@@ -224,6 +234,7 @@ int bulkhead_run(struct bulkhead_plugin *plugin) {
     handle_signals(plugin);
     plugin->now = now_ns();
     activity_tick(&plugin->activity, plugin->now);
+    plugin->alive_every = watchdog_ns();
     notify_systemd("READY=1");
     loop(plugin);
     atomic_store(&wake_on_signal, -1);

@@ -117,6 +117,22 @@ for (const kind of kinds())
       }
     });
 
+    it('says that it lives as often as it is asked to, also while it drains', async () => {
+      const notify = await NotifySocket.open();
+      try {
+        const environment = { NOTIFY_SOCKET: notify.path, WATCHDOG_USEC: '200000' };
+        const target = await start({ environment });
+        await notify.until(/^READY=1$(?:[\s\S]*^WATCHDOG=1$){3}/m);
+        const peer = await target.connect();
+        target.kill('SIGTERM');
+        await notify.until(/^STOPPING=1$(?:[\s\S]*^WATCHDOG=1$){2}/m);
+        await peer.leave();
+        assert.equal(await target.ended, 0, target.said);
+      } finally {
+        notify.close();
+      }
+    });
+
     it('serves on the inherited socket that is called rpc, and binds none itself', async () => {
       const directory = mkdtempSync(join(tmpdir(), 'bulkhead-inherited-'));
       const path = join(directory, 'given.sock');

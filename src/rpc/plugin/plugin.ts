@@ -6,7 +6,7 @@ import { clearPath, listenWhere } from './listen-where.ts';
 import { type Method, Methods, type Registered, type StreamMethod } from './methods.ts';
 import { SDK } from './sdk-version.ts';
 import { Server } from './server.ts';
-import { tellManager } from './service-manager.ts';
+import { tellAlive, tellManager, watchdogMs } from './service-manager.ts';
 
 const WINDOW = 64;
 /** A socket that was made by hand is its maker's alone. */
@@ -98,11 +98,13 @@ export class Plugin {
     this.#serving = true;
     const where = listenWhere(this.#environment, process.argv[1]);
     for (const name of ['LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PID']) delete process.env[name];
+    // Before anybody can connect: whoever does may want it to stop at once.
+    const told = this.#untilToldToStop('path' in where);
     if ('path' in where) await this.#listenAt(where.path);
     else await this.#server.listen(where);
-    const told = this.#untilToldToStop('path' in where);
     this.#activity.start();
     tellManager('READY=1', this.#environment);
+    const alive = this.#keepTelling();
     if ('path' in where && this.#environment.BULKHEAD_SANDBOX === undefined) this.#sayHello(where.path);
     await told;
     tellManager('STOPPING=1', this.#environment);
@@ -111,6 +113,7 @@ export class Plugin {
       this.#server.drain(),
     ]);
     this.#activity.stop();
+    clearInterval(alive);
     const failed = hooks.filter((each) => each.status === 'rejected').map(({ reason }) => reason as unknown);
     if (failed.length > 0) throw new AggregateError(failed, 'a function of onDrain failed');
   }
@@ -140,6 +143,14 @@ export class Plugin {
         resolve();
       });
     });
+  }
+
+  /** That the loop turns, for a declaration that asks for it. */
+  #keepTelling(): NodeJS.Timeout | undefined {
+    const every = watchdogMs(this.#environment);
+    if (every === undefined) return undefined;
+    tellAlive(this.#environment);
+    return setInterval(() => tellAlive(this.#environment), every).unref();
   }
 
   #sayHello(path: string): void {
