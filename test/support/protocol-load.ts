@@ -19,14 +19,14 @@ export interface ProtocolLoad {
   /** Calls that were answered well, ever. */
   readonly good: number;
   /** Of whom the answers came. */
-  readonly pids: ReadonlySet<number>;
+  readonly sandboxes: ReadonlySet<string>;
   /** Resolves with what was lost when the calls that are under way have ended. */
   stop(): Promise<readonly string[]>;
 }
 
 interface Reply {
   readonly text: string;
-  readonly pid: number;
+  readonly sandbox: string;
 }
 
 interface Hello extends Client {
@@ -46,7 +46,7 @@ export function helloClient(directory: string, address: string): Hello {
 
 abstract class Load implements ProtocolLoad {
   good = 0;
-  readonly pids = new Set<number>();
+  readonly sandboxes = new Set<string>();
   protected readonly lost: string[] = [];
   protected running = true;
   protected readonly workers: Promise<void>[] = [];
@@ -57,10 +57,10 @@ abstract class Load implements ProtocolLoad {
     return this.lost;
   }
 
-  protected take(asked: string, { text, pid }: Reply): void {
+  protected take(asked: string, { text, sandbox }: Reply): void {
     if (text !== `hello ${asked}`) this.lost.push(`'${text}' in answer to '${asked}'`);
     else this.good += 1;
-    this.pids.add(pid);
+    this.sandboxes.add(sandbox);
   }
 }
 

@@ -16,6 +16,7 @@ const loader = require('@grpc/proto-loader');
 const FIRST_FD = 3;
 const MOST_TURNS = 1000; // of the event loop, each of which takes one connection from the queue
 const MOST_GREETINGS = 10_000;
+const SANDBOX = process.env.BULKHEAD_SANDBOX ?? `process ${process.pid}`;
 const LONGEST_CALL_MS = 24 * 60 * 60 * 1000; // it is bulkhead that ends what lasts too long
 
 let taken = 0;
@@ -23,13 +24,13 @@ let taken = 0;
 /** What this plugin is for: one function for each call of hello.proto. */
 const methods = {
   greet({ request }, answer) {
-    answer(null, { text: `hello ${request.name}`, pid: process.pid });
+    answer(null, { text: `hello ${request.name}`, sandbox: SANDBOX });
   },
 
   async greetOften(call) {
     const times = Math.min(call.request.times, MOST_GREETINGS);
     for (let each = 1; each <= times && !call.cancelled; each += 1) {
-      const more = call.write({ text: `hello ${call.request.name}, ${each}`, pid: process.pid });
+      const more = call.write({ text: `hello ${call.request.name}, ${each}`, sandbox: SANDBOX });
       // A client that reads slowly is waited for.
       if (!more) await new Promise((resolve) => call.once('drain', resolve).once('cancelled', resolve));
     }

@@ -16,6 +16,7 @@ const MOST_TURNS = 1000; // of the event loop, each of which takes one connectio
 const MOST_BYTES = 1024 * 1024; // of a message
 const MOST_UNREAD = 4 * MOST_BYTES; // of answers that a client does not take
 const PING_MS = 30_000;
+const SANDBOX = process.env.BULKHEAD_SANDBOX ?? `process ${process.pid}`;
 const DRAINING = JSON.stringify({ draining: true });
 
 let stopping = false;
@@ -24,7 +25,7 @@ const clients = new Set();
 
 /** The one function to change: what this plugin is for. */
 function answer(request) {
-  return { text: `hello ${request.text}`, pid: process.pid };
+  return { text: `hello ${request.text}`, sandbox: SANDBOX };
 }
 
 function respond(client, data) {

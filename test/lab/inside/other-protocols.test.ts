@@ -86,8 +86,8 @@ forEachIsolation('a plugin that speaks', function (isolation) {
 
       it('is served, and loses no call when its sandboxes are replaced one after the other', async () => {
         running = load();
-        const { pids } = running;
-        await until('answers', () => pids.size >= 1);
+        const { sandboxes } = running;
+        await until('answers', () => sandboxes.size >= 1);
         await replaceAll(name);
         assert.deepEqual(await running.stop(), []);
         assert.ok(running.good > 0);
@@ -95,12 +95,12 @@ forEachIsolation('a plugin that speaks', function (isolation) {
 
       it('loses no call when another version takes over', async () => {
         running = load();
-        const { pids } = running;
-        await until('answers', () => pids.size >= 1);
-        const before = new Set(pids);
+        const { sandboxes } = running;
+        await until('answers', () => sandboxes.size >= 1);
+        const before = new Set(sandboxes);
         await must('bulkheadctl', 'upgrade', name, 'v2');
         assert.equal((await status(name)).version, 'v2');
-        await until('answers of the new version', () => [...pids].some((pid) => !before.has(pid)));
+        await until('answers of the new version', () => [...sandboxes].some((sandbox) => !before.has(sandbox)));
         await pause(500);
         assert.deepEqual(await running.stop(), []);
       });
