@@ -10,31 +10,31 @@ import { inRange, text, whole } from './arguments.ts';
 import type { Settings } from './settings.ts';
 
 export interface CallOptions {
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Gives the call up: it ends as `cancelled`, and the plugin is told. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** It may be made twice without harm. */
-  readonly idempotent?: boolean;
+  readonly idempotent?: boolean | undefined;
   /** The same for all attempts at this call, 1 to 128 bytes: a plugin that keeps it makes any method idempotent. */
-  readonly idempotency?: string;
-  readonly traceparent?: string;
-  readonly tracestate?: string;
-  readonly hedgeAfterMs?: number;
-  readonly slowMs?: number;
+  readonly idempotency?: string | undefined;
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
+  readonly hedgeAfterMs?: number | undefined;
+  readonly slowMs?: number | undefined;
 }
 
 export interface StreamOptions extends Omit<CallOptions, 'timeoutMs' | 'hedgeAfterMs'> {
   /** Time for all of it, ms; without end. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Time for the next part, while there is credit, ms; the client's timeoutMs. */
-  readonly idleMs?: number;
+  readonly idleMs?: number | undefined;
   /** Parts that may be on their way, or wait to be taken, 1 to 1024; 32. */
-  readonly credit?: number;
+  readonly credit?: number | undefined;
   /**
    * A stream whose sandbox dies in the middle goes on elsewhere, called with the parameters that this returns. Without it,
    * it ends with `sandbox-died` once a part has come. It has to be idempotent, too.
    */
-  readonly resume?: (received: number) => readonly unknown[];
+  readonly resume?: ((received: number) => readonly unknown[]) | undefined;
 }
 
 /** What a call is to do, all of it. */

@@ -10,31 +10,31 @@ import { inRange, text, whole } from './arguments.ts';
 /** What connect() may be told. */
 export interface ConnectOptions {
   /** Where the plugin's sandboxes are told; by default `/run/bulkhead/discovery/PLUGIN`. */
-  readonly discovery?: string;
+  readonly discovery?: string | undefined;
   /** The socket of one server, started by hand: there is no discovery then. */
-  readonly socket?: string;
+  readonly socket?: string | undefined;
   /** Time that a call has, ms; 5000. Of a stream: for its next part, while it has credit. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Attempts at a call beside the first, 0 to 10; 2. */
-  readonly retries?: number;
+  readonly retries?: number | undefined;
   /** A call that may be made twice is made elsewhere, too, when it has no answer after so long, ms; never. */
-  readonly hedgeAfterMs?: number;
+  readonly hedgeAfterMs?: number | undefined;
   /** Methods that may be called twice without harm. */
-  readonly idempotent?: Iterable<string>;
+  readonly idempotent?: Iterable<string> | undefined;
   /** A call without an answer after so long is slow: three in a row keep further calls away, ms; 500. */
-  readonly slowMs?: number;
+  readonly slowMs?: number | undefined;
   /** Who calls, for the plugin's logs: at most 64 bytes. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Connections to each sandbox, 1 to 16; 1. More carry large bodies side by side. */
-  readonly connections?: number;
+  readonly connections?: number | undefined;
   /** Calls that wait for room or for a sandbox, at most; 1000. Those beyond fail as `overloaded`. */
-  readonly waiting?: number;
+  readonly waiting?: number | undefined;
   /** Time that a call waits while no sandbox is there, ms; 1000. Then it fails as `unavailable`. */
-  readonly waitMs?: number;
+  readonly waitMs?: number | undefined;
   /** Bytes of a message that this side takes, 64 KiB to 64 MiB; 4 MiB. */
-  readonly frameLimit?: number;
+  readonly frameLimit?: number | undefined;
   /** The W3C trace context of a call that names none. */
-  readonly traceparent?: () => string | undefined;
+  readonly traceparent?: (() => string | undefined) | undefined;
 }
 
 export interface Settings {

@@ -141,6 +141,34 @@ describe('rpc client: calls of a server that was started by hand', () => {
     assert.equal((await Promise.all(calls.slice(0, 7))).length, 7);
   });
 
+  it('has as many connections as are asked for, and uses all of them', async () => {
+    const { held, request } = holding();
+    const { connections } = await start({ greeting: { ...GREETING, window: 2 }, request }, { connections: 3 });
+    await until(() => connections.size === 3);
+    const calls = Array.from({ length: 7 }, () => client.call('hold', []));
+    await until(() => held.length === 6);
+    assert.equal(client.statistics().calls.waiting, 1);
+    while (client.statistics().calls.open > 0) {
+      held.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal((await Promise.all(calls)).length, 7);
+  });
+
+  it('tells when somebody is there, unless that is given up', async () => {
+    client = connect('test', { socket: path });
+    const abort = new AbortController();
+    const given = failureOf(client.ready({ signal: abort.signal }));
+    abort.abort();
+    assert.equal((await given).code, 'cancelled');
+    const ready = client.ready();
+    server = await RpcServer.listen(path);
+    await ready;
+    const closed = client.close();
+    assert.equal((await failureOf(client.ready())).code, 'closed');
+    await closed;
+  });
+
   it('takes answers out of order', async () => {
     const held: (() => void)[] = [];
     await start({
