@@ -35,10 +35,14 @@ export interface DiscoveryParts {
   readonly ignored: (text: string, failure: Failure) => void;
 }
 
+interface Death {
+  readonly at: number;
+  readonly line: string;
+}
+
 interface Served {
   readonly server: Server;
   readonly clients: Set<Socket>;
-  readonly deaths: { readonly at: number; readonly line: string }[];
   /** What all clients were told last. */
   told: string;
   /** When a score changes by itself. */
@@ -49,6 +53,8 @@ interface Served {
 export class Discovery implements CallDiscovery, Owned {
   readonly #parts: DiscoveryParts;
   readonly #served = new Map<string, Served>();
+  /** Of each plugin; also before it is served, when a new supervisor finds what happened while there was none. */
+  readonly #deaths = new Map<string, readonly Death[]>();
 
   constructor(parts: DiscoveryParts) {
     this.#parts = parts;
@@ -83,17 +89,17 @@ export class Discovery implements CallDiscovery, Owned {
   }
 
   crashed(plugin: string, { generation, class: name, text, incident }: Crash): void {
-    const served = this.#served.get(plugin);
-    if (served === undefined) return;
     const crash = { generation, class: name, text: text.slice(0, LONGEST_TEXT), incident };
     const line = `${JSON.stringify({ crash })}\n`;
-    served.deaths.push({ at: this.#parts.clock.now(), line });
-    if (served.deaths.length > MOST_REMEMBERED) served.deaths.shift();
-    tell(served, line);
+    const deaths = [...this.#recent(plugin), { at: this.#parts.clock.now(), line }];
+    this.#deaths.set(plugin, deaths.slice(-MOST_REMEMBERED));
+    const served = this.#served.get(plugin);
+    if (served !== undefined) tell(served, line);
   }
 
   /** Nobody can connect any more; whoever is there has read what was told. */
   close(plugin: string): void {
+    this.#deaths.delete(plugin);
     const served = this.#served.get(plugin);
     if (served === undefined) return;
     this.#served.delete(plugin);
@@ -132,7 +138,7 @@ export class Discovery implements CallDiscovery, Owned {
     const server = createServer((socket) => this.#accept(plugin, socket));
     server.on('error', (error) => this.#parts.ignored(`discovery of '${plugin}' failed, ignoring`, asFailure(error)));
     server.listen({ fd });
-    this.#served.set(plugin, { server, clients: new Set(), deaths: [], told: '', timer: undefined });
+    this.#served.set(plugin, { server, clients: new Set(), told: '', timer: undefined });
     this.follow(this.#parts.state(plugin));
   }
 
@@ -144,9 +150,12 @@ export class Discovery implements CallDiscovery, Owned {
     socket.on('close', () => served.clients.delete(socket));
     // Clients have nothing to say; who says something is none.
     socket.on('data', () => socket.destroy());
+    socket.write([served.told, ...this.#recent(plugin).map(({ line }) => line)].join(''));
+  }
+
+  #recent(plugin: string): readonly Death[] {
     const since = this.#parts.clock.now() - REMEMBERED_MS;
-    const deaths = served.deaths.filter(({ at }) => at >= since).map(({ line }) => line);
-    socket.write([served.told, ...deaths].join(''));
+    return (this.#deaths.get(plugin) ?? []).filter(({ at }) => at >= since);
   }
 
   #line(state: PluginState): string {

@@ -127,6 +127,15 @@ describe('discovery', function () {
     assert.equal(later.lines.length, 1);
   });
 
+  it('tells of deaths that were found before it was served', async () => {
+    const crash = { generation: 1, class: 'crash', text: 'it ended', incident: 'i-1' } as const;
+    discovery.crashed('hello', crash);
+    await discovery.ensure('hello', access);
+    const one = client();
+    await until(() => one.lines.length === 2);
+    assert.deepEqual(one.lines[1], { crash });
+  });
+
   it('tells of a score that rises though nothing happens', async () => {
     const crashes = [0, 1].map((at) => ({ seat: 0, at }));
     state = { ...state, crashes };
