@@ -1,0 +1,44 @@
+import { connect, type PluginClient } from '../../src/rpc/client/client.ts';
+import { declare, systemctl, untilWhole } from '../support/system.ts';
+import { placeVersion } from '../upgrades/versions.ts';
+
+/** A language of which there is an SDK: how its conformance target is run as a plugin. */
+export interface Language {
+  readonly language: string;
+  readonly template: string;
+  readonly exec: string;
+}
+
+export const LANGUAGES: readonly Language[] = [
+  { language: 'python', template: 'python', exec: '/usr/bin/python3, test/conformance/targets/python.py' },
+  { language: 'node', template: 'node', exec: '/usr/bin/node, main.mjs' },
+  { language: 'c', template: 'native', exec: './main' },
+];
+
+/** More than any call of these takes on a machine that is busy otherwise; ms. */
+export const PATIENCE_MS = 30_000;
+
+/** Installs the conformance target of a language as two equal versions of a plugin, starts it, and calls it. */
+export async function startCalled(
+  name: string,
+  { language, template, exec }: Language,
+  pool: { readonly size: number; readonly standby?: number },
+  ...lines: readonly string[]
+): Promise<PluginClient> {
+  for (const version of ['v1', 'v2']) placeVersion(name, version, `calls/${language}`);
+  const { size, standby = 0 } = pool;
+  declare(name, [
+    `template: ${template}`,
+    'version: v1',
+    `exec: [${exec}]`,
+    'rpc: {}',
+    `pool: { size: ${size}, standby: ${standby} }`,
+    'health: { ready: notify }',
+    ...lines,
+  ]);
+  await systemctl('start', `plugin@${name}`);
+  await untilWhole(name, size + standby);
+  const client = connect(name, { waitMs: PATIENCE_MS, timeoutMs: PATIENCE_MS });
+  await client.ready({ timeoutMs: PATIENCE_MS });
+  return client;
+}
