@@ -9,7 +9,7 @@
 # ../calls   plugins that are called, inside one machine of their own
 
 # Files of inside/ that take half a minute and more, longest first: at the end, nothing should be waited for.
-longest=(supervisor stdio weights network-adapter audit-broken isolation-broken crash network scope-steps plugin-runs)
+longest=(supervisor stdio weights python-sdk network-adapter audit-broken isolation-broken crash network scope-steps plugin-runs)
 
 lab_outside() {
   suite 'lab machine' tap test/lab/selftest

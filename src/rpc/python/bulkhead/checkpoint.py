@@ -96,7 +96,9 @@ class Checkpoint:
         return sorted((int(match[1]) for each in os.listdir(directory) if (match := found.match(each))), reverse=True)
 
     def _tidy(self, directory):
-        for schema in self._schemas(directory)[MOST_SCHEMAS:]:
+        # Not one's own, however low: an older version has come back.
+        others = [schema for schema in self._schemas(directory) if schema != self.schema]
+        for schema in others[MOST_SCHEMAS - 1 :]:
             _remove(os.path.join(directory, f"{self.name}.{schema}"))
         for each in os.listdir(directory):
             if each.startswith(f".{self.name}."):

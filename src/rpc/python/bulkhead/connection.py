@@ -136,8 +136,7 @@ class Connection(asyncio.Protocol):
                 call._give(parts)
         elif name == "$close":
             parse_close(params)
-            self.closing = True
-            self._transport.close()
+            self.leave()
         elif method is not None and method.refusal(len(params)) is None:
             self._notifications += 1
             self._begin(Call(self, None, name, meta, self._frames.size), method, params)
@@ -288,9 +287,11 @@ class Connection(asyncio.Protocol):
         """
         if self.closing or self.closed:
             return
-        if not (self.blocked or self._bare):
+        if self.blocked:
+            self._out.clear()
+        elif not self._bare:
             self._send(encode((NOTIFICATION, "$close", (code, message))))
-            self._flush()
+        self._flush()
         self.closing = True
         for call in tuple(self._work):
             call._abandon()

@@ -279,6 +279,16 @@ async def drained():
         waiting.close()
         self.assertEqual(self.ended()[0], 0)
 
+    def test_answers_a_bare_peer_before_it_ends_with_it(self):
+        peer = self.peer(framed=False)
+        peer.send([0, 1, "nothing", []], b"\xc1")
+        self.assertEqual(peer.read()[2]["code"], "unknown-method")
+        self.assertIsNone(peer.read())
+        self.process.send_signal(signal.SIGTERM)
+        status, said = self.ended()
+        self.assertEqual(status, 0)
+        self.assertNotIn("Error", said)
+
     def test_says_why_it_cannot_serve(self):
         first = self.process
         for path, said in ((self.path, "another program serves there"), ("/nowhere/rpc.sock", "No such file")):

@@ -73,6 +73,10 @@ class Checkpoints(State):
         for schema in (1, 2, 10, 3, 4):
             Checkpoint("index", schema).save_sync(b"x")
         self.assertEqual(self.files("checkpoint"), ["index.10", "index.2", "index.3", "index.4"])
+        # As of a version that has come back: the one that it saves is not the one to go.
+        Checkpoint("index", 1).save_sync(b"back")
+        self.assertEqual(self.files("checkpoint"), ["index.1", "index.10", "index.3", "index.4"])
+        self.assertEqual(Checkpoint("index", 1).restore_sync(), b"back")
 
     def test_takes_the_next_lower_one_for_one_that_is_damaged(self):
         for schema in (1, 2, 3):
