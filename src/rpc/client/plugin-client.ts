@@ -11,6 +11,7 @@ import type { Peer } from './peer.ts';
 import { PlainCall } from './plain-call.ts';
 import { Pool } from './pool.ts';
 import type { Settings } from './settings.ts';
+import { onAbort } from './signals.ts';
 import { CallCounts, type SandboxStatistics, type Statistics } from './statistics.ts';
 import { StreamCall } from './stream-call.ts';
 
@@ -64,20 +65,23 @@ export class PluginClient {
    * Resolves when a sandbox can be called; without a time of its own it waits for ever.
    * @throws CallError `unavailable` when none is there in time, `cancelled`, `closed`
    */
-  ready(options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {}): Promise<void> {
+  ready(
+    options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
     const { timeoutMs, signal } = options;
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
+      let released: (() => void) | undefined;
       const end = (error: CallError | undefined): void => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', aborted);
+        released?.();
         this.#waiters.delete(look);
         if (error === undefined) resolve();
         else reject(error);
       };
       const fail = (code: string, message: string, cause?: unknown): void =>
         end(new CallError(code, message, { method: '', begun: 'no', cause }));
-      const aborted = (): void => fail('cancelled', 'given up by its caller', signal?.reason);
+      const abort = (cause: unknown): void => fail('cancelled', 'given up by its caller', cause);
       const look = (): void => {
         if (this.#closed) fail('closed', 'the client was closed');
         else if (this.#pool.serves) end(undefined);
@@ -88,9 +92,9 @@ export class PluginClient {
           timeoutMs,
         );
       this.#waiters.add(look);
-      if (signal?.aborted === true) aborted();
+      if (signal?.aborted === true) abort(signal.reason);
       else {
-        signal?.addEventListener('abort', aborted);
+        if (signal !== undefined) released = onAbort(signal, { abort });
         look();
       }
     });
@@ -177,7 +181,7 @@ export class PluginClient {
    * Takes no more calls, and ends all connections when those that were made are over.
    * @param options.timeoutMs what is not over by then ends as `closed`; the client's timeoutMs, since streams may be endless
    */
-  async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+  async close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     this.#closed = true;
     this.#look();
     if (this.#counts.open > 0) await this.#quiet(options.timeoutMs ?? this.#settings.timeoutMs);
@@ -215,9 +219,7 @@ export class PluginClient {
         call.abort(signal.reason);
         return;
       }
-      const aborted = (): void => call.abort(signal.reason);
-      signal.addEventListener('abort', aborted, { once: true });
-      call.released = () => signal.removeEventListener('abort', aborted);
+      call.released = onAbort(signal, call);
     }
     this.#dispatcher.place(call, call.startedAt);
   }

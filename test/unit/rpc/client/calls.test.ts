@@ -123,6 +123,20 @@ describe('rpc client: calls of a server that was started by hand', () => {
     assert.equal(requests.length, 1);
   });
 
+  it('are given up together by one signal, which is not taken for a leak', async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warned);
+    const { requests } = await start({ request: never });
+    const abort = new AbortController();
+    const calls = Array.from({ length: 30 }, () => failureOf(client.call('slow', [], { signal: abort.signal })));
+    await until(() => requests.length === 30);
+    abort.abort();
+    for (const error of await Promise.all(calls)) assert.equal(error.code, 'cancelled');
+    process.off('warning', warned);
+    assert.deepEqual(warnings, []);
+  });
+
   it('has no more than the window under way, and no more than agreed in the line', async () => {
     const { held, request } = holding();
     const { requests } = await start({ greeting: { ...GREETING, window: 4 }, request }, { waiting: 3 });
