@@ -1,4 +1,5 @@
 import { readError } from '../wire/error-value.ts';
+import { MOST_OPEN_CREDIT } from '../wire/limits.ts';
 import type { Meta } from '../wire/meta.ts';
 import type { CallRules } from './call-rules.ts';
 import type { Outcome, Trial } from './health.ts';
@@ -34,6 +35,8 @@ export class Attempt implements Pending {
   #slow = false;
   #silent = false;
   #abandoned = false;
+  /** Parts that came since. */
+  #strays = 0;
 
   constructor(caller: Caller, peer: Peer, link: Link, now: number) {
     this.#caller = caller;
@@ -87,7 +90,10 @@ export class Attempt implements Pending {
       this.#heard = true;
       this.#note(this.#slow ? 'late' : 'in-time', now);
     }
-    return this.#caller.item(value, now);
+    if (!this.#abandoned) return this.#caller.item(value, now);
+    // What was on its way when it was given up; more than can have been is not.
+    this.#strays++;
+    return this.#strays <= MOST_OPEN_CREDIT;
   }
 
   lost(loss: Loss): void {

@@ -36,7 +36,15 @@ export class StreamCall extends Call {
     if (!this.over) this.finish(undefined, performance.now());
   }
 
+  /** Once a part has come from one, another one would send it again. */
+  override get mayRunTwice(): boolean {
+    return this.#received === 0 && super.mayRunTwice;
+  }
+
   override send(attempt: Attempt, now: number): void {
+    // There is one that sends: another one takes its place.
+    this.attempt?.abandon();
+    this.attempt = undefined;
     this.#quietSince = now;
     super.send(attempt, now);
   }

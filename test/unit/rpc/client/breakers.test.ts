@@ -118,6 +118,30 @@ describe('rpc client: sandboxes that do not answer as they should', () => {
     assert.ok((servers[0]?.requests.length ?? 0) <= before + 1);
   });
 
+  it('hang beside one that does not: streams that have not begun begin there, and bring each part once', async () => {
+    const answer: Script = {
+      request: ({ id }, connection) => {
+        for (let part = 0; part < 5; part++) connection.send([2, '$item', [id, part]]);
+        connection.send([1, id, null, null]);
+      },
+    };
+    const held: (() => void)[] = [];
+    const late: Script = {
+      request: (request, connection) => held.push(() => answer.request?.(request, connection)),
+    };
+    await start([late, answer], { slowMs: 50, idempotent: ['list'] });
+    const read = async (): Promise<unknown[]> => {
+      const parts: unknown[] = [];
+      for await (const part of client.stream('list', [], { idleMs: 60_000 })) parts.push(part);
+      return parts;
+    };
+    const all = Promise.all(Array.from({ length: 16 }, read));
+    await until(() => held.length >= 3 && breaker(1) === 'open');
+    for (const each of held) each();
+    for (const parts of await all) assert.deepEqual(parts, [0, 1, 2, 3, 4]);
+    assert.ok(client.statistics().calls.retries >= 3);
+  });
+
   it('are all slow alike: they are called all the same', async () => {
     const slow: Script = {
       request: ({ id }, connection) => void setTimeout(() => connection.send([1, id, null, 'at last']), 60),
