@@ -34,9 +34,12 @@ export interface PeerHost {
   /** Methods that have not come back, of all connections, and how many that may be. */
   inHand: number;
   readonly mostInHand: number;
+  /** Those of them that came as notifications; the plugin does not end before they have. */
+  noticesInHand: number;
   readonly draining: boolean;
   /** A method threw what is not meant for its caller alone. */
   threw(method: string, error: unknown): void;
+  noticeEnded(): void;
   /** This one does not read what was answered. */
   filled(peer: Peer): void;
   /** Its connection has ended. */
@@ -76,11 +79,13 @@ export class Peer {
       window: host.window,
       newCall: (method) => {
         host.inHand += 1;
+        host.noticesInHand += 1;
         return this.#newCall(method, {});
       },
       threw: (method, error) => host.threw(method, error),
       ended: () => {
         this.#cameBack();
+        host.noticeEnded();
         this.#readOn();
       },
     });

@@ -43,6 +43,7 @@ export class Server implements PeerHost {
   readonly greeting: ServerFacts;
   readonly mostInHand = MOST_IN_HAND;
   inHand = 0;
+  noticesInHand = 0;
   readonly #peers = new Set<Peer>();
   readonly #full = new Map<Peer, { taken: number; since: number }>();
   readonly #listener: NetServer;
@@ -87,7 +88,7 @@ export class Server implements PeerHost {
 
   /**
    * Takes no more connections than wait already, tells all that it is about to stop, and goes on serving (docs/draining.md).
-   * Resolves when the last connection has ended.
+   * Resolves when the last connection has ended, and with it whatever came as a notification.
    */
   async drain(): Promise<void> {
     if (!this.#draining) {
@@ -97,7 +98,7 @@ export class Server implements PeerHost {
       for (const peer of this.#peers) peer.tellDraining();
       this.#watch();
     }
-    if (this.#peers.size === 0) return this.#unwatch();
+    if (this.#isDone) return this.#unwatch();
     await new Promise<void>((resolve) => {
       this.#empty = resolve;
     });
@@ -137,11 +138,23 @@ export class Server implements PeerHost {
 
   left(peer: Peer): void {
     this.#full.delete(peer);
-    if (!this.#peers.delete(peer) || this.#peers.size > 0) return;
-    if (this.#draining) {
-      this.#unwatch();
-      this.#empty?.();
-    }
+    this.#peers.delete(peer);
+    this.#lookForEnd();
+  }
+
+  noticeEnded(): void {
+    this.noticesInHand -= 1;
+    this.#lookForEnd();
+  }
+
+  get #isDone(): boolean {
+    return this.#peers.size === 0 && this.noticesInHand === 0;
+  }
+
+  #lookForEnd(): void {
+    if (!this.#draining || !this.#isDone) return;
+    this.#unwatch();
+    this.#empty?.();
   }
 
   #accept(socket: Socket): void {

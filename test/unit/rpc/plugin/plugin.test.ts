@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { join } from 'node:path';
 import { Caller, Target, until } from './target.ts';
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -252,9 +254,12 @@ describe('rpc: a plugin', function () {
     assert.equal(await knows.answer(id), 'slept');
     await until(() => plain.closed);
     assert.equal(draining.child?.exitCode, null);
+    for (let count = 0; count < 70; count++) knows.send([2, 'sleep', [100]]);
+    knows.send([2, 'save', ['last', 0, Buffer.from('words')]]);
     knows.end();
     await until(() => draining.child?.exitCode !== null);
     assert.equal(draining.child?.exitCode, 0);
+    assert.ok(existsSync(join(draining.directory, 'state', 'checkpoint', 'last.0')), 'a notification was lost');
     draining.remove();
   });
 });
