@@ -157,6 +157,33 @@ describe('plugin-stdio, for a program without messages of a protocol', function 
     assert.throws(() => process.kill(program ?? 0, 0));
   });
 
+  it('serves who was in the queue when it is told to stop', async () => {
+    const bridge = await start(['--protocol=lines', '--process=shared'], UPPER);
+    bridge.running.child.kill('SIGSTOP');
+    const clients = await Promise.all([open(bridge), open(bridge), open(bridge)]);
+    for (const client of clients) client.say('waiting');
+    bridge.running.child.kill('SIGTERM');
+    bridge.running.child.kill('SIGCONT');
+    for (const client of clients) await client.until('an answer', () => client.lines[0] === 'WAITING');
+    assert.equal(await bridge.running.ended, 0);
+  });
+
+  it('leaves nothing of a program that has ended', async () => {
+    const bridge = await start(['--protocol=raw'], ['/bin/sh', '-c', 'sleep 300 & echo $!; exit 0']);
+    const client = await open(bridge);
+    await client.until('the end', () => client.closed);
+    const left = Number(client.lines[0]);
+    assert.ok(left > 1);
+    const isThere = () => {
+      try {
+        return !/^State:\s+Z/m.test(readFileSync(`/proc/${left}/status`, 'utf8'));
+      } catch {
+        return false;
+      }
+    };
+    await bridge.running.until('what it left behind to end', () => !isThere());
+  });
+
   it('passes other signals on to the program', async () => {
     const bridge = await start(
       ['--protocol=lines', '--process=shared'],
