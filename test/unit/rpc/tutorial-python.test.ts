@@ -103,4 +103,23 @@ asyncio.run(main())
     await start(program.replaceAll('b"…"', '"…".encode()'));
     assert.equal(call('/usr/bin/python3 -m bulkhead ./greeter.sock result'), '["…", true]\n');
   });
+
+  it('has an example that keeps what it is given', async () => {
+    const example = readFileSync(join(PROJECT, 'templates', 'examples', 'call-python', 'main.py'), 'utf8');
+    const client = '/usr/bin/python3 -m bulkhead ./greeter.sock';
+    await start(example);
+    assert.equal(
+      call(`${client} add 'of mice'; ${client} add 'and of men'; ${client} find of`),
+      '0\n1\n"of mice"\n"and of men"\n2\n',
+    );
+    assert.match(call(`${client} add 7`), /^bad-params: /);
+    plugin?.kill('SIGKILL');
+    await once(plugin as ChildProcess, 'exit');
+    await start(example);
+    assert.equal(call(`${client} count`), '{"of": 2, "mice": 1, "and": 1, "men": 1}\n');
+    assert.equal(
+      call(`${client} count 0.05; ${client} find men`),
+      `{"of": 2, "mice": 1, "and": 1, "men": 1}\n"and of men"\n1\n`,
+    );
+  });
 });

@@ -71,10 +71,11 @@ class Connection(asyncio.Protocol):
             self.shut("bad-frame", str(wrong))
         if self.closing:
             return
-        held = self._frames.held()
-        if not self.server.hold(held - self._held):
+        more = self._frames.held() - self._held
+        self._held += more
+        if not self.server.hold(more):
             self.shut("overloaded", "too much is on its way in")
-        self._held = held
+            return
         self.regulate()
         self._flush()
         # What was begun runs in the next turn of the loop, before the flush.
@@ -293,6 +294,7 @@ class Connection(asyncio.Protocol):
             self._send(encode((NOTIFICATION, "$close", (code, message))))
         self._flush()
         self.closing = True
+        self._forget_input()
         for call in tuple(self._work):
             call._abandon()
         try:
@@ -325,9 +327,13 @@ class Connection(asyncio.Protocol):
             call._abandon()
         self._unblocked.set()
         self._out.clear()
+        self._forget_input()
+        self.server.left(self)
+
+    def _forget_input(self):
+        self._frames = None
         self.server.hold(-self._held)
         self._held = 0
-        self.server.left(self)
 
 
 def array_header(members: int) -> bytes:

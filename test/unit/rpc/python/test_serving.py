@@ -2,6 +2,7 @@
 what is Python's own, and what needs bounds that are not reached in passing.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -228,6 +229,48 @@ async def endless(call):
         peer.send([0, 1, "endless", [], {"stream": 1024}], *([2, "$credit", [1, 1024]] for _ in range(63)))
         until(lambda: self.has_ended(peer), "the end of the connection")
         self.assertLess(watcher.call("peak") - before, 50_000)
+
+
+class Memory(Serving):
+    program = """
+import bulkhead.server
+bulkhead.server.MOST_INCOMING = bulkhead.server.MOST_HELD = 1_000_000
+import asyncio
+held = asyncio.Event()
+
+@plugin.method
+async def hold(call, data):
+    await held.wait()
+    return len(data)
+
+@plugin.method
+async def release(call): held.set()
+"""
+
+    def test_ends_with_whoever_begins_more_than_all_together_may(self):
+        first, second = self.peer("cancel"), self.peer("cancel")
+        for peer in (first, second):
+            peer.whole = peer.frame([0, 1, "nothing", [b"x" * 900_000]])
+        first.socket.sendall(first.whole[:-1])
+        # What was read of it is counted when it is read, and the answer comes in order.
+        self.assertEqual(self.peer("ping").call("$ping"), None)
+        with contextlib.suppress(BrokenPipeError):
+            second.socket.sendall(second.whole[:-1])
+        self.assertEqual(second.read(), [2, "$close", ["overloaded", "too much is on its way in"]])
+        first.socket.sendall(first.whole[-1:])
+        self.assertEqual(first.read()[2]["code"], "unknown-method")
+        self.assertEqual(self.peer().call("nothing", b"x" * 900_000), "unknown-method")
+
+    def test_begins_no_call_for_whose_parameters_there_is_no_room(self):
+        first, second = self.peer("cancel"), self.peer("cancel")
+        first.send([0, 1, "hold", [b"x" * 700_000]], [0, 2, "$cancelled?", []])
+        self.assertEqual(first.read()[1:3], [2, {"code": "unknown-method", "message": "there is no method '$cancelled?'"}])
+        second.send([0, 1, "hold", [b"x" * 700_000]])
+        error = second.read()[2]
+        self.assertEqual((error["code"], error["retry"]), ("overloaded", True))
+        self.assertEqual(second.call("release"), None)
+        self.assertEqual(first.read(), [1, 1, None, 700_000])
+        self.assertEqual(second.call("hold", b"x" * 700_000), 700_000)
 
 
 class Draining(Serving):
