@@ -60,6 +60,8 @@ async function run(session: Session, path: string, random: Random): Promise<void
   // A peer without a greeting hears as it has begun to speak.
   const framed = manner === 'greeted' || !(bytes[0] !== undefined && bytes[0] >= 0x93 && bytes[0] <= 0x95);
   const peer = await Peer.connect(path, { framed, greet: manner === 'greeted' });
+  // The greeting's answer is not that of another request of its id.
+  peer.talk.answers.clear();
   peer.talk.lenient = judgement.confused;
   for (const { id, credit } of judgement.requests) peer.talk.asked(id, credit);
   if (random.chance(0.3)) {
@@ -71,8 +73,8 @@ async function run(session: Session, path: string, random: Random): Promise<void
   const answered = (id: number) => peer.talk.answers.has(id);
   const done = (): boolean => {
     if (judgement.end === 'bad' || (judgement.mayEnd && peer.isEnded)) return peer.isEnded;
-    // Of two requests of one id, one may have had the answer of both.
-    if (judgement.confused) return judgement.end === 'waiting' || answered(sentinel);
+    // Of two requests of one id, one may have had the answer of both; and the last may have been taken for a param.
+    if (judgement.confused) return answered(sentinel) || !judgement.requests.some(({ id }) => id === sentinel);
     return judgement.requests.every(({ id }) => answered(id));
   };
   await peer
