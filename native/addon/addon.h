@@ -1,7 +1,7 @@
 #pragma once
 /*
  * The addon gives the supervisor, and plugins in JavaScript, the few system calls that Node lacks. No function
- * here blocks, keeps state or knows of Node's event loop. Each returns its value, or a negative errno; only
+ * here blocks, keeps state or knows of Node's event loop, but for those of watch.c. Each returns its value, or a negative errno; only
  * arguments of a wrong type throw. Descriptors that are made are close-on-exec.
  */
 #include <node_api.h>
@@ -28,6 +28,15 @@ napi_value take_descriptor(napi_env env, napi_callback_info info);
 napi_value queue_signal(napi_env env, napi_callback_info info);
 napi_value lock_file(napi_env env, napi_callback_info info);
 napi_value map_shared(napi_env env, napi_callback_info info);
+napi_value connect_unix(napi_env env, napi_callback_info info);
+napi_value close_descriptor(napi_env env, napi_callback_info info);
+napi_value finish_writing(napi_env env, napi_callback_info info);
+napi_value receive_stream(napi_env env, napi_callback_info info);
+napi_value make_body(napi_env env, napi_callback_info info);
+napi_value map_body(napi_env env, napi_callback_info info);
+napi_value watch_descriptor(napi_env env, napi_callback_info info);
+napi_value watch_for(napi_env env, napi_callback_info info);
+napi_value unwatch(napi_env env, napi_callback_info info);
 
 /* Longest text argument (paths, host names), with its end. */
 #define TEXT_SIZE 4096

@@ -24,6 +24,15 @@ NAPI_MODULE_INIT() {
         {"queueSignal", queue_signal},
         {"lockFile", lock_file},
         {"mapShared", map_shared},
+        {"connectUnix", connect_unix},
+        {"closeDescriptor", close_descriptor},
+        {"finishWriting", finish_writing},
+        {"receive", receive_stream},
+        {"makeBody", make_body},
+        {"mapBody", map_body},
+        {"watch", watch_descriptor},
+        {"watchFor", watch_for},
+        {"unwatch", unwatch},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         napi_value function;

@@ -182,6 +182,7 @@ static void call_begin(struct connection *connection, const struct message *mess
     bodies->count = 0;
     call->params.bodies = call->bodies.count > 0 ? &call->bodies : NULL;
     /* What a stream sends is written by threads, too, and goes without descriptors. */
+    call->writer.frame = connection->peer_frame;
     call->writer.bodies = connection->body && !call->streams && !call->notification;
     call->writer.descriptors = connection->descriptor && !call->streams && !call->notification;
     if (!trace_id_of(message->traceparent, call->trace_id)) memset(call->trace_id, 0, sizeof(call->trace_id));

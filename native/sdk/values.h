@@ -45,8 +45,10 @@ enum {
     /* Descriptors of a message, and those that no message has mentioned yet. */
     MESSAGE_FDS = 16,
     WAITING_FDS = 64,
-    /* From which on a binary goes as a file in memory; decision 30 has the measurement. */
-    BODY_THRESHOLD = 262144,
+    /* A binary goes as a file in memory where a frame has no room for it, or from so many bytes on: decision 30. */
+    BODY_FASTER = 16 << 20,
+    /* None is smaller, and so much of a frame is left to all else. */
+    BODY_LEAST = 65536,
     SCRATCH = 262144,
     /* What a message may have behind it in memory: the texts of its meta, with their ends. */
     META_ROOM = 1024,
@@ -132,6 +134,8 @@ static int body_make(const void *bytes, size_t length);
 struct bulkhead_writer {
     struct buffer bytes;
     bool failed, bodies, descriptors;
+    /* Longest message that the receiver takes. */
+    uint32_t frame;
     /* Files in memory and copies of descriptors that go with it, and what the files hold. */
     size_t body_bytes;
     unsigned int fd_count;

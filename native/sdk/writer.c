@@ -96,8 +96,13 @@ void bulkhead_write_map(struct bulkhead_writer *writer, uint32_t count) {
     else add_length(writer, 0, 0xde, count);
 }
 
+static bool goes_as_file(const struct bulkhead_writer *writer, size_t length) {
+    if (!writer->bodies || length < BODY_LEAST || length > MAX_BODY || writer->fd_count == MESSAGE_FDS) return false;
+    return length >= BODY_FASTER || writer->bytes.length + length + BODY_LEAST > writer->frame;
+}
+
 void bulkhead_write_binary(struct bulkhead_writer *writer, const void *bytes, size_t length) {
-    if (length >= BODY_THRESHOLD && length <= MAX_BODY && writer->bodies && writer->fd_count < MESSAGE_FDS) {
+    if (goes_as_file(writer, length)) {
         int fd = body_make(bytes, length);
         if (fd >= 0) {
             const unsigned char head[] = {0xc7, 9, 1, (unsigned char)writer->fd_count};

@@ -1,5 +1,7 @@
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
+import { addonIfThere } from '../wire/addon.ts';
 import { Connection } from '../wire/connection.ts';
+import { DescriptorSocket } from '../wire/descriptor-socket.ts';
 import { readError } from '../wire/error-value.ts';
 import { type Feature, PROTOCOL, readServerGreeting } from '../wire/greeting.ts';
 import { isId, type Message } from '../wire/message.ts';
@@ -71,7 +73,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    const socket = createConnection(options.path);
+    const socket = connectTo(options.path);
     this.#connection = new Connection({
       socket,
       limit: options.frameLimit,
@@ -82,7 +84,7 @@ export class Link {
       ending: (reason) => this.#ended(reason),
       closed: (reason) => this.#ended(reason),
     });
-    socket.once('connect', () => this.#greet());
+    (socket as Socket).once('connect', () => this.#greet());
     this.#timer = setTimeout(() => this.destroy(`no greeting within ${GREETING_MS} ms`), GREETING_MS);
   }
 
@@ -154,8 +156,12 @@ export class Link {
       0,
       this.#hello,
       '$hello',
-      [{ protocol: PROTOCOL, frame: frameLimit, features: FEATURES, name }],
+      [{ protocol: PROTOCOL, frame: frameLimit, features: this.#own, name }],
     ]);
+  }
+
+  get #own(): readonly Feature[] {
+    return this.#connection.canCarryBodies ? [...FEATURES, 'body'] : FEATURES;
   }
 
   #known(meta: Meta): Meta {
@@ -191,6 +197,7 @@ export class Link {
       this.#features = greeting.features;
       this.#window = greeting.window;
       this.#connection.peerLimit = greeting.frame;
+      if (greeting.features.includes('body')) this.#connection.carryBodies();
     }
     this.#state = 'up';
     this.#upSince = performance.now();
@@ -234,6 +241,19 @@ export class Link {
     this.pending.clear();
     for (const each of pending) each.lost(loss);
     this.#options.ended(loss);
+  }
+}
+
+/** With the addon, a socket that can carry bodies. Errors of connecting are told by the other one. */
+function connectTo(path: string): Socket | DescriptorSocket {
+  const addon = addonIfThere();
+  const fd = addon?.connectUnix(path) ?? -1;
+  if (addon === undefined || fd < 0) return createConnection(path);
+  try {
+    return new DescriptorSocket(addon, fd);
+  } catch {
+    addon.closeDescriptor(fd);
+    return createConnection(path);
   }
 }
 

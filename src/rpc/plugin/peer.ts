@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { encodeFrame } from '../wire/codec.ts';
 import { Connection } from '../wire/connection.ts';
+import type { DescriptorSocket } from '../wire/descriptor-socket.ts';
 import { type ErrorValue, writeError } from '../wire/error-value.ts';
 import { type Feature, PROTOCOL, readClientGreeting, type ServerGreeting } from '../wire/greeting.ts';
 import { BARE_FRAME_LIMIT, FIRST_FRAME_LIMIT, LENGTH_BYTES, MOST_CREDIT, MOST_OPEN_CREDIT } from '../wire/limits.ts';
@@ -73,7 +74,7 @@ export class Peer {
   #quietSince = performance.now();
   #full = false;
 
-  constructor(socket: Socket, host: PeerHost) {
+  constructor(socket: Socket | DescriptorSocket, host: PeerHost) {
     this.#host = host;
     this.#notices = new Notices({
       window: host.window,
@@ -289,7 +290,9 @@ export class Peer {
     this.#greeted = true;
     this.#features = greeting.features;
     this.#name = greeting.name;
-    this.#send(id, null, { ...this.#host.greeting, protocol: PROTOCOL, features: FEATURES, window: this.#host.window });
+    const features = this.#connection.canCarryBodies ? [...FEATURES, 'body'] : FEATURES;
+    this.#send(id, null, { ...this.#host.greeting, protocol: PROTOCOL, features, window: this.#host.window });
+    if (greeting.features.includes('body')) this.#connection.carryBodies();
     this.#connection.peerLimit = greeting.frame;
     this.#connection.limit = this.#host.greeting.frame;
     if (this.#host.draining) this.tellDraining();

@@ -1,5 +1,7 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { addonIfThere } from '../wire/addon.ts';
 import { Connection } from '../wire/connection.ts';
+import { DescriptorSocket } from '../wire/descriptor-socket.ts';
 import { FIRST_FRAME_LIMIT } from '../wire/limits.ts';
 import type { Activity } from './activity.ts';
 import { Deadlines } from './deadlines.ts';
@@ -60,7 +62,7 @@ export class Server implements PeerHost {
     this.activity = options.activity;
     this.window = options.window;
     this.greeting = options.facts;
-    this.#listener = createServer((socket) => this.#accept(socket));
+    this.#listener = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
   }
 
   get draining(): boolean {
@@ -160,7 +162,7 @@ export class Server implements PeerHost {
   #accept(socket: Socket): void {
     this.#accepted += 1;
     if (this.#peers.size < MOST_CONNECTIONS) {
-      this.#peers.add(new Peer(socket, this));
+      this.#peers.add(new Peer(takeOver(socket), this));
       return;
     }
     if (this.#refused >= MOST_REFUSED) {
@@ -169,6 +171,7 @@ export class Server implements PeerHost {
       return;
     }
     this.#refused += 1;
+    socket.resume();
     new Connection({
       socket,
       limit: FIRST_FRAME_LIMIT,
@@ -212,5 +215,25 @@ export class Server implements PeerHost {
       for (const peer of this.#peers)
         if (!peer.knowsDraining && peer.quietSince !== undefined && now - peer.quietSince > QUIET_MS) peer.end();
     } else if (this.#full.size === 0) this.#unwatch();
+  }
+}
+
+/**
+ * The same connection as a socket that can carry bodies, where there is the addon for it. Nothing has been read of it yet.
+ * Its descriptor is known to Node.js alone; where that has moved, bodies go as bytes.
+ */
+function takeOver(socket: Socket): Socket | DescriptorSocket {
+  const addon = addonIfThere();
+  const { fd } = (socket as { _handle?: { fd?: unknown } })._handle ?? {};
+  const copy = addon !== undefined && typeof fd === 'number' && fd >= 0 ? addon.duplicate(fd) : -1;
+  if (addon === undefined || copy < 0) return socket.resume();
+  try {
+    const carrier = new DescriptorSocket(addon, copy);
+    socket.on('error', () => {});
+    socket.destroy();
+    return carrier;
+  } catch {
+    addon.closeDescriptor(copy);
+    return socket.resume();
   }
 }

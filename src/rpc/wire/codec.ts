@@ -1,4 +1,5 @@
-import { Packr, RESERVE_START_SPACE, Unpackr } from 'msgpackr/pack';
+import { addExtension, Packr, RESERVE_START_SPACE, Unpackr } from 'msgpackr/pack';
+import { BodyReference } from './bodies.ts';
 import { LENGTH_BYTES } from './limits.ts';
 import { Scanner } from './scanner.ts';
 import { BadFrame, NotSendable } from './wire-error.ts';
@@ -20,6 +21,20 @@ const mapUnpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, int64A
 const outgoing = new Scanner();
 const incoming = new Scanner();
 const part = { start: 0, end: 0 };
+/** Those of the message that is being decoded. */
+let bodies: readonly Uint8Array[] = [];
+
+addExtension({
+  Class: BodyReference,
+  type: 1,
+  pack: ({ index, length }: BodyReference) => {
+    const bytes = Buffer.alloc(9);
+    bytes.writeUInt8(index, 0);
+    bytes.writeBigUInt64BE(BigInt(length), 1);
+    return bytes;
+  },
+  unpack: (bytes: Uint8Array) => bodies[bytes[0] as number],
+});
 
 /**
  * A message with its length before it.
@@ -36,7 +51,7 @@ export function encodeFrame(value: unknown, limit: number): Buffer {
   if (frame.length > KEPT_BYTES) packr.useBuffer(Buffer.allocUnsafeSlow(FRESH_BYTES));
   const size = frame.length - LENGTH_BYTES;
   if (size > limit) throw new NotSendable('too-large', `a message of ${size} bytes is over the limit of ${limit}`);
-  outgoing.begin(LENGTH_BYTES, true);
+  outgoing.begin(LENGTH_BYTES, true, true);
   try {
     outgoing.scan(frame, frame.length, frame.length);
   } catch (error) {
@@ -47,15 +62,28 @@ export function encodeFrame(value: unknown, limit: number): Buffer {
   return frame;
 }
 
+/** Gives what the bodies of a message have, by their lengths. @throws BadFrame */
+export type TakeBodies = (lengths: readonly number[]) => readonly Uint8Array[];
+
 /**
  * The value from `start` to `end` of what was received. Binaries in it are views: they are kept by keeping the bytes.
+ * @param takeBodies if bodies have been agreed on.
  * @throws BadFrame
  */
-export function decode(bytes: Buffer, start: number, end: number): unknown {
-  incoming.begin(start);
+export function decode(bytes: Buffer, start: number, end: number, takeBodies?: TakeBodies): unknown {
+  incoming.begin(start, false, takeBodies !== undefined);
   if (!incoming.scan(bytes, end, end)) throw new BadFrame('a value is longer than its message');
   if (incoming.position !== end) throw new BadFrame('something is behind the value');
-  return decodeScanned(incoming, bytes, start, end);
+  if (takeBodies === undefined || incoming.bodies.length === 0) return decodeScanned(incoming, bytes, start, end);
+  // A gap among the indexes is a length that is not there.
+  if ((incoming.bodies as readonly (number | undefined)[]).includes(undefined))
+    throw new BadFrame('bodies that are not mentioned in order');
+  bodies = takeBodies([...incoming.bodies]);
+  try {
+    return decodeScanned(incoming, bytes, start, end);
+  } finally {
+    bodies = [];
+  }
 }
 
 /** The same of bytes that a scanner has passed over. */

@@ -1,18 +1,20 @@
 import type { Socket } from 'node:net';
+import { closeDescriptors, divide, isSurelyLarge, makeBodies, openBodies } from './bodies.ts';
 import { encodeFrame } from './codec.ts';
+import { DescriptorSocket } from './descriptor-socket.ts';
 import { cutText } from './error-value.ts';
 import { FrameReader } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { BARE_FRAME_LIMIT, FIRST_FRAME_LIMIT, LENGTH_BYTES, LONGEST_ERROR_BYTES } from './limits.ts';
 import { type Message, type Outgoing, readMessage } from './message.ts';
-import { BadFrame, type CloseCode } from './wire-error.ts';
+import { BadFrame, type CloseCode, NotSendable } from './wire-error.ts';
 
 /** A peer that has not taken the reason for the end within this time, and closed, does not get it. */
 const LAST_WORD_MS = 1000;
 
 export interface ConnectionOptions {
   /** Connected, or connecting; taken over. */
-  readonly socket: Socket;
+  readonly socket: Socket | DescriptorSocket;
   /** Bytes of a message that is taken. */
   readonly limit: number;
   /** Whether a peer that sends no lengths is served. */
@@ -34,7 +36,9 @@ export interface ConnectionOptions {
 export class Connection {
   /** Bytes that the peer takes in one message. */
   peerLimit = FIRST_FRAME_LIMIT;
-  readonly #socket: Socket;
+  readonly #socket: Socket | DescriptorSocket;
+  /** The same, once bodies have been agreed on. */
+  #carrier: DescriptorSocket | undefined;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   readonly #ending: ConnectionOptions['ending'];
@@ -42,7 +46,9 @@ export class Connection {
   #ended = false;
 
   constructor(options: ConnectionOptions) {
-    const { socket, limit, takesBare } = options;
+    const { limit, takesBare } = options;
+    // Both have all that is used here, but two lists of overloads make no call that fits both.
+    const socket = options.socket as Socket;
     this.#ending = options.ending;
     this.#socket = socket;
     this.#writer = new FrameWriter((bytes) => {
@@ -87,6 +93,24 @@ export class Connection {
     this.#reader.limit = bytes;
   }
 
+  /** Whether bodies can go beside messages here, if both sides name them. */
+  get canCarryBodies(): boolean {
+    return this.#socket instanceof DescriptorSocket;
+  }
+
+  /** Both sides have named bodies: from now on large binaries go and come so. */
+  carryBodies(): void {
+    if (!(this.#socket instanceof DescriptorSocket)) return;
+    const carrier = this.#socket;
+    carrier.keepsDescriptors = true;
+    this.#carrier = carrier;
+    this.#reader.takeBodies = (lengths) => {
+      const fds = carrier.takeDescriptors(lengths.length);
+      if (fds === undefined) throw new BadFrame('fewer descriptors than bodies');
+      return openBodies(fds, lengths);
+    };
+  }
+
   /**
    * Puts a message behind the others; after the end it does nothing.
    * @throws NotSendable when it cannot be encoded or is over the peer's limit; nothing has been sent then.
@@ -94,7 +118,32 @@ export class Connection {
   send(message: Outgoing): void {
     if (this.#ended) return;
     if (this.isBare) this.#writer.add(encodeFrame(message, BARE_FRAME_LIMIT).subarray(LENGTH_BYTES));
-    else this.#writer.add(encodeFrame(message, this.peerLimit));
+    else if (this.#carrier === undefined) this.#writer.add(encodeFrame(message, this.peerLimit));
+    else this.#sendOrDivide(message, this.#carrier);
+  }
+
+  /** As it is, if that is possible; else with bodies beside it. */
+  #sendOrDivide(message: Outgoing, carrier: DescriptorSocket): void {
+    if (!isSurelyLarge(message)) {
+      try {
+        this.#writer.add(encodeFrame(message, this.peerLimit));
+        return;
+      } catch (error) {
+        if (!(error instanceof NotSendable) || error.code !== 'too-large') throw error;
+      }
+    }
+    const divided = divide(message, this.peerLimit);
+    const fds = divided === undefined ? undefined : makeBodies(divided.bodies);
+    let frame: Buffer;
+    try {
+      // Without bodies, or where they cannot be made, this says why it cannot be sent.
+      frame = encodeFrame(fds === undefined || divided === undefined ? message : divided.message, this.peerLimit);
+    } catch (error) {
+      closeDescriptors(fds ?? []);
+      throw error;
+    }
+    this.#writer.flush();
+    carrier.writeWith(frame, fds ?? [], divided?.bodies.reduce((sum, { length }) => sum + length, 0) ?? 0);
   }
 
   /** Stops taking bytes from the peer; what it has sent already may still be handed on. */

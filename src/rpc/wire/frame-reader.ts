@@ -1,6 +1,6 @@
 import { BareReader } from './bare-reader.ts';
 import { Chunks } from './chunks.ts';
-import { decode } from './codec.ts';
+import { decode, type TakeBodies } from './codec.ts';
 import { LENGTH_BYTES } from './limits.ts';
 import { BadFrame } from './wire-error.ts';
 
@@ -20,6 +20,8 @@ export interface FrameReaderOptions {
 export class FrameReader {
   /** Bytes that a message may have; a change counts for lengths that are read from then on. */
   limit: number;
+  /** Where bodies come from, once both sides have agreed on them. */
+  takeBodies: TakeBodies | undefined;
   readonly #options: FrameReaderOptions;
   readonly #rest = new Chunks();
   #needed = LENGTH_BYTES;
@@ -74,7 +76,7 @@ export class FrameReader {
       }
       const start = at + LENGTH_BYTES;
       at = start + length;
-      this.#options.value(decode(bytes, start, at));
+      this.#options.value(decode(bytes, start, at, this.takeBodies));
       if (this.#stopped) return;
     }
     if (at === bytes.length) return;

@@ -10,6 +10,9 @@ export const LENGTH_BYTES = 4;
 
 /** Arrays and maps in each other, the message's own among them. */
 export const MOST_LEVELS = 32;
+/** Bodies beside a message, and the bytes of one of them. */
+export const MOST_BODIES = 16;
+export const MOST_BODY_BYTES = 2 ** 30;
 
 export const MOST_ID = 2 ** 32 - 1;
 export const LONGEST_METHOD_BYTES = 128;

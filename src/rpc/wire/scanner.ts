@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { MOST_LEVELS } from './limits.ts';
+import { MOST_BODIES, MOST_BODY_BYTES, MOST_LEVELS } from './limits.ts';
 import { BadFrame } from './wire-error.ts';
 
 /** Texts below this many bytes are looked at here, which is faster than a call into the engine. */
@@ -7,6 +7,8 @@ const SHORT_TEXT_BYTES = 48;
 /** The upper half of 2^53, and of -2^53 as two's complement. */
 const HIGHEST_HALF = 0x200000;
 const LOWEST_HALF = 0xffe00000;
+/** Extension type 1 with its 9 bytes. */
+const BODY_BYTES = 12;
 const PROTO = Buffer.from('__proto__');
 
 /**
@@ -24,11 +26,20 @@ export class Scanner {
   /** Values that are still to come, by level; in maps keys count, too. */
   readonly #left = new Float64Array(MOST_LEVELS + 1);
   readonly #isMap = new Uint8Array(MOST_LEVELS + 1);
+  /** Lengths of the bodies that were mentioned, by their index. */
+  readonly bodies: number[] = [];
   #level = 0;
   #trusted = false;
+  #takesBodies = false;
 
-  /** Begins anew. @param trusted whether texts are known to be UTF-8, because our own encoder wrote them. */
-  begin(position: number, trusted = false): void {
+  /**
+   * Begins anew.
+   * @param trusted whether texts are known to be UTF-8, because our own encoder wrote them.
+   * @param takesBodies whether bodies have been agreed on.
+   */
+  begin(position: number, trusted = false, takesBodies = false): void {
+    this.#takesBodies = takesBodies;
+    if (this.bodies.length > 0) this.bodies.length = 0;
     this.position = position;
     this.sawProto = false;
     this.#level = 0;
@@ -66,6 +77,13 @@ export class Scanner {
         left[level] = remaining - 1;
         continue;
       }
+      if (token === 0xc7 && this.#takesBodies && !isKey) {
+        if (at + BODY_BYTES > end) return false;
+        this.#mention(bytes, at);
+        this.position = at + BODY_BYTES;
+        left[level] = remaining - 1;
+        continue;
+      }
       const head = headBytes(token);
       if (at + head > end) return false;
       if (token < 0xa0 || (token >= 0xdc && token <= 0xdf)) {
@@ -93,6 +111,17 @@ export class Scanner {
       this.position = bodyAt + body;
       left[level] = remaining - 1;
     }
+  }
+
+  /** Extension type 1: which of the message's descriptors, and how many bytes it has. Type 2 we do not name. */
+  #mention(bytes: Uint8Array, at: number): void {
+    if (bytes[at + 1] !== BODY_BYTES - 3 || bytes[at + 2] !== 1)
+      throw new BadFrame('an extension type that was not agreed');
+    const index = bytes[at + 3] as number;
+    const length = lengthAt(bytes, at + 4, 4) * 2 ** 32 + lengthAt(bytes, at + 8, 4);
+    if (index >= MOST_BODIES || this.bodies[index] !== undefined) throw new BadFrame('a body that is mentioned twice');
+    if (length > MOST_BODY_BYTES) throw new BadFrame('a body that is too large');
+    this.bodies[index] = length;
   }
 }
 

@@ -48,7 +48,7 @@ describe('rpc: a plugin', function () {
     assert.deepEqual(await other.greet({ frame: 70_000 }), {
       protocol: 1,
       frame: 4 * 1024 * 1024,
-      features: ['cancel', 'stream', 'drain', 'ping'],
+      features: ['cancel', 'stream', 'drain', 'ping', 'body'],
       window: 64,
       plugin: null,
       version: null,
