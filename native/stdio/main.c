@@ -255,6 +255,7 @@ int main(int argc, char **argv) {
     if (bridge.epoll < 0) die("%s", strerror(errno));
     handle_signals();
     page_open();
+    process_open();
     open_listeners();
     bound_connections();
     if (bridge.options.shared || bridge.options.protocol == PROTOCOL_MCP) {

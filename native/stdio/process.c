@@ -14,13 +14,20 @@
 static const char *const own_variables[] = {"LISTEN_FDS",    "LISTEN_PID",   "LISTEN_FDNAMES",    "NOTIFY_SOCKET",
                                             "WATCHDOG_USEC", "WATCHDOG_PID", "BULKHEAD_ACTIVITY", NULL};
 
+/* Empty where it has no path. */
+static char directory[4096];
+
+void process_open(void) {
+    if (getcwd(directory, sizeof(directory)) == NULL || directory[0] != '/') directory[0] = '\0';
+}
+
 __attribute__((noreturn)) static void become(char **command, int input, int output, int errors) {
     sigset_t none;
     sigemptyset(&none);
     for (const char *const *name = own_variables; *name != NULL; name++) (void)unsetenv(*name);
     /* Handlers end with exec; what is ignored does not. */
     bool failed = signal(SIGPIPE, SIG_DFL) == SIG_ERR || sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
-                  setpgid(0, 0) < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0;
+                  setpgid(0, 0) < 0 || (directory[0] != '\0' && chdir(directory) < 0) || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0;
     if (!failed) (void)execvp(command[0], command);
     int error = errno;
     _exit(write(errors, &error, sizeof(error)) == sizeof(error) ? EXIT_FAILURE : EXIT_FAILURE + 1);

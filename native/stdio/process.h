@@ -2,6 +2,12 @@
 #include <sys/types.h>
 
 /*
+ * Notes the working directory by its path. Each program is started in what is there then: an upgrade in place mounts
+ * another version at it.
+ */
+void process_open(void);
+
+/*
  * Executes a program in a process group of its own, with pipes as standard input and output. Returns its id, or -errno
  * of what failed, execve(2) included. The ends of the pipes that are ours do not block.
  */

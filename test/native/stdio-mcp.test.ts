@@ -359,6 +359,41 @@ describe('plugin-stdio, for an MCP server', function () {
     assert.ok(client.answers.every((each) => code(each) === undefined));
   });
 
+  it('gives each of many calls its own answer or an error, while its program is killed again and again', async () => {
+    for (const kind of ['shared', 'connection']) {
+      const bridge = await (await start(kind)).ready();
+      const clients = await Promise.all(Array.from({ length: 6 }, () => open(bridge)));
+      let [over, ended] = [false, 0];
+      const calls = clients.map(async (client, n) => {
+        let answered = 0;
+        for (let id = 0; !over; id += 3) {
+          const texts = [0, 1, 2].map((each) => `${n} ${id + each} ${'x'.repeat((id * 37) % 5000)}`);
+          const answers = await Promise.all(texts.map((text, each) => client.tool(id + each, 'echo', { text })));
+          answers.forEach((answer, each) => {
+            if (answer === texts[each]) answered++;
+            else {
+              assert.equal((JSON.parse(answer) as { code: number }).code, PROGRAM_ENDED);
+              ended++;
+            }
+          });
+          client.text = '';
+        }
+        return answered;
+      });
+      for (let kill = 0; kill < 5; kill++) {
+        await pause(100 + 37 * kill);
+        const [slot] = pageOf(bridge)?.slots.filter(({ tid, inFlight }) => tid !== undefined && inFlight > 0) ?? [];
+        if (slot?.tid !== undefined) process.kill(slot.tid, 'SIGKILL');
+      }
+      await pause(300);
+      over = true;
+      for (const answered of await Promise.all(calls)) assert.ok(answered > 0);
+      assert.ok(ended > 0);
+      assert.ok(pageOf(bridge)?.slots.every(({ inFlight }) => inFlight === 0));
+      assert.equal(bridge.running.child.exitCode, null);
+    }
+  });
+
   it('reads no more from clients of a program that does not read', async () => {
     for (const options of [['--process=shared', '--protocol=lines'], ['--protocol=raw']]) {
       const bridge = await Bridge.start([...options, '--message=1000000'], ['/usr/bin/sleep', '60']);

@@ -37,6 +37,9 @@ def call(number, params):
         return text(given["text"])
     if name == "pid":
         return text(os.getpid())
+    if name == "file":
+        with open(given["name"], encoding="utf-8") as file:
+            return text(file.read())
     if name == "environment":
         return text(json.dumps(dict(os.environ)))
     if name == "die":

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { forEachIsolation } from '../../support/isolation.ts';
@@ -164,6 +164,21 @@ forEachIsolation('a program on standard streams', function (isolation) {
     const next = JSON.parse(await toolText(await client(), 'environment')) as NodeJS.ProcessEnv;
     assert.notEqual(next.BULKHEAD_SANDBOX, serving?.machine);
     await untilReplaced(NAME, 2, serving?.unit ?? '');
+  });
+
+  it('is upgraded in place by a signal that ends it, and started again from the new version', async () => {
+    await startServer('shared', ['upgrade: { way: in-place }']);
+    for (const version of ['v1', 'v2']) writeFileSync(`/opt/plugin/${NAME}/${version}/which.txt`, version);
+    const [before] = await readySandboxes(NAME);
+    const one = await client();
+    const which = () => toolText(one, 'file', { name: 'which.txt' });
+    assert.equal(await which(), 'v1');
+    await must('bulkheadctl', 'upgrade', NAME, 'v2');
+    // What is in hand when the signal comes is answered with an error.
+    await until('the new version', async () => (await which().catch(() => '')) === 'v2');
+    const [after] = await readySandboxes(NAME);
+    assert.equal(after?.unit, before?.unit);
+    assert.match(after?.statusText ?? '', /was killed by SIGHUP/);
   });
 
   it('serves on while the supervisor is killed, and finishes what it has in hand when it is upgraded', async () => {
