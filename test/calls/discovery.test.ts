@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { forEachIsolation } from '../support/isolation.ts';
+import { pause } from '../support/load.ts';
 import {
   declare,
   killSupervisor,
@@ -154,6 +155,24 @@ forEachIsolation('sockets for calls and their discovery', function (isolation) {
     assert.match(crash.incident ?? 'none', new RegExp(`-${name}-\\d+$`));
     await follower.untilTold('the next one', (all) => all.length === 2 && all[0]?.generation === second.generation);
     assert.match(await other.ask('after all'), /after all$/);
+  });
+
+  it('are there in each sandbox, at whatever moment of its start the supervisor dies', async () => {
+    const follower = await start('pool: { size: 2 }');
+    await untilWhole(name, 2);
+    for (const waitMs of [0, 30, 60, 90, 120, 160, 200, 300]) {
+      await systemctl('stop', `plugin@${name}`);
+      await until('no path is left', () => !existsSync(`/run/bulkhead/rpc/${name}`));
+      await systemctl('start', '--no-block', `plugin@${name}`);
+      await pause(waitMs);
+      await killSupervisor();
+      await untilWhole(name, 2);
+      const told = await follower.untilTold('both', (all) => all.filter(({ state }) => state === 'ready').length === 2);
+      for (const { generation, socket } of told) {
+        const answer = await talk(socket).ask('hello');
+        assert.equal(answer, `${name}-a-g${generation} hello`, `killed after ${waitMs} ms`);
+      }
+    }
   });
 
   it('tell the shares of an upgrade, and who is on its way out', async () => {

@@ -30,7 +30,7 @@ describe('an upgrade while calls and streams are under way', function () {
           right: (answer, n) => answer === n,
         });
         const streams = new Streams(client, 4);
-        for (const version of ['v2', 'v1', 'v2']) {
+        for (const version of ['v2', 'v1']) {
           const { outcome, reason } = await upgrade(name, version);
           assert.deepEqual({ outcome, reason }, { outcome: 'promoted', reason: null });
           assert.equal((await status(name)).version, version);
@@ -45,7 +45,7 @@ describe('an upgrade while calls and streams are under way', function () {
         const { sandboxes } = client.statistics();
         assert.deepEqual(
           sandboxes.map(({ version, outstanding }) => `${version} ${outstanding}`),
-          Array.from({ length: SIZE }, () => 'v2 0'),
+          Array.from({ length: SIZE }, () => 'v1 0'),
         );
       } finally {
         await client?.close();
