@@ -30,7 +30,7 @@ async function caller(method: keyof typeof made, ask: () => Promise<unknown>): P
 }
 
 async function find(): Promise<void> {
-  for await (const _note of plugin.stream('find', ['milk'], { resume: () => ['milk'] })) continue;
+  for await (const _note of plugin.stream('find', ['milk'], { resume: () => ['milk'] }));
 }
 
 const callers = [

@@ -4,30 +4,20 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { blocks, partOfPage, typed } from '../support/tutorial.ts';
 import { checkout, program, scratch } from './native-programs.ts';
 
-const text = readFileSync(join(checkout, 'docs', 'plugin-authors.md'), 'utf8');
-const part = text.slice(text.indexOf('\n## C\n')).replace(/\n## (?!C\n)[\s\S]*/, '');
+const part = partOfPage(join(checkout, 'docs', 'plugin-authors.md'), '## C\n');
 const ENV = {
   PATH: '/usr/bin:/bin',
   PYTHONPATH: join(checkout, 'src', 'rpc', 'python'),
   PYTHONDONTWRITEBYTECODE: '1',
 };
 
-function blocks(language: string): string[] {
-  const all = [...part.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
-  return all.filter(([, named]) => named === language).map(([, , block = '']) => block);
-}
-
-/** What is typed, and what comes of it. */
-const typed = blocks('')
-  .flatMap((block) => block.split(/^\$ /m).slice(1))
-  .map((lines) => ({ command: lines.slice(0, lines.indexOf('\n')), answer: lines.slice(lines.indexOf('\n') + 1) }));
-
 describe('the tutorial in C', function () {
   this.timeout(60_000);
-  const [first = '', threads = '', stream = ''] = blocks('c');
-  const [copy, compile, run, ...calls] = typed;
+  const [first = '', threads = '', stream = ''] = blocks(part, 'c');
+  const [copy, compile, run, ...calls] = typed(part);
   let place: ReturnType<typeof scratch>;
   let directory: string;
   let plugin: ChildProcess | undefined;

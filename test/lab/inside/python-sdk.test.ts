@@ -1,6 +1,6 @@
 /** The Python SDK where it is meant for: in a sandbox, installed by the package, with the Python that is there. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IncidentReport, IncidentSummary } from '../../../src/control/incident-api.ts';
@@ -15,16 +15,15 @@ import {
   untilReplaced,
   untilWhole,
 } from '../../support/system.ts';
+import { blocks, partOf, partOfPage } from '../../support/tutorial.ts';
 
 const NAME = 'greeter';
-const tutorial = readFileSync('/usr/share/doc/bulkhead/plugin-authors.md', 'utf8');
-const part = tutorial.slice(tutorial.indexOf('\n## Python\n'));
-const sandboxes = part.slice(part.indexOf('\n### In sandboxes\n'));
+const part = partOfPage('/usr/share/doc/bulkhead/plugin-authors.md', '## Python\n');
+const sandboxes = partOf(part, '### In sandboxes');
 
 /** The first block of that language, or the one after so many. */
 function block(text: string, language: string, index = 0): string {
-  const all = [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].filter(([, named]) => named === language);
-  return all[index]?.[2] ?? '';
+  return blocks(text, language)[index] ?? '';
 }
 
 /** Beside the tutorial's method, ways to fail, and state. */

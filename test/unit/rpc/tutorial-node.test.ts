@@ -2,31 +2,22 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { blocks, partOfPage, typed } from '../../support/tutorial.ts';
 import { PROJECT } from '../project.ts';
 
 const INSTALLED = '/usr/lib/node_modules/bulkhead';
 const CTL = join(PROJECT, 'build', 'js', 'src', 'bulkheadctl.js');
-const page = readFileSync(join(PROJECT, 'docs', 'plugin-authors.md'), 'utf8');
-const part = page.slice(page.indexOf('\n## JavaScript')).replace(/\n## (?!JavaScript)[\s\S]*/, '');
+const part = partOfPage(join(PROJECT, 'docs', 'plugin-authors.md'), '## JavaScript');
+const lines = typed(part);
 const ENV = { PATH: process.env.PATH, BULKHEAD_ADDON: join(PROJECT, 'build', 'native', 'bulkhead.node') };
-
-function blocks(language: string): string[] {
-  const all = [...part.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
-  return all.filter(([, named]) => named === language).map(([, , block = '']) => block);
-}
-
-/** What is typed, and what comes of it. */
-const typed = blocks('')
-  .flatMap((block) => block.split(/^\$ /m).slice(1))
-  .map((lines) => ({ command: lines.slice(0, lines.indexOf('\n')), answer: lines.slice(lines.indexOf('\n') + 1) }));
 
 describe('the tutorial in JavaScript', function () {
   this.timeout(120_000);
-  const programs = blocks('js');
+  const programs = blocks(part, 'js');
   let place: string;
   let built: string;
   let plugin: ChildProcess | undefined;
@@ -57,7 +48,7 @@ describe('the tutorial in JavaScript', function () {
 
   async function start(program: string): Promise<string> {
     writeFileSync(join(place, 'greeter', 'main.mjs'), here(program));
-    const [command] = typed;
+    const [command] = lines;
     assert.equal(command?.command, 'node main.mjs');
     plugin = spawn(process.execPath, ['main.mjs'], {
       cwd: join(place, 'greeter'),
@@ -78,9 +69,9 @@ describe('the tutorial in JavaScript', function () {
   const CALL = 'bulkheadctl call ./greeter.sock';
 
   it('has a first program that says and answers what is shown', async () => {
-    assert.equal(await start(programs[0] ?? ''), typed[0]?.answer);
-    assert.equal(typed.length, 3);
-    for (const { command, answer } of typed.slice(1)) assert.equal(call(command), answer, command);
+    assert.equal(await start(programs[0] ?? ''), lines[0]?.answer);
+    assert.equal(lines.length, 3);
+    for (const { command, answer } of lines.slice(1)) assert.equal(call(command), answer, command);
     plugin?.kill('SIGINT');
     assert.deepEqual(await once(plugin as ChildProcess, 'exit'), [0, null]);
   });

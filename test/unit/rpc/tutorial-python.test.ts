@@ -5,29 +5,20 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { blocks, partOfPage, typed } from '../../support/tutorial.ts';
 import { PROJECT } from '../project.ts';
 
-const text = readFileSync(join(PROJECT, 'docs', 'plugin-authors.md'), 'utf8');
-const part = text.slice(text.indexOf('\n## Python\n')).replace(/\n## (?!Python)[\s\S]*/, '');
+const part = partOfPage(join(PROJECT, 'docs', 'plugin-authors.md'), '## Python\n');
+const lines = typed(part);
 const ENV = {
   PATH: '/usr/bin:/bin',
   PYTHONPATH: join(PROJECT, 'src', 'rpc', 'python'),
   PYTHONDONTWRITEBYTECODE: '1',
 };
 
-function blocks(language: string): string[] {
-  const all = [...part.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
-  return all.filter(([, named]) => named === language).map(([, , block = '']) => block);
-}
-
-/** What is typed, and what comes of it. */
-const typed = blocks('')
-  .flatMap((block) => block.split(/^\$ /m).slice(1))
-  .map((lines) => ({ command: lines.slice(0, lines.indexOf('\n')), answer: lines.slice(lines.indexOf('\n') + 1) }));
-
 describe('the tutorial in Python', function () {
   this.timeout(60_000);
-  const programs = blocks('python');
+  const programs = blocks(part, 'python');
   let place: string;
   let plugin: ChildProcess | undefined;
 
@@ -41,7 +32,7 @@ describe('the tutorial in Python', function () {
   /** Runs the text as main.py, as it is said to be run, and waits for its word. */
   async function start(program: string): Promise<string> {
     writeFileSync(join(place, 'greeter', 'main.py'), program);
-    const [interpreter = '', ...words] = (typed[0]?.command ?? '').split(' ');
+    const [interpreter = '', ...words] = (lines[0]?.command ?? '').split(' ');
     plugin = spawn(interpreter, words, {
       cwd: join(place, 'greeter'),
       env: { ...ENV, STATE_DIRECTORY: place },
@@ -62,8 +53,8 @@ describe('the tutorial in Python', function () {
   }
 
   it('has a first program that says and answers what is shown', async () => {
-    assert.equal(await start(programs[0] ?? ''), typed[0]?.answer);
-    const shown = typed.slice(1).filter(({ command }) => !command.includes('complete'));
+    assert.equal(await start(programs[0] ?? ''), lines[0]?.answer);
+    const shown = lines.slice(1).filter(({ command }) => !command.includes('complete'));
     assert.equal(shown.length, 3);
     for (const { command, answer } of shown) assert.equal(call(command), answer, command);
     plugin?.kill('SIGINT');
@@ -75,7 +66,7 @@ describe('the tutorial in Python', function () {
     const all = first.replace('plugin.run()', '').replace('from bulkhead import Plugin\n', '');
     const later = main.replace('await load_the_model()', 'await asyncio.sleep(0)');
     await start(errors.replace('\n@', `\n${all.trim()}\n\n@`) + stream + later);
-    const shown = typed.filter(({ command }) => command.includes('complete'));
+    const shown = lines.filter(({ command }) => command.includes('complete'));
     assert.equal(shown.length, 1);
     for (const { command, answer } of shown) assert.equal(call(command), answer, command);
     const client = '/usr/bin/python3 -m bulkhead ./greeter.sock';
