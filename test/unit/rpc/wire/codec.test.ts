@@ -23,7 +23,9 @@ function nested(levels: number): unknown {
   return value;
 }
 
-describe('rpc: codec', () => {
+describe('rpc: codec', function () {
+  this.timeout(60_000);
+
   it('gives back what it was given', () => {
     for (const value of [
       null,

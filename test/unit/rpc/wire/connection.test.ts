@@ -32,7 +32,9 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-describe('rpc: a connection', () => {
+describe('rpc: a connection', function () {
+  this.timeout(60_000);
+
   const directory = mkdtempSync(join(tmpdir(), 'wire-'));
   const path = join(directory, 's.sock');
   let server: Server;

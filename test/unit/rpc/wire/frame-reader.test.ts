@@ -27,7 +27,9 @@ function pieces(bytes: Buffer, lengths: readonly number[]): Buffer[] {
 const VALUES = [[1, 'x'], [0, { a: 'long'.repeat(10_000) }], [], [Buffer.alloc(100_000, 3)], ['ä'.repeat(30)], [7]];
 const FRAMED = Buffer.concat(VALUES.map((value) => Buffer.from(encodeFrame(value, LIMIT))));
 
-describe('rpc: frames', () => {
+describe('rpc: frames', function () {
+  this.timeout(60_000);
+
   it('are the same however they come', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 70_000 }), { minLength: 1, maxLength: 6 }), (lengths) => {
