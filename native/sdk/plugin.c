@@ -210,8 +210,9 @@ static void loop(struct bulkhead_plugin *plugin) {
     }
 }
 
+/* `what` is NULL when it has been told. */
 static int fail(struct bulkhead_plugin *plugin, const char *what, int error) {
-    (void)fprintf(stderr, "bulkhead: %s: %s\n", what, strerror(-error));
+    if (what != NULL) (void)fprintf(stderr, "bulkhead: %s: %s\n", what, strerror(-error));
     if (plugin->listener >= 0) (void)close(plugin->listener);
     if (plugin->epoll >= 0) (void)close(plugin->epoll);
     if (plugin->wake >= 0) (void)close(plugin->wake);
@@ -221,17 +222,18 @@ static int fail(struct bulkhead_plugin *plugin, const char *what, int error) {
 
 int bulkhead_run(struct bulkhead_plugin *plugin) {
     if (plugin->epoll >= 0 || plugin->draining) return -EINVAL;
-    plugin->listener = listener_open(plugin);
-    if (plugin->listener < 0) return plugin->listener;
     plugin->epoll = epoll_create1(EPOLL_CLOEXEC);
     plugin->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     plugin->scratch = malloc(SCRATCH);
     if (plugin->epoll < 0 || plugin->wake < 0 || plugin->scratch == NULL) return fail(plugin, "cannot make a loop", -errno);
     const int error = activity_open(&plugin->activity, 1 + plugin->thread_limit);
     if (error < 0) return fail(plugin, "cannot map the activity page", error);
+    /* Whoever sees the socket may send signals. */
+    handle_signals(plugin);
+    plugin->listener = listener_open(plugin);
+    if (plugin->listener < 0) return fail(plugin, NULL, plugin->listener);
     plugin->accepting = watch(plugin, plugin->listener, &plugin->listener);
     if (!plugin->accepting || !watch(plugin, plugin->wake, &plugin->wake)) return fail(plugin, "cannot watch the socket", -errno);
-    handle_signals(plugin);
     plugin->now = now_ns();
     activity_tick(&plugin->activity, plugin->now);
     plugin->alive_every = watchdog_ns();

@@ -11,21 +11,26 @@ static void stream_list(struct bulkhead_call *call) {
     call->plugin->streaming = call;
 }
 
-static void stream_credit(struct bulkhead_call *call, uint32_t more) {
-    if (!call->streams) return;
-    if (call->credit > MAX_CREDIT - more) {
-        send_close(call->connection, "bad-frame", "more than 65536 credits are open");
-        return;
-    }
-    if (!call->threaded) {
-        call->credit += more;
-        stream_list(call);
-        return;
-    }
-    (void)pthread_mutex_lock(&call->plugin->lock);
+/* Whether there is room for it. */
+static bool add_credit(struct bulkhead_call *call, uint32_t more) {
+    if (call->credit > MAX_CREDIT - more) return false;
     call->credit += more;
-    (void)pthread_cond_broadcast(&call->plugin->change);
-    (void)pthread_mutex_unlock(&call->plugin->lock);
+    return true;
+}
+
+static void stream_credit(struct bulkhead_call *call, uint32_t more) {
+    bool added;
+    if (!call->streams) return;
+    if (call->threaded) {
+        (void)pthread_mutex_lock(&call->plugin->lock);
+        added = add_credit(call, more);
+        (void)pthread_cond_broadcast(&call->plugin->change);
+        (void)pthread_mutex_unlock(&call->plugin->lock);
+    } else {
+        added = add_credit(call, more);
+        stream_list(call);
+    }
+    if (!added) send_close(call->connection, "bad-frame", "more than 65536 credits are open");
 }
 
 uint32_t bulkhead_credit(const struct bulkhead_call *call) {
