@@ -55,7 +55,7 @@ export function judgeAnswers(trial: Trial, terms: JudgeTerms, bakeMs: number): r
     stretches: newIn(trial.stretches),
     // What went on before is no measure of times when the host has more to do than it had then.
     timed: newIn(
-      meanwhile ? trial.stretches : trial.stretches.filter((stretch) => !isBusierThanBefore(trial, stretch)),
+      meanwhile ? trial.stretches : trial.stretches.filter((stretch) => !isBusierThanBefore(trial, [stretch])),
     ),
     meanwhile,
     told: trial.looks.at(-1)?.new.errors !== undefined,

@@ -5,6 +5,7 @@ import {
   type Answers,
   type BothSides,
   comparable,
+  isBusierThanBefore,
   LASTING_LOOKS,
   type SideLook,
   type Trial,
@@ -108,11 +109,14 @@ function isStuckToo({ requests, queued, agesMs }: SideLook, watchedMs: number, p
   return (queued ?? 0) > 0 || agesMs.some((age) => age > patience && age < patience + watchedMs);
 }
 
+/** Once the old side gets nothing any more it is held against what waited there before, unless the host is busier. */
 function queueOf(trial: Trial, { old, new: is }: BothSides<SideLook>): JudgedSignal {
-  const most = Math.max(0, ...trial.looks.map((look) => look.old.queued ?? 0));
-  const bad = lasts(trial, (look) => (look.new.queued ?? 0) > WAITING + TIMES_WAITING * most);
+  const hasTraffic = trial.totals.old.requests > 0;
+  const most = hasTraffic ? Math.max(0, ...trial.looks.map((look) => look.old.queued ?? 0)) : trial.mostQueued;
+  const enough = is.queued !== undefined && (hasTraffic || !isBusierThanBefore(trial, trial.looks));
+  const bad = enough && lasts(trial, (look) => (look.new.queued ?? 0) > WAITING + TIMES_WAITING * most);
   const [before, now] = [queuedText(old), queuedText(is)];
-  return row('queue', before, now, `${WAITING + TIMES_WAITING * most} waiting`, bad, is.queued !== undefined);
+  return row('queue', before, now, `${WAITING + TIMES_WAITING * most} waiting`, bad, enough);
 }
 
 function memoryOf({ old, new: is }: BothSides<SideLook>, { memory }: JudgeTerms): JudgedSignal {

@@ -71,6 +71,8 @@ export interface Trial {
   readonly earlier: Answers;
   /** Of the same time as that, as far as it was watched. */
   readonly earlierHost: HostUse;
+  /** The most connections that ever waited at the old side. */
+  readonly mostQueued: number;
 }
 
 export const NO_ANSWERS: Answers = { requests: 0, errors: 0, durations: [] };
@@ -92,9 +94,10 @@ const BUSIER = 0.1;
  * A step begins.
  * @param earlier what the old side did before, as far as that is known
  */
-export function beginTrial(now: number, earlier: Answers, earlierHost = NO_USE): Trial {
+export function beginTrial(now: number, earlier: Answers): Trial {
   const none = { old: NO_ANSWERS, new: NO_ANSWERS };
-  return { since: now, at: now, stretches: [], looks: [], totals: none, earlier, earlierHost };
+  const nothing = { stretches: [], looks: [], totals: none, earlierHost: NO_USE, mostQueued: 0 };
+  return { since: now, at: now, earlier, ...nothing };
 }
 
 /** The trial with more of what the old side did before. */
@@ -109,8 +112,9 @@ export function joinAnswers(one: Answers, other: Answers): Answers {
 
 /** The step after this one begins. */
 export function nextTrial(now: number, trial: Trial): Trial {
-  const host = [trial.earlierHost, ...trial.stretches.map((stretch) => stretch.host)].reduce(joinUse);
-  return beginTrial(now, join(trial.earlier, answersIn(trial, 'old'), MOST_SHOWN), host);
+  const earlierHost = [trial.earlierHost, ...trial.stretches.map(({ host }) => host)].reduce(joinUse);
+  const earlier = join(trial.earlier, answersIn(trial, 'old'), MOST_SHOWN);
+  return { ...beginTrial(now, earlier), earlierHost, mostQueued: trial.mostQueued };
 }
 
 /** @param samples requests of the new side that a judgement needs */
@@ -131,6 +135,7 @@ export function withLook(trial: Trial, look: TrialLook, samples: number): Trial 
     stretches: stretches.slice(-MOST_STRETCHES),
     looks: [...trial.looks, look].slice(-LASTING_LOOKS),
     totals: joinSides(trial.totals, more, MOST_SHOWN),
+    mostQueued: Math.max(trial.mostQueued, look.old.queued ?? 0),
   };
 }
 
@@ -154,8 +159,9 @@ export function comparable(trial: Trial, samples: number): { readonly answers: A
   return meanwhile ? { answers, meanwhile } : { answers: trial.earlier, meanwhile };
 }
 
-/** Whether others had more to do in this stretch than when the old side did what it is known for from before. */
-export function isBusierThanBefore({ earlierHost }: Trial, { host }: Stretch): boolean {
+/** Whether others had more to do in this time than when the old side did what it is known for from before. */
+export function isBusierThanBefore({ earlierHost }: Trial, time: readonly { readonly host: HostUse }[]): boolean {
+  const host = time.map((part) => part.host).reduce(joinUse, NO_USE);
   if (earlierHost.ofMs === 0 || host.ofMs === 0) return false;
   return host.othersMs / host.ofMs > earlierHost.othersMs / earlierHost.ofMs + BUSIER;
 }

@@ -189,6 +189,21 @@ describe('the judge of an upgrade', () => {
     assert.equal(last(0.9, { ...slow, errors: 0.3 }).reason?.signal, 'errors', 'what is wrong is wrong');
   });
 
+  it('holds a queue against what waited at the old side before, once that gets nothing, and not when the host is busier', () => {
+    const inLastStep = (waitedBefore: number, others: number) => {
+      let trial = beginTrial(0, NO_ANSWERS);
+      const before = { old: { ...BUSY, queued: waitedBefore }, new: BUSY, host: used(0.2) };
+      for (const at of [1000, 2000, 3000]) trial = withLook(trial, { at, ...before }, 50);
+      trial = nextTrial(3000, trial);
+      const now = { old: IDLE, new: { ...BUSY, queued: 30 }, host: used(others) };
+      for (const at of [4000, 5000, 6000]) trial = withLook(trial, { at, ...now }, 50);
+      return judgeTrial(trial, TERMS, 10_000);
+    };
+    assert.equal(inLastStep(0, 0.2).reason?.text, 'queue: 30 waiting; the old side: 0 waiting; borne: 8 waiting');
+    assert.equal(inLastStep(6, 0.2).verdict, 'good');
+    assert.deepEqual([inLastStep(0, 0.9).verdict, rowOf(inLastStep(0, 0.9), 'queue').enough], ['good', false]);
+  });
+
   it('remembers how busy the host was in all steps before', () => {
     let trial = beginTrial(0, NO_ANSWERS);
     for (const [at, share] of [
