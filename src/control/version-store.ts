@@ -1,5 +1,4 @@
 import { asFailure, Failure, type FailureCode } from '../base/failure.ts';
-import { NO_LIVE_RECORD } from '../base/live-record.ts';
 import type { VersionKind, VersionRecord } from '../base/version-record.ts';
 import { type InstallStep, installVersion } from '../install/install-version.ts';
 import { removeOutlived, removeVersion } from '../install/remove-version.ts';
@@ -102,7 +101,7 @@ function rolesOf(plugin: string) {
     throw new Failure('BH424', message, { advice: `see "bulkheadctl check ${plugin}"` });
   }
   try {
-    const record = declaration === undefined ? NO_LIVE_RECORD : readLiveRecord(plugin);
+    const record = declaration === undefined ? undefined : readLiveRecord(plugin);
     return versionRoles(plugin, record, declaration?.version, HOST_PATHS.run);
   } catch (error) {
     const failure = asFailure(error);

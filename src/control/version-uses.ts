@@ -1,4 +1,4 @@
-import { type LiveRecord, versionInForce } from '../base/live-record.ts';
+import { type LiveRecord, NO_LIVE_RECORD, versionInForce } from '../base/live-record.ts';
 import { isVersionName } from '../base/version-name.ts';
 import { namesIn, readFileIfThere } from '../kernel/files.ts';
 
@@ -18,10 +18,11 @@ export type VersionRoles = ReadonlyMap<string, readonly VersionRole[]>;
  * What the versions of a plugin are needed for: by what is remembered of upgrades, by the declaration, by the plan that is
  * in force, and by sandboxes, as their records say. Needs no supervisor. Throws when one of these cannot be read: then
  * nobody can say that a version is not needed.
+ * @param record undefined where nothing declares the plugin: then nobody goes back to anything, once it has ended
  */
 export function versionRoles(
   plugin: string,
-  record: LiveRecord,
+  record: LiveRecord | undefined,
   declared: string | undefined,
   run: string,
 ): VersionRoles {
@@ -32,12 +33,13 @@ export function versionRoles(
     if (!known.includes(role)) roles.set(version, [...known, role]);
   };
   const state = parse(readFileIfThere(`${run}/plugin/${plugin}.json`));
-  const planned = at(state, 'phase') === 'off' ? undefined : at(at(state, 'plan'), 'version');
-  add(versionInForce(record, declared), 'live');
-  add(planned, 'live');
-  add(record.committed?.previous, 'previous');
-  add(at(at(state, 'previous'), 'version'), 'previous');
-  add(record.underWay?.version, 'under way');
+  const isOff = at(state, 'phase') === 'off';
+  const { committed, underWay } = record ?? NO_LIVE_RECORD;
+  add(versionInForce(record ?? NO_LIVE_RECORD, declared), 'live');
+  if (!isOff) add(at(at(state, 'plan'), 'version'), 'live');
+  add(committed?.previous, 'previous');
+  if (!isOff || record !== undefined) add(at(at(state, 'previous'), 'version'), 'previous');
+  add(underWay?.version, 'under way');
   add(at(at(at(state, 'upgrade'), 'plan'), 'version'), 'under way');
   for (const name of namesIn(`${run}/sandbox`, '.json')) {
     const sandbox = parse(readFileIfThere(`${run}/sandbox/${name}`));

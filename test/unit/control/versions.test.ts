@@ -173,6 +173,25 @@ describe('what versions are needed for', () => {
     assert.equal(whyNeeded(versionRoles('hello', record, 'v7', run)).get('v7'), 'is live', 'edited since');
   });
 
+  it('is nothing but what runs once nothing declares the plugin, and it has ended', () => {
+    const state = { plan: { version: 'v2' }, previous: { version: 'v1' } };
+    const roles = (phase: string) => {
+      writeFileSync(`${run}/plugin/hello.json`, JSON.stringify({ ...state, phase }));
+      return [...versionRoles('hello', undefined, undefined, run)];
+    };
+    assert.deepEqual(roles('off'), []);
+    assert.deepEqual(roles('on'), [
+      ['v2', ['live']],
+      ['v1', ['previous']],
+    ]);
+    // Where it is declared it may be started again, and gone back from.
+    writeFileSync(`${run}/plugin/hello.json`, JSON.stringify({ ...state, phase: 'off' }));
+    assert.deepEqual(
+      [...versionRoles('hello', NO_LIVE_RECORD, 'v2', run)].map(([version]) => version),
+      ['v2', 'v1'],
+    );
+  });
+
   it('is not known when a file of it cannot be read', () => {
     writeFileSync(`${run}/sandbox/one.json`, '{');
     assert.throws(() => versionRoles('hello', NO_LIVE_RECORD, undefined, run), SyntaxError);
