@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseActivityPage } from '../../src/diagnose/activity-page.ts';
 import { prepare } from './native-programs.ts';
@@ -167,6 +167,25 @@ describe('plugin-stdio, for a program without messages of a protocol', function 
     for (const client of clients) await client.until('an answer', () => client.lines[0] === 'WAITING');
     assert.equal(await bridge.running.ended, 0);
   });
+
+  for (const options of [['--protocol=lines', '--process=shared'], ['--protocol=lines'], ['--protocol=raw']])
+    it(`keeps no descriptor and no process of clients that have gone, with ${options.join(' ')}`, async () => {
+      const bridge = await start(options, ['/usr/bin/cat']);
+      const held = () => {
+        const { pid } = bridge.running.child;
+        const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+        return `${readdirSync(`/proc/${pid}/fd`).length} descriptors, ${children.length} processes`;
+      };
+      const round = async () => {
+        const client = await open(bridge);
+        client.say('x'.repeat(10_000));
+        await client.until('an answer', () => client.lines.length === 1);
+        client.socket.destroy();
+      };
+      const before = held();
+      for (let count = 0; count < 50; count++) await round();
+      await bridge.running.until(`${before} again`, () => held() === before, 15_000);
+    });
 
   it('leaves nothing of a program that has ended', async () => {
     const bridge = await start(['--protocol=raw'], ['/bin/sh', '-c', 'sleep 300 & echo $!; exit 0']);
