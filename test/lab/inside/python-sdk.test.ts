@@ -101,6 +101,13 @@ forEachIsolation('the Python SDK', function () {
     assert.match(await type(block(sandboxes, '')), /"hello world"/);
   }
 
+  it('was compiled by the package, so that no sandbox has to do it at each start', async () => {
+    // -B: this look itself compiles nothing.
+    const look =
+      'import bulkhead.server as s, os; print(os.path.getmtime(s.__cached__) >= os.path.getmtime(s.__file__))';
+    assert.equal(await must('/usr/bin/python3', '-B', '-c', look), 'True\n');
+  });
+
   it('does what its tutorial says, and the next version what it says', async () => {
     const program = block(part, 'python');
     await start(program);
