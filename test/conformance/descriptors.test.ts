@@ -72,7 +72,9 @@ forEachTarget('files in memory', (target, kind) => {
   };
   for (const [which, what] of Object.entries(WRONG))
     it(`${what} end the connection`, async () => {
-      assert.deepEqual(await act(which), { closed: 'bad-frame' });
+      const { closed } = await act(which);
+      // Of too many descriptors a server may be rid at once, without a word.
+      assert.ok(closed === 'bad-frame' || (which === 'unread' && closed === null), `${closed}`);
       assert.equal(await (await target().connect()).result('echo', 'well'), 'well');
     });
 });
