@@ -48,7 +48,7 @@ async function outcomeOf(names: readonly string[]): Promise<Outcome> {
 }
 
 describe('the Python SDK', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const names = execFileSync(PYTHON, ['-c', LIST, TESTS], { env: ENV, encoding: 'utf8' }).trim().split('\n');
   let became: Outcome = {};
   // Most of them wait most of the time, so classes go side by side.
