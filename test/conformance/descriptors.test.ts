@@ -8,11 +8,13 @@ import { forEachTarget, until } from './target.ts';
 const PEER = join(PROJECT, 'test/conformance/peer/descriptors.py');
 /** SDKs that take files in memory. */
 const TAKES_BODIES = ['node', 'c'];
+/** SDKs that take descriptors as such. */
+const TAKES_DESCRIPTORS = ['c'];
 const SIZE = 300_000;
 
 interface Outcome {
   readonly body?: false;
-  readonly result?: number;
+  readonly result?: number | string;
   readonly as?: 'body' | 'binary';
   readonly right?: boolean;
   readonly sealed?: boolean;
@@ -56,6 +58,12 @@ forEachTarget('files in memory', (target, kind) => {
       assert.deepEqual([result, right], [SIZE, true], which);
       if (as === 'body') assert.equal(sealed, true, which);
     }
+  });
+
+  it('pass descriptors on, where both sides have agreed on that', async () => {
+    const { body, result } = await act('pass-on');
+    if (TAKES_DESCRIPTORS.includes(kind.name)) assert.equal(result, 'through');
+    else assert.equal(body, false);
   });
 
   const WRONG: Readonly<Record<string, string>> = {

@@ -103,6 +103,7 @@ export class Connection {
     if (!(this.#socket instanceof DescriptorSocket)) return;
     const carrier = this.#socket;
     carrier.keepsDescriptors = true;
+    carrier.on('excess', () => this.close('bad-frame', 'more descriptors than messages have mentioned'));
     this.#carrier = carrier;
     this.#reader.takeBodies = (lengths) => {
       const fds = carrier.takeDescriptors(lengths.length);

@@ -30,7 +30,8 @@ const came = new Int32Array(MOST_WAITING + 1);
 
 /**
  * A connected Unix socket that can carry descriptors, which those of Node.js throw away. It has as much of their interface
- * as messages need: data, drain, end, error and close, and the same properties.
+ * as messages need: data, drain, end, error and close, and the same properties. `excess`: more descriptors have come than
+ * messages have mentioned.
  */
 export class DescriptorSocket extends EventEmitter {
   destroyed = false;
@@ -173,8 +174,12 @@ export class DescriptorSocket extends EventEmitter {
     }
     this.#came.push(...fds);
     if (this.#came.length <= MOST_WAITING) return true;
-    this.destroy(new Error('more descriptors than messages have mentioned'));
-    return false;
+    // What comes while the connection ends is not wanted either.
+    this.keepsDescriptors = false;
+    this.#close(this.#came);
+    this.#came = [];
+    this.emit('excess');
+    return !this.destroyed;
   }
 
   #flush(): void {

@@ -120,6 +120,21 @@ def unread(peer):
     return answer
 
 
+def pass_on(path):
+    """The end of a pipe goes there as a descriptor, and comes back as another one of the same pipe."""
+    peer = Peer(path, ("body", "descriptor"))
+    if b"\xaadescriptor" not in peer.greeting:
+        return {"body": False}
+    end, start = os.pipe()
+    peer.send(request(2, "echo", b"\xd4\x02\x00"), [end])
+    os.close(end)
+    outcome = peer.outcome(2)
+    if outcome.get("result") != "d40200" or len(peer.descriptors) != 1:
+        return outcome
+    os.write(start, b"through")
+    return {"result": os.read(peer.descriptors[0], 100).decode()}
+
+
 ACTS = {
     "one": lambda peer: one(peer, [memory()], body_of(0, SIZE)),
     "second": lambda peer: (one(peer, [memory()], body_of(0, SIZE)), one(peer, [memory(70_000)], body_of(0, 70_000)))[1],
@@ -139,6 +154,8 @@ ACTS = {
 
 
 def main():
+    if sys.argv[2] == "pass-on":
+        return pass_on(sys.argv[1])
     peer = Peer(sys.argv[1])
     if b"\xa4body" not in peer.greeting:
         return {"body": False}
