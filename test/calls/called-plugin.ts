@@ -1,3 +1,4 @@
+import type { Isolation } from '../../src/declare/declaration.ts';
 import { connect, type PluginClient } from '../../src/rpc/client/client.ts';
 import { declare, systemctl, untilWhole } from '../support/system.ts';
 import { placeVersion } from '../upgrades/versions.ts';
@@ -7,12 +8,18 @@ export interface Language {
   readonly language: string;
   readonly template: string;
   readonly exec: string;
+  readonly isolation: Isolation;
 }
 
 export const LANGUAGES: readonly Language[] = [
-  { language: 'python', template: 'python', exec: '/usr/bin/python3, test/conformance/targets/python.py' },
-  { language: 'node', template: 'node', exec: '/usr/bin/node, main.mjs' },
-  { language: 'c', template: 'native', exec: './main' },
+  {
+    language: 'python',
+    template: 'python',
+    exec: '/usr/bin/python3, test/conformance/targets/python.py',
+    isolation: 'nspawn',
+  },
+  { language: 'node', template: 'node', exec: '/usr/bin/node, main.mjs', isolation: 'scope' },
+  { language: 'c', template: 'native', exec: './main', isolation: 'nspawn' },
 ];
 
 /** More than any call of these takes on a machine that is busy otherwise; ms. */
@@ -21,7 +28,7 @@ export const PATIENCE_MS = 30_000;
 /** Installs the conformance target of a language as two equal versions of a plugin, starts it, and calls it. */
 export async function startCalled(
   name: string,
-  { language, template, exec }: Language,
+  { language, template, exec, isolation }: Language,
   pool: { readonly size: number; readonly standby?: number },
   ...lines: readonly string[]
 ): Promise<PluginClient> {
@@ -31,6 +38,7 @@ export async function startCalled(
     `template: ${template}`,
     'version: v1',
     `exec: [${exec}]`,
+    `isolation: ${isolation}`,
     'rpc: {}',
     `pool: { size: ${size}, standby: ${standby} }`,
     'health: { ready: notify }',
