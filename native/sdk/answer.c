@@ -83,7 +83,6 @@ void bulkhead_fail_with(struct bulkhead_call *call, const char *code, const char
     set_error(call, code, message);
     /* Descriptors do not go with errors. */
     call->with_data = !call->writer.failed && scan_is_value(&scan, call->writer.bytes.bytes, call->writer.bytes.length);
-    call->retry = false;
     answered(call, ANSWER_ERROR);
 }
 

@@ -20,8 +20,9 @@
  *       return bulkhead_run(plugin) < 0;
  *   }
  *
- * It is a plugin where its declaration says `template: native` and `rpc: {}`, and a program that serves a socket where somebody starts it by
- * hand. Functions that can fail return 0 or a negative errno. Strings are UTF-8. SPDX-License-Identifier: Apache-2.0
+ * It is a plugin where its declaration says `template: native` and `rpc: {}`, and a program that serves a socket where
+ * somebody starts it by hand. Functions that can fail return 0 or a negative errno. Strings are UTF-8.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
 #include <stdbool.h>

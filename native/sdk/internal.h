@@ -162,7 +162,7 @@ struct bulkhead_call {
     bool streaming, over;
     _Atomic int ended;
     enum answer answer;
-    bool with_data, retry;
+    bool with_data;
     struct slot *slot;
     /* Under the plugin's lock, if it is threaded. `queued`: no thread has it yet; `done`: none has it any more. */
     uint32_t credit, item_count;

@@ -1,4 +1,4 @@
-/* Messages to clients: made, and kept until the end of the turn, when all that a connection has to send goes in one write. */
+/* Messages to clients: made, and kept until the end of the turn, when all that one has to get goes in one write. */
 #include "sdk/internal.h"
 
 #include <stdlib.h>

@@ -22,7 +22,10 @@ enum {
     /* Requests at a time on a connection, and calls of all of them that nobody waits for but which have not ended. */
     WINDOW = 64,
     MAX_CALLS = 8192,
-    /* Output that makes a connection wait with further input; that, less a client's frame, ends it; that of all together. */
+    /*
+     * Output that waits to be read: from so much on nothing more is taken from the client; so much and one message more
+     * ends its connection; and so much of all of them together ends that of whoever adds to it.
+     */
     HIGH_WATER = 1 << 20,
     MAX_OUTPUT = 64 << 20,
     MAX_TOTAL_OUTPUT = 512 << 20,
