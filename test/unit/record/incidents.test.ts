@@ -136,6 +136,8 @@ describe('incidents on disk', () => {
 
     const next = store();
     next.begin((id) => id === open.id);
+    // It waits until all that earlier ones left has been looked through.
+    await next.list('hello', 10);
     await whole(next);
     await whole(next, open.id);
     assert.match(next.read(incident.id)?.stored.over?.text ?? '', /supervisor was away/);
