@@ -23,6 +23,8 @@ const NAME = 'cut-short';
 const PORT = 9530;
 const SIZE = 2;
 const PATIENCE_MS = 60_000;
+/** So many changes, and each step is seen on disk in one of them, though another one may follow it at once. */
+const MOST_CHANGES = 8;
 const LINES = [
   'template: python',
   'version: v1',
@@ -41,7 +43,7 @@ interface Change {
 }
 
 forEachIsolation('a change of version that is interrupted', function () {
-  this.timeout(900_000);
+  this.timeout(1_800_000);
   let load: ExactLoad | undefined;
 
   before(async () => {
@@ -132,8 +134,8 @@ forEachIsolation('a change of version that is interrupted', function () {
 
   /** Kills the supervisor as soon as this step is on disk. Two that follow each other at once may be seen as one: then again. */
   async function killedAt(at: string, undone: boolean): Promise<void> {
-    for (let attempt = 0; attempt < 3; attempt++) if (await isKilledAt(at, undone)) return;
-    assert.fail(`'${at}' was not seen in three changes`);
+    for (let attempt = 0; attempt < MOST_CHANGES; attempt++) if (await isKilledAt(at, undone)) return;
+    assert.fail(`'${at}' was not seen in ${MOST_CHANGES} changes`);
   }
 
   async function isKilledAt(at: string, undone: boolean): Promise<boolean> {
@@ -158,15 +160,15 @@ forEachIsolation('a change of version that is interrupted', function () {
 
   for (const undone of [false, true])
     it(`the supervisor is killed at each step of one that is ${undone ? 'undone' : 'promoted'}: finished or undone, nothing lost`, async () => {
-      const steps = await stepsOf(undone);
       const must = undone
         ? ['starting', 'canary', 'undoing']
         : ['verifying', 'starting', 'canary', 'committing', 'draining'];
-      for (const step of must)
-        assert.ok(
-          steps.some((each) => each.startsWith(step)),
-          `${step} in ${steps.join(' | ')}`,
-        );
+      const steps: string[] = [];
+      const missing = () => must.filter((step) => !steps.some((each) => each.startsWith(step)));
+      // One that is over in a millisecond may be missed on a busy machine.
+      for (let changes = 0; changes < MOST_CHANGES && missing().length > 0; changes++)
+        for (const step of await stepsOf(undone)) if (!steps.includes(step)) steps.push(step);
+      assert.deepEqual(missing(), [], steps.join(' | '));
       const from = undone ? steps.findIndex((step) => step.startsWith('undoing')) : 0;
       for (const step of steps.slice(from)) await killedAt(step, undone);
       await nothingLost();
