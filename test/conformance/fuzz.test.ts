@@ -88,7 +88,7 @@ async function run(session: Session, path: string, random: Random): Promise<void
     const fault = answer === undefined || judgement.confused ? undefined : wrong?.(answer);
     assert.equal(fault, undefined, `answer to ${id}`);
   }
-  if (judgement.end === 'bad' && !judgement.closing && manner === 'greeted')
+  if (judgement.end === 'bad' && !judgement.closing && manner === 'greeted' && !peer.isBroken)
     assert.equal(peer.talk.reason?.code, 'bad-frame', `reason of the end, for: ${judgement.why}`);
   if (judgement.end === 'bad' && !judgement.requests.some(({ id }) => id === sentinel))
     assert.ok(!answered(sentinel), `answered behind: ${judgement.why}`);
@@ -133,7 +133,7 @@ forEachTarget('fuzz', (target) => {
     await fuzz(target(), seed, warm);
     const before = {
       memory: target().memory(),
-      descriptors: target().descriptors().length,
+      descriptors: target().descriptors(),
       threads: target().threads(),
     };
     const sent = await fuzz(target(), (seed + 1_000_003) >>> 0, FRAMES - warm);
@@ -141,7 +141,10 @@ forEachTarget('fuzz', (target) => {
     const least = (FRAMES - warm) / 100;
     assert.ok(sent.open > least && sent.bad > least && sent.waiting > least / 4, JSON.stringify(sent));
     // One connection, that of the second look, is still open.
-    await until('no more descriptors than before', () => target().descriptors().length <= before.descriptors + 1);
+    const more = () => target().descriptors().length - before.descriptors.length;
+    await until('no more descriptors than before', () => more() <= 1).catch(() => {
+      assert.deepEqual(target().descriptors(), before.descriptors);
+    });
     const grown = target().memory() - before.memory;
     assert.ok(grown < MOST_GROWTH, `${grown.toFixed(1)} MiB grown by ${sent.frames} frames`);
     assert.ok(target().threads() <= before.threads + 4, `${target().threads()} threads, ${before.threads} before`);

@@ -31,6 +31,8 @@ export class Peer {
   /** Resolves when the server has ended the connection. */
   readonly ended: Promise<void>;
   isEnded = false;
+  /** It was still writing when the server had ended the connection: the server's last words may not have been read. */
+  isBroken = false;
   #framed: boolean;
   #frame = FRAME;
   #rest = Buffer.alloc(0);
@@ -46,7 +48,9 @@ export class Peer {
     this.talk.bare = !framed;
     socket.on('data', (bytes: Buffer) => this.#take(bytes));
     // A reset is an end, too; what came before it counts.
-    socket.on('error', () => undefined);
+    socket.on('error', () => {
+      this.isBroken = true;
+    });
     this.ended = new Promise((resolve) => {
       socket.on('close', () => {
         this.isEnded = true;

@@ -142,9 +142,12 @@ class Reader {
     this.#mayHold(2 * count, level);
     const map: Record<string, unknown> = {};
     for (let index = 0; index < count; index += 1) {
+      // Its first byte tells what a key will be, long before all of it is there.
+      const first = this.#bytes[this.at] ?? 0xa0;
+      if (!(first >= 0xa0 && first < 0xc0) && !(first >= 0xd9 && first <= 0xdb))
+        this.#refuse('a key that is no string');
       const key = this.value(level);
       if (typeof key !== 'string') {
-        this.#refuse('a key that is no string');
         this.value(level);
         continue;
       }
