@@ -131,7 +131,7 @@ export class ManualClock implements Clock {
 }
 
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = Date.now() + 3000;
+  const end = Date.now() + 45_000;
   while (!holds()) {
     if (Date.now() > end) throw new Error(`did not come: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
