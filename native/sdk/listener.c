@@ -67,6 +67,21 @@ static int cannot(const char *what, const char *path, int error) {
     return -error;
 }
 
+/** In one write: whoever reads it gets the whole line, and nobody's own words come between. */
+static void say_where(const struct bulkhead_plugin *plugin, const char *path) {
+    char *line = NULL;
+    size_t length = 0;
+    FILE *text = open_memstream(&line, &length);
+    if (text == NULL) return;
+    (void)fprintf(text, "no supervisor here: serving");
+    for (const struct method *method = plugin->methods; method != NULL; method = method->next)
+        (void)fprintf(text, "%s %s", method == plugin->methods ? "" : ",", method->name);
+    (void)fprintf(text, " at %s; try: /usr/bin/python3 -m bulkhead %s %s …\n", path, path,
+                  plugin->methods == NULL ? "METHOD" : plugin->methods->name);
+    if (fclose(text) == 0) (void)fwrite(line, 1, length, stderr);
+    free(line);
+}
+
 static int bind_own(struct bulkhead_plugin *plugin) {
     char path[PATH_MAX], name[MAX_NAME + 1];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -85,11 +100,7 @@ static int bind_own(struct bulkhead_plugin *plugin) {
         return cannot("cannot serve", path, error);
     }
     plugin->socket_path = strdup(path);
-    (void)fprintf(stderr, "no supervisor here: serving");
-    for (const struct method *method = plugin->methods; method != NULL; method = method->next)
-        (void)fprintf(stderr, "%s %s", method == plugin->methods ? "" : ",", method->name);
-    (void)fprintf(stderr, " at %s; try: /usr/bin/python3 -m bulkhead %s %s …\n", path, path,
-                  plugin->methods == NULL ? "METHOD" : plugin->methods->name);
+    say_where(plugin, path);
     return fd;
 }
 

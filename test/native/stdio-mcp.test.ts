@@ -380,10 +380,18 @@ describe('plugin-stdio, for an MCP server', function () {
         }
         return answered;
       });
-      for (let kill = 0; kill < 5; kill++) {
-        await pause(100 + 37 * kill);
-        const [slot] = pageOf(bridge)?.slots.filter(({ tid, inFlight }) => tid !== undefined && inFlight > 0) ?? [];
-        if (slot?.tid !== undefined) process.kill(slot.tid, 'SIGKILL');
+      // Each in the middle of its work; what has been killed may stand in the page for a moment longer.
+      const killed: number[] = [];
+      while (killed.length < 5) {
+        await pause(100 + 37 * killed.length);
+        const working =
+          pageOf(bridge)
+            ?.slots.filter(({ inFlight }) => inFlight > 0)
+            .map(({ tid }) => tid) ?? [];
+        const victim = working.find((tid) => tid !== undefined && !killed.includes(tid));
+        if (victim === undefined) continue;
+        killed.push(victim);
+        process.kill(victim, 'SIGKILL');
       }
       await pause(300);
       over = true;
