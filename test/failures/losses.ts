@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { LostRequest } from '../support/load.ts';
 
 /**
@@ -43,11 +43,22 @@ export function killNow(pid: number): Kill {
   throw new Error(`process ${pid} lives after SIGKILL`);
 }
 
+/** Whether any thread of it does: the first one may be over before others, which still take connections. */
 function runs(pid: number): boolean {
+  return threadsOf(pid).some((tid) => {
+    try {
+      return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/task/${tid}/status`, 'latin1'));
+    } catch {
+      return false; // Gone.
+    }
+  });
+}
+
+function threadsOf(pid: number): string[] {
   try {
-    return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    return readdirSync(`/proc/${pid}/task`);
   } catch {
-    return false; // Gone.
+    return [];
   }
 }
 

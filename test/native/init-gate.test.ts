@@ -168,9 +168,10 @@ describe('the gate of plugin-init', function () {
         assert.deepEqual(await Promise.all(waiting), ['one', 'one', 'one']);
         assert.deepEqual(await askOften(fd, 20, 2), { one: 20 });
         await tell(one, 'shut');
-        // A thread that waits in accept(2) already takes what comes to it next.
-        const late = way === 'block' ? 3 : 0;
-        for (let n = 0; n < late; n++) assert.equal(await ask(fd), 'one');
+        // A thread that waits in accept(2) already takes what comes to it next; one that was on its way there does not.
+        let late = 0;
+        while ((await ask(fd, 150)) === 'one') late++;
+        assert.ok(late <= (way === 'block' ? 3 : 0), `${late} were taken`);
         assert.equal(await ask(fd, 150), 'nobody');
         await tell(one, 'open');
         assert.equal(await ask(fd), 'one');
