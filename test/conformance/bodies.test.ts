@@ -10,7 +10,7 @@ import { HANG_MS } from './peer/peer.ts';
 import { forEachTarget, type Target, until } from './target.ts';
 
 /** SDKs that take large binaries as files in memory. */
-const TAKE_BODIES = ['node', 'c'];
+const TAKE_BODIES = ['node', 'python', 'c'];
 const MIB = 1024 * 1024;
 
 /** A client that can send descriptors, by its own words and by our messages. */

@@ -7,9 +7,9 @@ import { forEachTarget, until } from './target.ts';
 
 const PEER = join(PROJECT, 'test/conformance/peer/descriptors.py');
 /** SDKs that take files in memory. */
-const TAKES_BODIES = ['node', 'c'];
+const TAKES_BODIES = ['node', 'python', 'c'];
 /** SDKs that take descriptors as such. */
-const TAKES_DESCRIPTORS = ['c'];
+const TAKES_DESCRIPTORS = ['python', 'c'];
 const SIZE = 300_000;
 
 interface Outcome {

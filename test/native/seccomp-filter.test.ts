@@ -246,6 +246,26 @@ async def run():
 import asyncio
 assert asyncio.run(run()) == 0
 `;
+  /** What the SDK does with a large binary, both ways. */
+  const bodies = `
+import array, fcntl, os, socket, sys, termios
+sys.path.insert(0, ${JSON.stringify(join(checkout, 'src', 'rpc', 'python'))})
+from bulkhead import Descriptor
+from bulkhead.codec import Mention
+from bulkhead.enclosed import Enclosed
+from bulkhead.enclosing import encode_response
+here, there = socket.socketpair()
+message, going = encode_response(1, [b'x' * 5_000_000, Descriptor(here)], 1 << 22, {'body', 'descriptor'})
+here.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', going.fds))])
+assert fcntl.ioctl(here, termios.TIOCOUTQ, bytes(4)) != bytes(4)
+_, [(_, _, rights)], _, _ = there.recvmsg(100, socket.CMSG_SPACE(64), socket.MSG_CMSG_CLOEXEC)
+mentions, values = [Mention(0, 5_000_000), Mention(1, None)], [None, None]
+for index, mention in enumerate(mentions): mention.container, mention.key = values, index
+enclosed = Enclosed(mentions, array.array('i', rights))
+enclosed.read()
+print(values[0] == b'x' * 5_000_000, os.path.sameopenfile(values[1].fileno(), here.fileno()))
+enclosed.close()
+`;
 
   const programs = join(checkout, 'test', 'native', 'programs');
   const packages = (...names: string[]) => execFileSync(join(checkout, 'test', 'host', 'packages'), names);
@@ -369,6 +389,14 @@ assert asyncio.run(run()) == 0
     const init = start('python', ['/usr/bin/python3', file], { options: ['--env=PATH=/usr/bin:/bin'] });
     assert.equal(await init.ended, 0, init.err);
     assert.match(init.out, /child/);
+  });
+
+  it('python: large binaries go as files in memory, and descriptors, under the same filter', async () => {
+    const file = join(place.path, 'bodies.py');
+    writeFileSync(file, bodies, { mode: 0o644 });
+    const init = start('python', ['/usr/bin/python3', '-B', file]);
+    assert.equal(await init.ended, 0, init.err);
+    assert.equal(init.out, 'True True\n');
   });
 
   it('node: children run, under the same filter', async () => {

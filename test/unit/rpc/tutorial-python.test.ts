@@ -15,6 +15,18 @@ const ENV = {
   PYTHONPATH: join(PROJECT, 'src', 'rpc', 'python'),
   PYTHONDONTWRITEBYTECODE: '1',
 };
+/** Client libraries send no descriptors: a peer of the unit tests does. */
+const PEERS = join(PROJECT, 'test', 'unit', 'rpc', 'python');
+const COPY = `
+import os
+from test_beside import CarryingPeer, descriptor
+peer = CarryingPeer("./greeter.sock")
+peer.greet("descriptor")
+peer.send_with([os.open("main.py", os.O_RDONLY)], [0, 1, "copy", [descriptor(0)]])
+answer = peer.read()
+content = os.pread(peer.came[0], 1_000_000, 0)
+print(answer[3] == descriptor(0), content == open("main.py", "rb").read() != b"")
+`;
 
 describe('the tutorial in Python', function () {
   this.timeout(60_000);
@@ -62,21 +74,22 @@ describe('the tutorial in Python', function () {
   });
 
   it('has programs that go on from it', async () => {
-    const [first = '', errors = '', stream = '', main = ''] = programs;
+    const [first = '', errors = '', stream = '', copy = '', main = ''] = programs;
     const all = first.replace('plugin.run()', '').replace('from bulkhead import Plugin\n', '');
     const later = main.replace('await load_the_model()', 'await asyncio.sleep(0)');
-    await start(errors.replace('\n@', `\n${all.trim()}\n\n@`) + stream + later);
+    await start(errors.replace('\n@', `\n${all.trim()}\n\n@`) + stream + copy + later);
     const shown = lines.filter(({ command }) => command.includes('complete'));
     assert.equal(shown.length, 1);
     for (const { command, answer } of shown) assert.equal(call(command), answer, command);
     const client = '/usr/bin/python3 -m bulkhead ./greeter.sock';
     assert.equal(call(`${client} divide 1 4; ${client} divide 1 0`), '0.25\ndivision-by-zero: b is 0\n');
     assert.equal(call(`${client} think 0.05`), '"thought"\n');
+    assert.equal(call(`PYTHONPATH=$PYTHONPATH:${PEERS} /usr/bin/python3 -c '${COPY}'`), 'True True\n');
   });
 
   it('has state that is found again', async () => {
-    const [checkpoint = '', journal = ''] = programs.slice(4);
-    assert.ok(programs.length === 6 && checkpoint.includes('restore') && journal.includes('replay'));
+    const [checkpoint = '', journal = ''] = programs.slice(5);
+    assert.ok(programs.length === 7 && checkpoint.includes('restore') && journal.includes('replay'));
     const indented = (lines: string) => lines.replace(/^(?=.)/gm, '    ');
     const program = `
 import asyncio

@@ -13,9 +13,10 @@
 
 from .call import Call
 from .checkpoint import Checkpoint
+from .descriptor import Descriptor
 from .errors import Cancelled, PluginError
 from .journal import Journal, JournalFull
 from .plugin import Plugin
 from .version import __version__
 
-__all__ = ["Call", "Cancelled", "Checkpoint", "Journal", "JournalFull", "Plugin", "PluginError", "__version__"]
+__all__ = ["Call", "Cancelled", "Checkpoint", "Descriptor", "Journal", "JournalFull", "Plugin", "PluginError", "__version__"]

@@ -20,7 +20,7 @@ class Call:
     __slots__ = (
         "method", "traceparent", "tracestate", "idempotency", "client", "greeted", "result",
         "_connection", "_id", "_size", "_expires", "_timer", "_answered", "_cancelled", "_begun", "_stop", "_credit",
-        "_more", "_slot",
+        "_more", "_slot", "_enclosed",
     )  # fmt: skip
 
     def __init__(self, connection, call_id, method: str, meta, size: int):
@@ -29,7 +29,7 @@ class Call:
         self.client, self.greeted = connection.client_name, connection.greeted
         self._connection, self._id, self._size = connection, call_id, size
         self._answered = self._cancelled = self._begun = False
-        self._stop = self._more = self._slot = self._timer = self._expires = None
+        self._stop = self._more = self._slot = self._timer = self._expires = self._enclosed = None
         # None: the result is to come in one piece.
         self._credit = meta.stream if connection.client_takes("stream") and call_id is not None else None
         if meta.deadline is not None:

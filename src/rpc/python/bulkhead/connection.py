@@ -3,7 +3,11 @@
 import asyncio
 
 from .call import Call
-from .codec import MOST_LEVELS, check_outgoing, encode
+from .channel import Channel
+from .codec import MOST_LEVELS, array_header, check_outgoing, encode
+from .descriptor_socket import DescriptorSocket
+from .enclosed import MOST_BODIES_HELD, Enclosed, count_of
+from .enclosing import encode_response
 from .errors import BadFrame, PluginError, error_map
 from .frames import BARE_FIRST_BYTES, BARE_FRAME_LIMIT, FRAME_LIMIT, LENGTH, NOTHING, BareFrames, Frames
 from .greeting import parse_hello
@@ -15,6 +19,7 @@ FLUSH_AT = 64 * 1024  # bytes: what is to be sent goes out with the turn of the 
 HIGH_WATER = 256 * 1024  # bytes that wait for the client before nothing more is made for it, nor read of it
 STALLED_AFTER = 30  # seconds in which it takes nothing of what waits
 FAREWELL = 1.0  # seconds for the last message to get out
+BESIDE = ("body", "descriptor")  # features, of Unix sockets
 IDLE_WHEN_DRAINING = 1.0  # seconds without a request, for one that cannot be told of the draining
 
 
@@ -23,7 +28,8 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.client_name, self.client_features, self.client_limit = None, frozenset(), FRAME_LIMIT
         self.greeted = self.blocked = self.closing = self.closed = self._paused = False
-        self._transport = self._frames = None
+        self._channel = self._frames = None
+        self._enclosed = None  # what came with the message that is being looked at, until a call has it
         self._fresh, self._bare = True, False
         self._calls = {}  # by id, those without an answer
         self._work = set()  # all that is being done, also for notifications, and after an answer
@@ -41,8 +47,7 @@ class Connection(asyncio.Protocol):
     # In.
 
     def connection_made(self, transport):
-        self._transport = transport
-        transport.set_write_buffer_limits(high=HIGH_WATER, low=FLUSH_AT)
+        self._channel = Channel(transport, HIGH_WATER, FLUSH_AT)
         if not self.server.joined(self):
             self._send(encode((NOTIFICATION, "$close", ("overloaded", "there are too many connections"))))
             self.leave()
@@ -83,6 +88,21 @@ class Connection(asyncio.Protocol):
             self._flush_soon()
 
     def _receive(self, message):
+        if self._frames.mentions:
+            self._enclosed = self._take_mentioned(self._frames.mentions)
+        try:
+            self._received(message)
+        finally:
+            if self._enclosed is not None:
+                self._enclosed.close()
+                self._enclosed = None
+
+    def _take_mentioned(self, mentions):
+        if any(not self.client_takes("descriptor" if mention.length is None else "body") for mention in mentions):
+            raise BadFrame("an extension type that was not agreed on")
+        return Enclosed(mentions, self._channel.take(count_of(mentions)))
+
+    def _received(self, message):
         call_id, name, params, meta = parse(message)
         if call_id is None:
             self._notified(name, params, meta)
@@ -101,8 +121,11 @@ class Connection(asyncio.Protocol):
             self._requested_of_protocol(call_id, name, params)
             return
         size = self._frames.size
-        if len(self._work) - self._notifications >= WINDOW or not self.server.has_room(size):
-            raise PluginError("overloaded", f"more than {WINDOW} requests at a time", retry=True)
+        bodies = 0 if self._enclosed is None else self._enclosed.size
+        if bodies > MOST_BODIES_HELD:
+            raise PluginError("too-large", f"bodies of {bodies} bytes; {MOST_BODIES_HELD} are possible")
+        if len(self._work) - self._notifications >= WINDOW or not self.server.has_room(size, bodies):
+            raise PluginError("overloaded", f"more than {WINDOW} requests at a time, or too large ones", retry=True)
         refusal = method.refusal(len(params))
         if refusal is not None:
             raise PluginError("bad-params", refusal)
@@ -116,13 +139,27 @@ class Connection(asyncio.Protocol):
             self.client_limit, self.client_features, self.client_name = parse_hello(params)
             self.greeted = True
             self._frames.limit = self.server.frame_limit
-            self.respond(call_id, self.server.greeting(WINDOW))
+            self.respond(call_id, self.server.greeting(WINDOW, self._open_beside()))
             if self.server.draining:
                 self.drain()
         elif name == "$ping" and self.greeted:
             self.respond(call_id, None)
         else:
             raise PluginError("unknown-method", f"there is no method '{name}'")
+
+    def _open_beside(self):
+        """Agrees on what goes beside messages, before it is told: from then on it may come. Returns what can be agreed on."""
+        if not self._channel.is_local():
+            self.client_features -= set(BESIDE)
+            return []
+        if not self.client_features.isdisjoint(BESIDE):
+            try:
+                self._channel = DescriptorSocket(self._channel, self)
+            except OSError:
+                self.client_features -= set(BESIDE)
+                return []
+            self._frames.mentions = []
+        return list(BESIDE)
 
     def _notified(self, name, params, meta):
         method = self.server.methods.get(name)
@@ -139,12 +176,16 @@ class Connection(asyncio.Protocol):
             parse_close(params)
             self.leave()
         elif method is not None and method.refusal(len(params)) is None:
+            if self._enclosed is not None and not self.server.has_room(0, self._enclosed.size):
+                self.shut("overloaded", "there is no room for what came with a notification")
+                return
             self._notifications += 1
             self._begin(Call(self, None, name, meta, self._frames.size), method, params)
 
     def _begin(self, call, method, params):
+        call._enclosed, self._enclosed = self._enclosed, None
         self._work.add(call)
-        self.server.began(call._size)
+        self.server.began(call)
         start(self.server, self, call, method, params)
 
     def settle(self, call_id) -> bool:
@@ -154,7 +195,9 @@ class Connection(asyncio.Protocol):
     def work_ended(self, call):
         self._work.discard(call)
         self._notifications -= call._id is None
-        self.server.ended(call._size)
+        self.server.ended(call)
+        if call._enclosed is not None:
+            call._enclosed.close()
         if call._timer is not None:
             call._timer.cancel()
         if self.server.draining:
@@ -166,13 +209,15 @@ class Connection(asyncio.Protocol):
 
     def respond(self, call_id, result):
         try:
-            check_outgoing(result, MOST_LEVELS - 1)
-            body = encode((RESPONSE, call_id, None, result))
+            body, enclosing = encode_response(call_id, result, self.client_limit, self.client_features)
         except (ValueError, TypeError, OverflowError) as error:
             self.respond_error(call_id, PluginError("failed", f"the result cannot be sent: {error}"))
             return
         if len(body) > self.client_limit:
+            enclosing.close()
             self.respond_error(call_id, self.too_large())
+        elif enclosing.fds:
+            self._send_with(body, enclosing)
         else:
             self._send(body)
 
@@ -222,6 +267,15 @@ class Connection(asyncio.Protocol):
         else:
             self._flush_soon()
 
+    def _send_with(self, body: bytes, enclosing):
+        """As _send(), with descriptors, which are taken over."""
+        if self.closed or self.closing:
+            enclosing.close()
+            return
+        self._flush()
+        self._written += LENGTH.size + len(body)
+        self._channel.write(LENGTH.pack(len(body)) + body, enclosing)
+
     def _flush_soon(self):
         if not self._flushing:
             self._flushing = True
@@ -237,7 +291,7 @@ class Connection(asyncio.Protocol):
         data = b"".join(self._out)
         self._out, self._out_size = [], 0
         self._written += len(data)
-        self._transport.write(data)
+        self._channel.write(data)
 
     # Bounds.
 
@@ -250,9 +304,9 @@ class Connection(asyncio.Protocol):
             return
         full = self._is_full()
         if full and not self._paused:
-            self._transport.pause_reading()
+            self._channel.pause_reading()
         elif self._paused and not full:
-            self._transport.resume_reading()
+            self._channel.resume_reading()
             self.server.loop.call_soon(self._read_on)
         self._paused = full
 
@@ -263,6 +317,9 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self):
         self.blocked = False
+        self._channel.advance()
+        if self.blocked:
+            return
         self._unblocked.set()
         self.regulate()
 
@@ -273,12 +330,12 @@ class Connection(asyncio.Protocol):
 
     def look(self):
         """Once a second: ends one that takes nothing of what is there for it."""
-        waiting = self._transport.get_write_buffer_size()
+        waiting = self._channel.waiting()
         taken = self._written - waiting
         self._stalled = self._stalled + 1 if waiting > 0 and taken == self._taken else 0
         self._taken = taken
         if self._stalled >= STALLED_AFTER:
-            self._transport.abort()
+            self._channel.abort()
 
     # The end.
 
@@ -290,6 +347,7 @@ class Connection(asyncio.Protocol):
             return
         if self.blocked:
             self._out.clear()
+            self._channel.drop_waiting()
         elif not self._bare:
             self._send(encode((NOTIFICATION, "$close", (code, message))))
         self._flush()
@@ -298,17 +356,16 @@ class Connection(asyncio.Protocol):
         for call in tuple(self._work):
             call._abandon()
         try:
-            self._transport.resume_reading()
-            self._transport.write_eof()
+            self._channel.discard()
         except OSError:
-            self._transport.abort()
-        self.server.loop.call_later(FAREWELL, self._transport.abort)
+            self._channel.abort()
+        self.server.loop.call_later(FAREWELL, self._channel.abort)
 
     def leave(self):
         """Ends the connection when what was written is out."""
         self._flush()
         self.closing = True
-        self._transport.close()
+        self._channel.finish()
 
     def drain(self):
         if self.client_takes("drain"):
@@ -327,6 +384,7 @@ class Connection(asyncio.Protocol):
             call._abandon()
         self._unblocked.set()
         self._out.clear()
+        self._channel.release()
         self._forget_input()
         self.server.left(self)
 
@@ -334,10 +392,3 @@ class Connection(asyncio.Protocol):
         self._frames = None
         self.server.hold(-self._held)
         self._held = 0
-
-
-def array_header(members: int) -> bytes:
-    """Of a MessagePack array."""
-    if members < 16:
-        return bytes((0x90 | members,))
-    return b"\xdc" + members.to_bytes(2, "big") if members < 65536 else b"\xdd" + members.to_bytes(4, "big")

@@ -22,6 +22,7 @@ class Frames:
     def __init__(self):
         self.limit = FRAME_LIMIT
         self.size = 0  # bytes of the last message
+        self.mentions = None  # of the last message, where both sides have agreed on what can be
         self._data = b""
         self._at = 0
 
@@ -52,12 +53,16 @@ class Frames:
         if end > len(self._data):
             return NOTHING
         self._at, self.size = end, length
+        if self.mentions:
+            self.mentions = []
         with memoryview(self._data) as whole, whole[start:end] as payload:
-            return decode(payload)
+            return decode(payload, self.mentions)
 
 
 class BareFrames:
     """Messages without lengths, as of a plain MessagePack-RPC peer."""
+
+    mentions = None
 
     def __init__(self):
         self.size = 0

@@ -82,6 +82,10 @@ async def _run(server, connection, call, method, params):
             await connection.writable()
         if call._answered:
             return
+        if call._enclosed is not None and call._enclosed.has_bodies():
+            await _read_enclosed(server, call)
+            if call._answered:
+                return
         if method.threaded and not method.streams:
             result = await server.in_thread(call, method, params)
         else:
@@ -100,6 +104,13 @@ async def _run(server, connection, call, method, params):
         call._fail(PluginError("failed", str(error) or type(error).__name__))
     finally:
         connection.work_ended(call)
+
+
+async def _read_enclosed(server, call):
+    # Not to be cancelled: what is being read has to be counted until that is over.
+    call._begun = False
+    await server.read_enclosed(call._enclosed)
+    call._begun = True
 
 
 async def _in_loop(server, connection, call, method, params):

@@ -7,6 +7,7 @@ import traceback
 
 from .activity import Activity, Slot
 from .connection import Connection
+from .enclosed import MOST_BODIES_HELD
 from .errors import PluginError
 from .greeting import FEATURES, PROTOCOL
 from .listening import Acceptor
@@ -34,7 +35,7 @@ class Server:
         self.draining = False
         self._notifier = notifier
         self._connections = set()
-        self._incoming = self._held = self._working = self._reports = 0
+        self._incoming = self._held = self._bodies_held = self._working = self._reports = 0
         self.activity = _activity(threads + 1)
         self.slot = _NoSlot() if self.activity is None else Slot(self.activity, 0)
         self._threads = Threads(threads, MOST_WAITING, lambda index: self.activity and Slot(self.activity, index + 1))
@@ -116,11 +117,11 @@ class Server:
     def left(self, connection):
         self._connections.discard(connection)
 
-    def greeting(self, window: int) -> dict:
+    def greeting(self, window: int, more_features) -> dict:
         return {
             "protocol": PROTOCOL,
             "frame": self.frame_limit,
-            "features": FEATURES,
+            "features": FEATURES + more_features,
             "window": window,
             "plugin": os.environ.get("BULKHEAD_PLUGIN"),
             "version": os.environ.get("BULKHEAD_VERSION"),
@@ -133,14 +134,22 @@ class Server:
         self._incoming += more
         return more <= 0 or self._incoming <= MOST_INCOMING
 
-    def has_room(self, size: int) -> bool:
+    def has_room(self, size: int, bodies: int) -> bool:
+        if self._bodies_held + bodies > MOST_BODIES_HELD:
+            return False
         return self._working == 0 or self._held + size <= MOST_HELD
 
-    def began(self, size: int):
-        self._working, self._held = self._working + 1, self._held + size
+    def began(self, call):
+        self._count(call, 1)
 
-    def ended(self, size: int):
-        self._working, self._held = self._working - 1, self._held - size
+    def ended(self, call):
+        self._count(call, -1)
+
+    def _count(self, call, sign: int):
+        self._working += sign
+        self._held += sign * call._size
+        if call._enclosed is not None:
+            self._bodies_held += sign * call._enclosed.size
 
     # For what runs.
 
@@ -164,6 +173,10 @@ class Server:
             return result
 
         return await self._result_of(work, goes_on=False)
+
+    async def read_enclosed(self, enclosed):
+        """The content of what came beside a message, which may be much, to where it belongs."""
+        await self._result_of(lambda slot: enclosed.read(), goes_on=False)
 
     async def step_in_thread(self, call, method, step):
         """One step of a plain generator, which the loop has in its slot, and the thread in its own for so long."""
