@@ -8,28 +8,39 @@ interface Cut {
   readonly live: string;
   /** What holds the step: more about how it is to change, another version, and what is asked for in the canary. */
   readonly upgrade?: string;
+  /** What is declared, v1 unless given, and when it is ready. */
+  readonly from?: string;
+  readonly ready?: string;
   readonly to?: string;
   readonly inCanary?: string;
 }
 
+/** In the same sandboxes, by programs that read their directory anew. */
+const IN_PLACE = { from: 'r1', to: 'r2', ready: 'notify', upgrade: ', way: in-place' } as const;
+
 const CUTS: readonly Cut[] = [
+  { step: 'planning', live: 'v1' },
   { step: 'verifying', live: 'v1', upgrade: ", check: [/bin/sleep, '60'], check-timeout: 2min" },
+  { step: 'preparing', live: 'v1' },
   { step: 'starting', live: 'v1' },
   { step: 'canary', live: 'v1' },
   { step: 'draining', live: 'v2' },
   // Undone or finished is as good here: both are whole.
   { step: 'committing', live: 'v[12]' },
+  { ...IN_PLACE, step: 'switching', live: 'r1' },
+  { ...IN_PLACE, step: 'baking', live: 'r1' },
   // What goes back may not go at all.
   { step: 'undoing', live: 'v1', to: 'deaf', inCanary: 'bulkheadctl rollback hello --no-wait >/dev/null' },
 ];
 
 /** The canary of one that is to be asked for the way back lasts until that was asked for, on a busy machine, too. */
-function declaration({ upgrade = '', inCanary }: Pick<Cut, 'upgrade' | 'inCanary'>): string {
+function declaration({ upgrade = '', from = 'v1', ready = 'exec', inCanary }: Omit<Cut, 'step' | 'live'>): string {
   const bake = inCanary === undefined ? '1s' : '60s';
   return `cat >/etc/bulkhead/plugins/hello.yaml <<'YAML'
 template: python
-version: v1
+version: ${from}
 listen: [{ tcp: 127.0.0.1:8081 }]
+health: { ready: ${ready} }
 upgrade: { canary: [30%], bake: ${bake}, drain: 5s, judge: { errors: infinity, latency: infinity }${upgrade} }
 YAML`;
 }
@@ -46,6 +57,10 @@ describe('a host that loses its power in the middle of a change of version', fun
     await machine.push('templates/examples/hello-python/main.py', '/opt/plugin/hello/deaf/hello.py');
     await machine.push('templates/examples/hello-python/activity.py', '/opt/plugin/hello/deaf/activity.py');
     await machine.push('test/upgrades/bad/ignores-term.py', '/opt/plugin/hello/deaf/main.py');
+    for (const version of ['r1', 'r2']) {
+      await machine.push('test/upgrades/reloading/main.py', `/opt/plugin/hello/${version}/main.py`);
+      await machine.get(`cd /opt/plugin/hello/${version} && echo ${version} >answer && echo ${version} >again`);
+    }
     await machine.get('chmod -R a+rX /opt/plugin && systemctl enable plugin@hello');
   });
 
