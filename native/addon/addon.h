@@ -31,6 +31,7 @@ napi_value map_shared(napi_env env, napi_callback_info info);
 napi_value connect_unix(napi_env env, napi_callback_info info);
 napi_value close_descriptor(napi_env env, napi_callback_info info);
 napi_value finish_writing(napi_env env, napi_callback_info info);
+napi_value unread(napi_env env, napi_callback_info info);
 napi_value receive_stream(napi_env env, napi_callback_info info);
 napi_value make_body(napi_env env, napi_callback_info info);
 napi_value map_body(napi_env env, napi_callback_info info);

@@ -27,6 +27,7 @@ NAPI_MODULE_INIT() {
         {"connectUnix", connect_unix},
         {"closeDescriptor", close_descriptor},
         {"finishWriting", finish_writing},
+        {"unread", unread},
         {"receive", receive_stream},
         {"makeBody", make_body},
         {"mapBody", map_body},

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -47,6 +49,14 @@ napi_value finish_writing(napi_env env, napi_callback_info info) {
     int fd;
     if (!arguments(env, info, 1, values) || !to_int(env, values[0], "fd", &fd)) return NULL;
     return from_int(env, shutdown(fd, SHUT_WR) < 0 ? -errno : 0);
+}
+
+/* unread(socket): bytes of memory that the other end of a Unix socket has not taken; 0 when it has taken all */
+napi_value unread(napi_env env, napi_callback_info info) {
+    napi_value values[1];
+    int fd, bytes;
+    if (!arguments(env, info, 1, values) || !to_int(env, values[0], "socket", &fd)) return NULL;
+    return from_int(env, ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes);
 }
 
 /* Puts the descriptors of a message into `out`; -1 when some were cut off or are too many, and all are closed then. */

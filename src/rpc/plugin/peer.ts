@@ -102,7 +102,7 @@ export class Peer {
 
   /** Bytes that it has not read. */
   get backlog(): number {
-    return this.#connection.backlog;
+    return this.#connection.backlog - this.#connection.held;
   }
 
   /** Bytes that it has read; for telling whether it gets on. */
@@ -308,6 +308,8 @@ export class Peer {
     } else {
       const registered = this.#host.methods.get(method);
       if (registered === undefined) return;
+      if (this.#host.inHand >= this.#host.mostInHand)
+        return this.#connection.close('overloaded', 'too many notifications are in hand');
       this.#notices.take(notification, registered);
       if (this.#notices.areWaiting) this.#connection.pause();
     }

@@ -15,6 +15,7 @@ export interface Addon {
   connectUnix(path: string): number;
   closeDescriptor(fd: number): number;
   finishWriting(fd: number): number;
+  unread(fd: number): number;
   receive(socket: number, bytes: Uint8Array, fds: Int32Array): number;
   sendWithFds(socket: number, bytes: Uint8Array, fds: readonly number[]): number;
   makeBody(bytes: Uint8Array): number;

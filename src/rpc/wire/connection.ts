@@ -83,6 +83,11 @@ export class Connection {
     return this.#socket.writableLength + this.#writer.gathered;
   }
 
+  /** Of these, what goes beside messages: one alone may be 1 GiB. */
+  get held(): number {
+    return this.#carrier?.heldLength ?? 0;
+  }
+
   /** Bytes that the kernel has taken, ever. */
   get taken(): number {
     return this.#socket.bytesWritten - this.#socket.writableLength;

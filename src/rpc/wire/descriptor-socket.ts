@@ -17,6 +17,11 @@ const HIGH_WATER = 16 * 1024;
 /** Descriptors that came and that no message has mentioned yet (docs/protocol.md). */
 const MOST_WAITING = 64;
 
+/** Bytes in files that were sent and not taken: of the socket's queue they are a few bytes each. Beyond, the next one waits. */
+const MOST_UNREAD = 128 * 1024 * 1024;
+/** Between looks whether they have been taken, which nobody tells. */
+const UNREAD_PAUSE_MS = 10;
+
 interface Waiting {
   readonly bytes: Uint8Array;
   /** They go with the first byte, and are closed then. */
@@ -37,6 +42,8 @@ export class DescriptorSocket extends EventEmitter {
   destroyed = false;
   bytesWritten = 0;
   writableLength = 0;
+  /** Of these, what files hold. */
+  heldLength = 0;
   writableNeedDrain = false;
   /** Whether descriptors that come are kept; both ends have agreed on them. */
   keepsDescriptors = false;
@@ -51,6 +58,9 @@ export class DescriptorSocket extends EventEmitter {
   #waiting: Waiting[] = [];
   #came: number[] = [];
   #piece = Buffer.alloc(0);
+  #unread = 0;
+  /** Runs while the first that waits does so for others to be taken. */
+  #pause: NodeJS.Timeout | undefined;
 
   /** @param fd taken over. @throws Error when it cannot be watched; it is still the caller's then. */
   constructor(addon: Addon, fd: number) {
@@ -82,6 +92,7 @@ export class DescriptorSocket extends EventEmitter {
     }
     this.bytesWritten += bytes.length + held;
     this.writableLength += bytes.length + held;
+    this.heldLength += held;
     this.#waiting.push({ bytes, fds, held });
     if (this.#waiting.length === 1) this.#flush();
     this.writableNeedDrain ||= this.writableLength > HIGH_WATER;
@@ -119,6 +130,7 @@ export class DescriptorSocket extends EventEmitter {
   destroy(error?: Error): this {
     if (this.destroyed) return this;
     this.destroyed = true;
+    clearTimeout(this.#pause);
     this.#addon.unwatch(this.#watch);
     this.#addon.closeDescriptor(this.#fd);
     for (const { fds } of this.#waiting) this.#close(fds);
@@ -141,7 +153,9 @@ export class DescriptorSocket extends EventEmitter {
   /** Watches for what there is to wait for. */
   #expect(): void {
     if (this.destroyed) return;
-    const events = (this.#paused || this.#ended ? 0 : READABLE) | (this.#waiting.length > 0 ? WRITABLE : 0);
+    const events =
+      (this.#paused || this.#ended ? 0 : READABLE) |
+      (this.#waiting.length > 0 && this.#pause === undefined ? WRITABLE : 0);
     if (events === this.#watched) return;
     this.#watched = events;
     const result = this.#addon.watchFor(this.#watch, events);
@@ -186,11 +200,14 @@ export class DescriptorSocket extends EventEmitter {
     let sentAll = false;
     while (!this.destroyed && this.#waiting.length > 0) {
       const { bytes, fds, held } = this.#waiting[0] as Waiting;
+      if (held > 0 && !this.#maySend(held)) break;
       const sent = this.#addon.sendWithFds(this.#fd, bytes, fds);
       if (sent === EAGAIN) break;
       if (sent === EPIPE && !this.#paused) return this.#readToTheEnd();
       if (sent < 0) return this.#fail('sendmsg', sent);
       this.writableLength -= sent + held;
+      this.heldLength -= held;
+      this.#unread += held;
       this.#close(fds);
       if (sent < bytes.length) {
         this.#waiting[0] = { bytes: bytes.subarray(sent), fds: [], held: 0 };
@@ -207,13 +224,29 @@ export class DescriptorSocket extends EventEmitter {
     this.emit('drain');
   }
 
+  #maySend(held: number): boolean {
+    if (this.#unread === 0 || this.#unread + held <= MOST_UNREAD) return true;
+    if (this.#addon.unread(this.#fd) > 0) {
+      this.#pause ??= setTimeout(() => {
+        this.#pause = undefined;
+        this.#flush();
+      }, UNREAD_PAUSE_MS);
+      return false;
+    }
+    this.#unread = 0;
+    return true;
+  }
+
   /** Nobody reads any more what is written here. What was said before is read all the same: it may be the reason. */
   #readToTheEnd(): void {
     for (const { fds } of this.#waiting) this.#close(fds);
     this.#waiting = [];
     this.writableLength = 0;
+    this.heldLength = 0;
     this.#then = 'destroy';
-    this.#expect();
+    // Unless it has been read already.
+    if (this.#ended) this.#settle();
+    else this.#expect();
   }
 
   #settle(): void {

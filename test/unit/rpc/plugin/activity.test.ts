@@ -10,7 +10,8 @@ import {
   parseFlightRecords,
 } from '../../../../src/diagnose/activity-page.ts';
 import { readActivityFile } from '../../../../src/kernel/activity-file.ts';
-import { Caller, Target, until } from './target.ts';
+import { until } from '../../../support/until.ts';
+import { Caller, Target } from './target.ts';
 
 const TRACE = 'ab'.repeat(16);
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Journal } from '../../../../src/rpc/plugin/journal.ts';
 import { KIND, readRecords, writeRecord } from '../../../../src/rpc/plugin/journal-record.ts';
-import { Caller, Target, until } from './target.ts';
+import { until } from '../../../support/until.ts';
+import { Caller, Target } from './target.ts';
 
 describe('rpc: journals', function () {
   this.timeout(60_000);

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { Caller, Target, until } from './target.ts';
+import { connect } from '../../../../src/rpc/client/client.ts';
+import { encodeFrame } from '../../../../src/rpc/wire/codec.ts';
+import { until } from '../../../support/until.ts';
+import { Caller, Target } from './target.ts';
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
@@ -236,6 +239,42 @@ describe('rpc: a plugin', function () {
     other.send([2, '$credit', [stream, 30]]);
     assert.equal(await other.answer(stream), 40);
     other.end();
+  });
+
+  it('sends a file in memory behind what waits, however large it is', async () => {
+    const client = connect('by-hand', { socket: target.socket, timeoutMs: 60_000 });
+    try {
+      const sizes = [1_000_000, 100 * 1024 * 1024];
+      const answers = await Promise.all(sizes.map((size) => client.call('bytes', [size])));
+      assert.deepEqual(
+        answers.map((answer) => (answer as Uint8Array).length),
+        sizes,
+      );
+    } finally {
+      await client.close();
+    }
+  });
+
+  it('takes only so many notifications at a time, also of callers that have left', async () => {
+    const many = new Target();
+    await many.start();
+    try {
+      const asleep = Buffer.from(encodeFrame([2, 'sleep', [600_000]], 1000));
+      const sent = Buffer.concat(Array.from({ length: 64 }, () => asleep));
+      let said = '';
+      for (let callers = 0; callers < 400 && !said.includes('too many notifications'); callers++)
+        await new Promise<void>((resolve) => {
+          const socket = createConnection(many.socket, () => socket.end(sent));
+          socket.on('data', (text: Buffer) => {
+            said += text.toString('latin1');
+          });
+          socket.on('error', () => {});
+          socket.on('close', resolve);
+        });
+      assert.match(said, /overloaded.*too many notifications/);
+    } finally {
+      many.remove();
+    }
   });
 
   it('drains on SIGTERM: answers what it has, tells its callers, and ends when they have left', async () => {

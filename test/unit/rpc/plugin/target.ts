@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Connection } from '../../../../src/rpc/wire/connection.ts';
 import { readError } from '../../../../src/rpc/wire/error-value.ts';
 import type { Message, Outgoing } from '../../../../src/rpc/wire/message.ts';
+import { until } from '../../../support/until.ts';
 
 const TARGET = fileURLToPath(new URL('../../../conformance/targets/node.js', import.meta.url));
 
@@ -51,10 +52,6 @@ export class Target {
     this.child?.kill('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 /** One connection to it, without anything that a client library would do. */
