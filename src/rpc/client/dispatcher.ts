@@ -76,7 +76,7 @@ export class Dispatcher implements Switchboard {
 
   finished(call: Call, error: CallError | undefined, now: number): void {
     if (error === undefined) this.#budget.succeeded();
-    else this.#line.delete(call);
+    this.#line.delete(call);
     this.#options.finished(call, error, now);
   }
 

@@ -67,6 +67,23 @@ describe('rpc client: streams', () => {
   });
   after(() => rmSync(directory, { recursive: true }));
 
+  it('that are stopped before anybody was there are never begun', async () => {
+    const socket = join(directory, `${count}.sock`);
+    client = connect('test', { socket, waitMs: 20_000 });
+    const stopped = client.stream('count', [1]);
+    const first = stopped.next();
+    await until(() => client.statistics().calls.waiting === 1);
+    await stopped.return?.();
+    await first;
+    assert.equal(client.statistics().calls.waiting, 0);
+    server = await RpcServer.listen(socket, {});
+    assert.equal(await client.call('a', ['answered']), 'answered');
+    assert.deepEqual(
+      server.requests.map(({ method }) => method),
+      ['a'],
+    );
+  });
+
   it('bring all parts in order, and the result', async () => {
     await start(counter());
     const stream = client.stream<number>('count', [1000], { credit: 8 });
