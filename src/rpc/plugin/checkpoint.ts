@@ -79,7 +79,10 @@ export class Checkpoint {
       const path = this.#path(directory, schema);
       const found = await readCheckpoint(path);
       if (found !== undefined) return { schema, ...found };
-      await rename(path, `${path}.damaged`);
+      // Another sandbox that starts at the same time may have been faster.
+      await rename(path, `${path}.damaged`).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      });
     }
     return undefined;
   }
@@ -148,7 +151,9 @@ async function readCheckpoint(path: string): Promise<Omit<Saved, 'schema'> | und
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ELOOP') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    // Another sandbox may have just tidied up.
+    if (code === 'ELOOP' || code === 'ENOENT') return undefined;
     throw error;
   }
   try {

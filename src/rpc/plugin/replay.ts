@@ -28,11 +28,11 @@ export async function replayFile(path: string, handle: Replay, failed: unknown[]
     // What is appended behind a record that is not whole would not be read by whoever comes when we have died.
     await file.truncate(whole);
     for (const { id, content } of entries) {
-      await file.write(writeRecord(KIND.handedOut, id));
+      await append(file, writeRecord(KIND.handedOut, id));
       await file.datasync();
       try {
         await handle(id, content);
-        await file.write(writeRecord(KIND.finished, id));
+        await append(file, writeRecord(KIND.finished, id));
       } catch (error) {
         failed.push(error);
       }
@@ -42,6 +42,13 @@ export async function replayFile(path: string, handle: Replay, failed: unknown[]
   } finally {
     await file.close();
   }
+}
+
+/** All of it: a full disk may take a part, and what comes behind half a record would not be read. */
+async function append(file: FileHandle, record: Buffer): Promise<void> {
+  const { bytesWritten } = await file.write(record);
+  if (bytesWritten !== record.length)
+    throw new Error(`only ${bytesWritten} of ${record.length} bytes could be written`);
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {

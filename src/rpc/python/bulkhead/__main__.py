@@ -67,7 +67,11 @@ def _call(peer, method, params) -> int:
     messages = _messages(peer)
     hello = {"protocol": PROTOCOL, "frame": FRAME_LIMIT, "features": ["stream", "ping"], "name": "by hand"}
     _send(peer, (REQUEST, 0, "$hello", (hello,)))
-    greeting = next(messages)
+    greeting = next(messages, None)
+    if greeting is None:
+        raise ConnectionError("the plugin has closed the connection without an answer")
+    if greeting[0] == NOTIFICATION and greeting[1] == "$close":
+        raise BadFrame(": ".join(greeting[2]))
     features = greeting[3].get("features", ()) if isinstance(greeting[3], dict) else ()
     _send(peer, (REQUEST, 1, method, params) + (({"stream": CREDIT},) if "stream" in features else ()))
     for message in messages:
@@ -79,7 +83,7 @@ def _call(peer, method, params) -> int:
         elif message[0] == RESPONSE and message[2] is not None:
             error = message[2]
             told = f"{error.get('code')}: {error.get('message')}" if isinstance(error, dict) else str(error)
-            sys.stderr.write(told + "\n")
+            sys.stderr.write(_printable(told) + "\n")
             return 1
         elif message[0] == RESPONSE:
             if message[3] is not None:
@@ -102,7 +106,12 @@ def _messages(peer):
 
 
 def _print(value):
-    print(json.dumps(value, ensure_ascii=False, default=_binary), flush=True)
+    print(_printable(json.dumps(value, ensure_ascii=False, default=_binary)), flush=True)
+
+
+def _printable(text):
+    """What is a plugin's must not move the cursor of a terminal, nor turn its text around."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
 def _binary(value):

@@ -1,6 +1,8 @@
 """State that is saved whole or not at all, and found again after a restart, an upgrade and the way back from one."""
 
 import asyncio
+import contextlib
+import itertools
 import os
 import re
 import secrets
@@ -35,13 +37,16 @@ class Checkpoint:
         self.name, self.schema = name, schema
         self._lock = threading.Lock()
         self._turn = asyncio.Lock()
+        self._turns = itertools.count(1)
+        self._newest = 0
 
     async def save(self, content: bytes):
         """Replaces what was saved with this schema; it is on the disk when this returns. At most 64 MiB. Of several at a
         time, the one that was called last counts.
         """
+        turn = next(self._turns)
         async with self._turn:
-            await asyncio.to_thread(self.save_sync, content)
+            await asyncio.to_thread(self._save, content, turn)
 
     async def restore(self):
         """What was saved last with the highest schema not above one's own, or None."""
@@ -49,6 +54,9 @@ class Checkpoint:
 
     def save_sync(self, content: bytes):
         """save() for functions that run in a thread."""
+        self._save(content, next(self._turns))
+
+    def _save(self, content, turn):
         if len(content) > MOST_CONTENT:
             raise ValueError(f"a checkpoint has at most {MOST_CONTENT} bytes, not {len(content)}")
         directory = state_directory("checkpoint")
@@ -57,6 +65,9 @@ class Checkpoint:
         final = os.path.join(directory, f"{self.name}.{self.schema}")
         hidden = os.path.join(directory, f".{self.name}.{self.schema}.{secrets.token_hex(8)}")
         with self._lock:
+            # Of one that was given up its thread goes on; it must not take the place of what was saved since.
+            if turn < self._newest:
+                return
             descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 try:
@@ -70,6 +81,7 @@ class Checkpoint:
                 os.unlink(hidden)
                 raise
             sync_directory(directory)
+            self._newest = turn
             self._tidy(directory)
 
     def restore_sync(self):
@@ -86,7 +98,9 @@ class Checkpoint:
             if content is not None:
                 return content
             # Out of the way, but not lost for whoever wants to know what became of it.
-            os.rename(path, f"{path}.damaged")
+            # Another sandbox that starts at the same time may have been faster.
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(path, f"{path}.damaged")
             sync_directory(directory)
         return None
 

@@ -1,6 +1,7 @@
 """Work that was accepted and is not lost with the process: what it did not finish, another one does, once."""
 
 import asyncio
+import errno
 import fcntl
 import inspect
 import os
@@ -43,7 +44,12 @@ class Journal:
 
     async def accept(self, content: bytes) -> bytes:
         """The id of a piece of work, at most 1 MiB, that is on the disk when this returns."""
-        return await asyncio.to_thread(self.accept_sync, content)
+        accepting = asyncio.ensure_future(asyncio.to_thread(self.accept_sync, content))
+        try:
+            return await asyncio.shield(accepting)
+        except asyncio.CancelledError:
+            accepting.add_done_callback(self._withdraw)
+            raise
 
     async def finish(self, work: bytes):
         """It is done, by the id that accept() gave."""
@@ -56,7 +62,7 @@ class Journal:
         """
         replayed = 0
         for path in _others(self._directory, self._path):
-            left = await asyncio.to_thread(_Left.take, path)
+            left = await self._taken(path)
             if left is None:
                 continue
             try:
@@ -74,6 +80,21 @@ class Journal:
             finally:
                 left.close()
         return replayed
+
+    @staticmethod
+    async def _taken(path):
+        taking = asyncio.ensure_future(asyncio.to_thread(_Left.take, path))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(_let_go)
+            raise
+
+    def _withdraw(self, accepting):
+        """Nobody has got the id: it would stay open for ever, and be replayed although its caller was told of no acceptance."""
+        if accepting.cancelled() or accepting.exception() is not None:
+            return
+        accepting.get_loop().run_in_executor(None, self.finish_sync, accepting.result())
 
     def accept_sync(self, content: bytes) -> bytes:
         """accept() for functions that run in a thread."""
@@ -115,6 +136,8 @@ class _Left:
 
     def __init__(self, path, descriptor):
         self._path, self._file = path, descriptor
+        # Whoever replays may give up while a thread still writes; the number of a closed file belongs to somebody else.
+        self._lock = threading.Lock()
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read(MOST_FILE + MOST_PAYLOAD)
         self._open, self._valid = _read(data)
@@ -129,9 +152,13 @@ class _Left:
         if not _hold(descriptor):
             os.close(descriptor)
             return None
-        left = cls(path, descriptor)
-        # What was being written when its owner died is no record, and what is added has to be one.
-        os.ftruncate(descriptor, left._valid)
+        try:
+            left = cls(path, descriptor)
+            # What was being written when its owner died is no record, and what is added has to be one.
+            os.ftruncate(descriptor, left._valid)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return left
 
     def next(self):
@@ -143,15 +170,26 @@ class _Left:
         return None
 
     def append(self, kind, work):
-        write_all(self._file, _record(kind, work))
-        os.fdatasync(self._file)
+        with self._lock:
+            if self._file < 0:
+                raise OSError(errno.EBADF, "the replay was given up", self._path)
+            write_all(self._file, _record(kind, work))
+            os.fdatasync(self._file)
 
     def remove(self):
         os.unlink(self._path)
         sync_directory(os.path.dirname(self._path))
 
     def close(self):
-        os.close(self._file)
+        with self._lock:
+            os.close(self._file)
+            self._file = -1
+
+
+def _let_go(taking):
+    """Of a file that was taken for somebody who has given up."""
+    if not taking.cancelled() and taking.exception() is None and taking.result() is not None:
+        taking.result().close()
 
 
 def _make(directory):

@@ -190,6 +190,7 @@ class Server:
                 return step()
             finally:
                 slot.leave(call)
+                call._slot = self.slot  # the loop has it again, and its parts are its progress
 
         return await self._result_of(work, goes_on=True)
 

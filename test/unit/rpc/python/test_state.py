@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from bulkhead import Checkpoint, Journal, JournalFull, PluginError
@@ -51,6 +53,34 @@ class Checkpoints(State):
         self.assertEqual(self.files("checkpoint"), ["index.0"])
         data = self.path("index.0").read_bytes()
         self.assertEqual((data[:8], len(data)), (b"BKCHK001", 3_000_020))
+
+    def test_one_that_was_given_up_takes_the_place_of_none_that_came_after_it(self):
+        state = Checkpoint("index")
+
+        async def given_up():
+            old = asyncio.ensure_future(state.save(bytes(60_000_000)))
+            await asyncio.sleep(0.001)
+            old.cancel()
+            await state.save(b"new")
+            await asyncio.get_running_loop().shutdown_default_executor()  # the thread of the old one has ended
+
+        asyncio.run(given_up())
+        self.assertEqual(state.restore_sync(), b"new")
+
+    def test_two_that_find_the_same_damage_both_go_on(self):
+        state = Checkpoint("index", schema=1)
+        Checkpoint("index").save_sync(b"older")
+        state.save_sync(b"newer")
+        path = self.path("index.1")
+        path.write_bytes(path.read_bytes()[:-1])
+        rename = os.rename
+
+        def late(source, target):
+            rename(source, target)  # the other one was faster
+            rename(source, target)
+
+        with unittest.mock.patch("os.rename", late):
+            self.assertEqual(state.restore_sync(), b"older")
 
     def test_saves_in_the_order_in_which_it_was_told(self):
         state = Checkpoint("index")
@@ -144,6 +174,43 @@ class Journals(State):
         self.assertEqual(self.replay(journal), [b"work 0", b"work 2", b"work 3"])
         self.assertFalse(os.path.exists(path))
         self.assertEqual([self.replay(journal), self.replay()], [[], []])
+
+    def test_keeps_nothing_of_an_acceptance_that_was_given_up(self):
+        journal = Journal()
+
+        async def given_up():
+            accepting = asyncio.ensure_future(journal.accept(b"nobody's"))
+            await asyncio.sleep(0)
+            accepting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await accepting
+            while os.fstat(journal._file).st_size > 0 or journal._open:
+                await asyncio.sleep(0.01)
+            await journal.finish(await journal.accept(b"mine"))
+
+        asyncio.run(asyncio.wait_for(given_up(), 30))
+        self.assertEqual(os.fstat(journal._file).st_size, 0)
+
+    def test_writes_nothing_for_a_replay_that_was_given_up(self):
+        self.dead()
+        append = journal_module._Left.append
+
+        def slow(left, kind, work):
+            time.sleep(0.3)
+            append(left, kind, work)
+
+        async def given_up():
+            replaying = asyncio.ensure_future(Journal().replay(lambda work, content: None))
+            await asyncio.sleep(0.1)
+            replaying.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await replaying
+            with open(f"{self.directory}/another", "w+b") as another:
+                await asyncio.get_running_loop().shutdown_default_executor()
+                self.assertEqual(another.read(), b"")
+
+        with unittest.mock.patch.object(journal_module._Left, "append", slow):
+            asyncio.run(given_up())
 
     def test_leaves_the_work_of_the_living(self):
         journal = Journal()
