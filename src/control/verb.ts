@@ -97,5 +97,13 @@ export const OPTIONAL_PLUGIN: ArgumentSpec = { ...PLUGIN, required: false };
 
 /** JSON on a terminal is indented for reading; in a pipe too, so that a saved file can be read. */
 export function printJson(world: World, value: unknown): void {
-  world.out.write(`${JSON.stringify(value, null, 2)}\n`);
+  world.out.write(`${jsonText(value, 2)}\n`);
+}
+
+/** JSON whose strings, which may be a plugin's, cannot move the cursor of a terminal or turn its text around. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[\u007f-\u009f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -64,10 +64,14 @@ export const versionStore: VersionStore = {
   },
   remove(plugin, version) {
     requireRoot();
-    removeVersion(plugin, version, { inUse: () => whyNeeded(rolesOf(plugin)) });
-    // Of a plugin that is not declared any more it would outlive everything, and speak of another one of that name.
-    if (installedVersions(plugin).length === 0 && !isDeclared(plugin) && rolesOf(plugin).size === 0)
-      removeLiveRecord(plugin);
+    try {
+      removeVersion(plugin, version, { inUse: () => whyNeeded(rolesOf(plugin)) });
+    } finally {
+      // Of a plugin that is not declared any more it would outlive everything, and speak of another one of that name. Also
+      // when there was nothing to remove: somebody may have been stopped between the two.
+      if (installedVersions(plugin).length === 0 && !isDeclared(plugin) && rolesOf(plugin).size === 0)
+        removeLiveRecord(plugin);
+    }
   },
   removeOld(plugin) {
     requireRoot();

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync } from 'node:fs';
+import { chmodSync, chownSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { CallDiscovery } from '../act/daemon-hands.ts';
 import type { Clock, Owned } from '../base/clock.ts';
@@ -67,8 +67,12 @@ export class Discovery implements CallDiscovery, Owned {
     try {
       const [uid, gid] = await Promise.all([userId(access.user), groupId(access.group)]);
       if (!this.#served.has(plugin)) this.#serve(plugin, path);
-      // Its mode comes last: there is no moment at which somebody may connect who is not to.
-      chownSync(path, uid, gid);
+      // Closed to all between the two: there is no moment at which somebody may connect who is not to.
+      const is = statSync(path);
+      if (is.uid !== uid || is.gid !== gid) {
+        chmodSync(path, 0);
+        chownSync(path, uid, gid);
+      }
       chmodSync(path, access.mode);
     } catch (error) {
       throw new Failure('BH317', `'${path}': ${error instanceof Error ? error.message : String(error)}`, {

@@ -10,6 +10,8 @@ import { renderRows, wayText } from './upgrade-view.ts';
 import { shorten, wrap } from './width.ts';
 
 const WIDEST = 120;
+/** Kinds of incidents of upgrades that the judge undid. */
+const JUDGED = ['judged', 'not-judged'];
 /** Lines. */
 const MOST_OF_REASON = 4;
 
@@ -42,7 +44,7 @@ export function changeLines(report: WhyReport, options: TableOptions, evidence: 
       ? []
       : [title('Seen of both sides:'), ...lines(renderRows(gravest, { ...options, indent: 2 }))]),
     // Of a judgement the evidence is what was seen of both sides.
-    ...(incident === null || incident !== last?.incident.id || last.incident.verdict.kind === 'judged'
+    ...(incident === null || incident !== last?.incident.id || JUDGED.includes(last.incident.verdict.kind ?? '')
       ? []
       : [title('Evidence:'), ...new IncidentLines(last, options).evidence(evidence)]),
     title('Done:'),

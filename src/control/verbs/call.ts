@@ -1,7 +1,7 @@
 import { Failure } from '../../base/failure.ts';
 import { CallError, type PluginClient } from '../../rpc/client/client.ts';
 import { requirePluginName } from '../plugin-argument.ts';
-import { JSON_OPTION, printJson, type Verb, type VerbCall, type World } from '../verb.ts';
+import { JSON_OPTION, jsonText, printJson, type Verb, type VerbCall, type World } from '../verb.ts';
 
 const DEFAULT_SECONDS = 30;
 const MOST_SECONDS = 86_400;
@@ -67,7 +67,7 @@ async function printParts(
   const stream = client.stream(method, params, { signal });
   for (;;) {
     const { done, value } = await stream.next();
-    if (done !== true || (value !== null && value !== undefined)) world.out.write(`${JSON.stringify(shown(value))}\n`);
+    if (done !== true || (value !== null && value !== undefined)) world.out.write(`${jsonText(shown(value))}\n`);
     if (done === true) return;
   }
 }
