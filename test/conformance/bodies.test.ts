@@ -9,8 +9,6 @@ import type { Message, Outgoing } from '../../src/rpc/wire/message.ts';
 import { HANG_MS } from './peer/peer.ts';
 import { forEachTarget, type Target, until } from './target.ts';
 
-/** SDKs that take large binaries as files in memory. */
-const TAKE_BODIES = ['node', 'python', 'c'];
 const MIB = 1024 * 1024;
 
 /** A client that can send descriptors, by its own words and by our messages. */
@@ -94,7 +92,7 @@ async function within<T>(promise: Promise<T>, what: string): Promise<T> {
 }
 
 forEachTarget('bodies', (target, kind) => {
-  if (!TAKE_BODIES.includes(kind.name)) {
+  if (!kind.takes.includes('body')) {
     it('are not named by this one, so binaries go as bytes', async () => {
       const carrier = await new Carrier(target()).greet(['body']);
       assert.ok(!carrier.features.includes('body'));

@@ -6,8 +6,6 @@ import { PROJECT } from '../unit/project.ts';
 import { forEachTarget, until } from './target.ts';
 
 const PEER = join(PROJECT, 'test/conformance/peer/descriptors.py');
-/** SDKs that take files in memory. */
-const TAKES_BODIES = ['node', 'python', 'c'];
 /** SDKs that take descriptors as such. */
 const TAKES_DESCRIPTORS = ['python', 'c'];
 const SIZE = 300_000;
@@ -28,7 +26,7 @@ forEachTarget('files in memory', (target, kind) => {
     return JSON.parse(stdout) as Outcome;
   }
 
-  if (!TAKES_BODIES.includes(kind.name)) {
+  if (!kind.takes.includes('body')) {
     it('are not named by who does not take them', async () => {
       const { server } = await target().connect({ features: ['body', 'descriptor'] });
       assert.ok(Array.isArray(server.features));

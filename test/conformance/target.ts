@@ -10,19 +10,29 @@ import { dismissPeers, HANG_MS, Peer, type PeerOptions } from './peer/peer.ts';
 /** How the program of an SDK is started that has the methods which the suite calls; see docs/hacking.md. */
 export interface Kind {
   readonly name: string;
+  /** Features that not every SDK has to have. */
+  readonly takes: readonly string[];
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
 }
 
+const FILES = ['body', 'descriptor'];
 const KINDS: readonly Kind[] = [
-  { name: 'node', command: [process.execPath, 'build/js/test/conformance/targets/node.js'], environment: {} },
+  {
+    name: 'node',
+    takes: FILES,
+    command: [process.execPath, 'build/js/test/conformance/targets/node.js'],
+    environment: {},
+  },
   {
     name: 'python',
+    takes: FILES,
     command: ['/usr/bin/python3', 'test/conformance/targets/python.py'],
     environment: { PYTHONDONTWRITEBYTECODE: '1' },
   },
   {
     name: 'c',
+    takes: FILES,
     command: [`${process.env.BULKHEAD_NATIVE_DIR ?? 'build/native'}/test/conformance-target`],
     environment: {},
   },
@@ -34,7 +44,10 @@ const KINDS: readonly Kind[] = [
  */
 export function kinds(): readonly Kind[] {
   const other = process.env.BULKHEAD_TARGET;
-  if (other !== undefined && other !== '') return [{ name: 'other', command: ['sh', '-c', other], environment: {} }];
+  if (other !== undefined && other !== '') {
+    const takes = (process.env.BULKHEAD_TARGET_TAKES ?? '').split(',');
+    return [{ name: 'other', takes, command: ['sh', '-c', other], environment: {} }];
+  }
   const names = process.env.BULKHEAD_TARGETS?.split(',');
   const chosen = KINDS.filter(({ name }) => names?.includes(name) !== false);
   assert.ok(chosen.length > 0, `BULKHEAD_TARGETS=${process.env.BULKHEAD_TARGETS} names none of ours`);
@@ -160,8 +173,8 @@ export class Target {
   }
 
   /** Memory that it has, MiB. */
-  memory(): number {
-    const found = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.#pid}/status`, 'utf8'));
+  memory(field: 'VmRSS' | 'VmData' = 'VmRSS'): number {
+    const found = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${this.#pid}/status`, 'utf8'));
     assert.ok(found !== null);
     return Number(found[1]) / 1024;
   }

@@ -6,7 +6,8 @@ import type { Row } from './row.ts';
 const WATCHED = 'health: { heartbeat: 1s, request-timeout: 2s, spin: 3s, stopped: 3s }';
 /**
  * Overdue after two seconds, and found within twice the heartbeat after that; but a supervisor that is late, because the
- * machine is busy with something else, believes nothing that it sees meanwhile. The soak asks for the exact times.
+ * machine is busy with something else, believes nothing that it sees meanwhile. The exact times are asked for by
+ * test/unit/diagnose/watch-over.test.ts, with a clock of its own.
  */
 const SOON = { outcome: 'whole', loses: 'hands', action: /start|promote/, withinMs: 60_000 } as const;
 /** A loop has to have come round at some looks before it is missed. */

@@ -15,7 +15,12 @@ describe('the C SDK, in threads', function () {
   let peer: Peer;
   before(prepare);
   beforeEach(async () => {
-    target = await Target.start({ name: 'c', command: [program('test/conformance-target')], environment: {} });
+    target = await Target.start({
+      name: 'c',
+      takes: [],
+      command: [program('test/conformance-target')],
+      environment: {},
+    });
     peer = await target.connect();
   });
   afterEach(async () => {

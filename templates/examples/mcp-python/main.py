@@ -50,6 +50,9 @@ def main():
             reply["result"] = answer(message["method"], message.get("params", {}))
         except LookupError as error:
             reply["error"] = {"code": -32601, "message": str(error)}
+        except (TypeError, AttributeError) as error:
+            # Whatever a client asks for, the others go on.
+            reply["error"] = {"code": -32602, "message": str(error)}
         print(json.dumps(reply), flush=True)
 
 

@@ -104,7 +104,7 @@ describe('a soak', function () {
     console.log(`      ${found.length} hangs found after ${times.join(', ')} ms; ${served} answers of the others`);
     const late = found.filter(({ afterMs, allowedMs }) => afterMs > allowedMs);
     const told = late.map(({ name, afterMs, allowedMs }) => `${name}: ${Math.round(afterMs)} ms, of ${allowedMs}`);
-    // A single one may have met what this process was not late for.
+    // Some may have met what this process was not late for; watch-over.test.ts has the exact times, by a clock of its own.
     assert.ok(late.length <= found.length / 2, told.join('; '));
     assert.ok(
       found.every(({ afterMs }) => afterMs <= HANG_MS),
