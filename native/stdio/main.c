@@ -213,9 +213,10 @@ static bool is_drained(void) {
 static void turn(void) {
     next_turn = bridge.now + TICK_MS;
     obey_signals();
-    probe_turn();
     for (struct session *session = bridge.sessions; session != NULL; session = session->next) session_turn(session);
     for (struct client *client = bridge.clients; client != NULL; client = client->next) client_turn(client);
+    /* After the answers to pings were taken, and before pings are sent. */
+    probe_turn();
     for (struct session *session = bridge.sessions; session != NULL; session = session->next) session_write(session);
     for (struct client *client = bridge.clients; client != NULL; client = client->next) client_write(client);
     for (struct session *session = bridge.sessions; session != NULL; session = session->next) session_settle(session);

@@ -144,6 +144,12 @@ forEachIsolation('a program on standard streams', function (isolation) {
   it('is replaced when it answers no ping', async () => {
     await startServer('shared', ['health: { liveness: { tcp: true, every: 500ms, timeout: 500ms, misses: 2 } }']);
     const [before] = await readySandboxes(NAME);
+    // Nobody asks anything but the probes, and they pass: more than enough of them to be missed.
+    await pause(5000);
+    assert.deepEqual(
+      (await readySandboxes(NAME)).map(({ unit }) => unit),
+      [before?.unit],
+    );
     const one = await client();
     void toolText(one, 'block', { seconds: 100 }).catch(() => {});
     await untilReplaced(NAME, 1, before?.unit ?? '');

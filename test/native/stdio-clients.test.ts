@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseActivityPage } from '../../src/diagnose/activity-page.ts';
+import { prepare } from './native-programs.ts';
+import { Bridge, PYTHON_SERVER, RawClient } from './stdio-bridge.ts';
+
+/** What one client does, or leaves undone, and what it must not do to its program, the bridge and the others. */
+describe('plugin-stdio, and clients in the way of others', function () {
+  this.timeout(60_000);
+  before(prepare);
+  const ends: (() => void)[] = [];
+  afterEach(() => {
+    for (const end of ends.splice(0).reverse()) end();
+  });
+
+  async function start(options: readonly string[], command: readonly string[] = PYTHON_SERVER): Promise<Bridge> {
+    const bridge = await Bridge.start(options, command);
+    ends.push(() => bridge.end());
+    return bridge.ready();
+  }
+
+  async function open(path: string): Promise<RawClient> {
+    const client = await RawClient.open(path);
+    ends.push(() => client.socket.destroy());
+    return client;
+  }
+
+  async function probe(bridge: Bridge): Promise<void> {
+    const asking = await open(bridge.probe);
+    await asking.until('a pass', () => asking.closed);
+  }
+
+  const slotsOf = (bridge: Bridge) =>
+    parseActivityPage(readFileSync(bridge.page), Number(process.hrtime.bigint() / 1_000_000n))?.slots ?? [];
+  const inHand = (bridge: Bridge) => slotsOf(bridge).reduce((sum, slot) => sum + slot.inFlight, 0);
+
+  it('passes a probe when the pings are answered, without waiting for anything else to happen', async () => {
+    for (const kind of ['connection', 'shared']) {
+      const bridge = await start([`--process=${kind}`]);
+      await (await open(bridge.socket)).greet();
+      // One that waited for the next tick of the bridge would take a second each time.
+      const began = Date.now();
+      for (let count = 0; count < 20; count++) await probe(bridge);
+      assert.ok(Date.now() - began < 10_000, `${Date.now() - began} ms`);
+    }
+  });
+});
