@@ -71,6 +71,8 @@ struct session {
     bool no_more_input;
     /* Its program was asked to end by a signal, too. */
     bool was_signalled;
+    /* Its program has ended; what it said last is taken, however much waits for its client already. */
+    bool dead;
     /* Its program did something that is not borne, and was killed for it. */
     const char *killed_for;
     int64_t started, due;

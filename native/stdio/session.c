@@ -102,7 +102,7 @@ static void start(struct session *session) {
     }
     session->pid = pid;
     session->started = bridge.now;
-    session->was_well = session->no_more_input = session->was_signalled = false;
+    session->dead = session->was_well = session->no_more_input = session->was_signalled = false;
     session->killed_for = NULL;
     session->scanned = 0;
     session->state = SESSION_STARTING;
@@ -174,10 +174,13 @@ static void give_up_or_wait(struct session *session, int status) {
 }
 
 static void died(struct session *session, int status) {
+    session->dead = true;
     for (int reads = 0; reads < LAST_READS && session->output.fd >= 0; reads++) {
         if (bytes_read(&session->from, session->output.fd) <= 0) break;
         session_turn(session);
     }
+    /* There may be something that was read before, and waited for its client. */
+    session_turn(session);
     /* Whoever it has left behind has its pipes. */
     process_signal(session->pid, SIGKILL);
     char how[160];
@@ -229,7 +232,7 @@ void session_signal(int number) {
 
 /* Its client does not read what there is already. Of a session that is shared nobody waits for a client. */
 static bool is_behind(const struct session *session) {
-    return session->owner != NULL && session->owner->out.length >= WAIT_BYTES;
+    return session->owner != NULL && !session->dead && session->owner->out.length >= WAIT_BYTES;
 }
 
 /* Whether its program may be read from: what cannot be sent on is not kept without end. */

@@ -45,4 +45,24 @@ describe('plugin-stdio, and clients in the way of others', function () {
       assert.ok(Date.now() - began < 10_000, `${Date.now() - began} ms`);
     }
   });
+
+  for (const protocol of ['lines', 'raw'])
+    it(`gives a client that reads late all that its program said before it ended, with ${protocol}`, async () => {
+      const source = 'read count; yes xxxxxxxxx | head -c "$count"';
+      const bridge = await start([`--protocol=${protocol}`, '--connections=32'], ['/bin/sh', '-c', source]);
+      // Some of them more than sockets and pipes hold, some less, and some just as much.
+      const counts = Array.from({ length: 20 }, (_, n) => 360_000 + n * 20_000);
+      const clients = await Promise.all(counts.map(() => open(bridge.socket)));
+      clients.forEach((client, n) => {
+        client.socket.pause();
+        client.say(String(counts[n]));
+      });
+      await pause(1500);
+      for (const client of clients) client.socket.resume();
+      for (const client of clients) await client.until('the end', () => client.closed);
+      assert.deepEqual(
+        clients.map(({ text }) => text.length),
+        counts,
+      );
+    });
 });
