@@ -60,8 +60,17 @@ static void let_go(struct client *client) {
     client->session = NULL;
 }
 
+/*
+ * Whether it may say more. Each message may be worth an answer, and those of one that does not read them are not kept
+ * without end. Of bytes it is not known: as with a pipe, only the program decides what it reads.
+ */
+static bool may_say(const struct client *client) {
+    const bool reads = client->out.length < WAIT_BYTES || bridge.options.protocol == PROTOCOL_RAW;
+    return !client->closing && reads && session_takes(client->session);
+}
+
 static void take_lines(struct client *client) {
-    while (client->in.length > 0 && !client->closing && session_takes(client->session)) {
+    while (client->in.length > 0 && may_say(client)) {
         const char *begin = bytes_at(&client->in);
         const char *end = memchr(begin + client->scanned, '\n', client->in.length - client->scanned);
         const bool whole = end != NULL;
@@ -128,12 +137,12 @@ void client_write(struct client *client) {
 
 void client_settle(struct client *client) {
     if (client->watch.fd < 0) return;
-    const bool takes = !client->closing && session_takes(client->session);
+    const bool takes = may_say(client);
     const bool pending = client->in.length > client->scanned;
     int events = takes && !client->ended && client->in.length <= bridge.options.message ? EPOLLIN : 0;
     if (client->out.length > 0) events |= EPOLLOUT;
     (void)watch_for(&client->watch, bridge.epoll, events == 0 ? -1 : events);
-    /* What stopped because of a program that did not read goes on when it has read. */
+    /* What stopped because of a program, or of a client, that did not read goes on when it has read. */
     if (takes && (pending || (client->ended && client->in.length > 0))) bridge_due(bridge.now);
 }
 

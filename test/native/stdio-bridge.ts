@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ACTIVITY_PAGE_BYTES } from '../../src/diagnose/activity-page.ts';
 import { listenUnix } from '../../src/kernel/native.ts';
-import { checkout, messages, program, Running, startSink } from './native-programs.ts';
+import { checkout, messages, program, Running, sanitized, startSink } from './native-programs.ts';
 
 export const PYTHON_SERVER = ['/usr/bin/python3', join(checkout, 'test', 'stdio', 'server.py')];
 
@@ -148,5 +148,21 @@ export class RawClient {
     });
     await this.answer('hello');
     this.say({ method: 'notifications/initialized' });
+  }
+}
+
+/** Of many MB that were on their way the bridge has few. What is freed stays with the sanitizers for a while. */
+export function assertSmall(bridge: Bridge): void {
+  const status = readFileSync(`/proc/${bridge.running.child.pid}/status`, 'utf8');
+  const residentKb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+  assert.ok(sanitized || residentKb < 10_000, `${residentKb} KB`);
+}
+
+export function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }

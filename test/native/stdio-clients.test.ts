@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseActivityPage } from '../../src/diagnose/activity-page.ts';
 import { prepare } from './native-programs.ts';
-import { Bridge, PYTHON_SERVER, RawClient } from './stdio-bridge.ts';
+import { assertSmall, Bridge, PYTHON_SERVER, RawClient } from './stdio-bridge.ts';
 
 /** What one client does, or leaves undone, and what it must not do to its program, the bridge and the others. */
 describe('plugin-stdio, and clients in the way of others', function () {
@@ -64,5 +64,22 @@ describe('plugin-stdio, and clients in the way of others', function () {
         clients.map(({ text }) => text.length),
         counts,
       );
+    });
+
+  for (const kind of ['connection', 'shared'])
+    it(`reads no more from a client that reads no answers, with a process that is ${kind}`, async () => {
+      const bridge = await start([`--process=${kind}`]);
+      const client = await open(bridge.socket);
+      client.say('{}');
+      await client.until('an answer', () => client.lines.length === 1);
+      const each = client.text.length;
+      client.socket.pause();
+      const count = 400_000;
+      client.socket.write('{}\n'.repeat(count));
+      await pause(1000);
+      assert.ok(client.socket.writableLength > 600_000, String(client.socket.writableLength));
+      assertSmall(bridge);
+      client.socket.resume();
+      await client.until('all answers', () => client.text.length === each * (count + 1));
     });
 });

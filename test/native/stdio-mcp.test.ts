@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseActivityPage, parseFlightRecords } from '../../src/diagnose/activity-page.ts';
-import { messages, prepare, sanitized } from './native-programs.ts';
-import { Bridge, PYTHON_SERVER, RawClient } from './stdio-bridge.ts';
+import { messages, prepare } from './native-programs.ts';
+import { assertSmall, Bridge, isThere, PYTHON_SERVER, RawClient } from './stdio-bridge.ts';
 
 /** Errors of the bridge; docs/stdio.md. */
 const [PROGRAM_ENDED, BUSY] = [-32050, -32051];
@@ -446,19 +446,3 @@ describe('plugin-stdio, for an MCP server', function () {
     assert.equal(await good.tool(1, 'echo', { text: 'served' }), 'served');
   });
 });
-
-/** Of 18 MB and more that were on their way. What is freed stays with the sanitizers for a while. */
-function assertSmall(bridge: Bridge): void {
-  const status = readFileSync(`/proc/${bridge.running.child.pid}/status`, 'utf8');
-  const residentKb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
-  assert.ok(sanitized || residentKb < 10_000, `${residentKb} KB`);
-}
-
-function isThere(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
