@@ -141,7 +141,8 @@ void client_settle(struct client *client) {
     const bool pending = client->in.length > client->scanned;
     int events = takes && !client->ended && client->in.length <= bridge.options.message ? EPOLLIN : 0;
     if (client->out.length > 0) events |= EPOLLOUT;
-    (void)watch_for(&client->watch, bridge.epoll, events == 0 ? -1 : events);
+    /* Of one that has only ended its half so far it is to be learned when it has gone. */
+    (void)watch_for(&client->watch, bridge.epoll, events == 0 && !client->ended ? -1 : events);
     /* What stopped because of a program, or of a client, that did not read goes on when it has read. */
     if (takes && (pending || (client->ended && client->in.length > 0))) bridge_due(bridge.now);
 }

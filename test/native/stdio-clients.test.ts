@@ -82,4 +82,16 @@ describe('plugin-stdio, and clients in the way of others', function () {
       client.socket.resume();
       await client.until('all answers', () => client.text.length === each * (count + 1));
     });
+
+  it('lets go of a client that goes after it has ended its half', async () => {
+    const command = ['/bin/sh', '-c', 'echo there; exec sleep 20'];
+    const bridge = await start(['--protocol=raw', '--connections=1'], command);
+    const [one, other] = [await open(bridge.socket), await open(bridge.socket)];
+    await one.until('its program', () => one.lines.length === 1);
+    one.socket.end('x');
+    await pause(300);
+    assert.deepEqual([one.closed, other.lines], [false, []]);
+    one.socket.destroy();
+    await other.until('its turn', () => other.lines.length === 1);
+  });
 });
