@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "stdio/bridge.h"
 #include "stdio/say.h"
+#include "stdio/session.h"
 #include "stdio/speech.h"
 #include "stdio/tell.h"
 
@@ -51,18 +52,23 @@ static bool is_pinged(const struct session *session) {
     return false;
 }
 
-/* Those that are there. Whoever is starting, or between two lives, has its own time for that. */
+/*
+ * Whoever is starting, between two lives, or ending has its own time for that; and one whose client does not read may
+ * have to wait for it.
+ */
+static bool can_answer(const struct session *session) { return session->state == SESSION_UP && !session_is_behind(session); }
+
 static bool ask(void) {
     for (struct session *session = bridge.sessions; session != NULL; session = session->next) {
         if (bridge.options.shared && session->state != SESSION_UP) return false;
-        if (bridge.options.protocol == PROTOCOL_MCP && session->state == SESSION_UP && !is_pinged(session)) speech_ping(session);
+        if (bridge.options.protocol == PROTOCOL_MCP && can_answer(session) && !is_pinged(session)) speech_ping(session);
     }
     return true;
 }
 
 static bool is_answered(void) {
     for (const struct session *session = bridge.sessions; session != NULL; session = session->next)
-        if (is_pinged(session)) return false;
+        if (can_answer(session) && is_pinged(session)) return false;
     return true;
 }
 

@@ -114,6 +114,10 @@ bool session_takes(const struct session *session) {
     return session->state == SESSION_UP && session->to.length < WAIT_BYTES && !session->no_more_input;
 }
 
+bool session_is_behind(const struct session *session) {
+    return session->owner != NULL && !session->dead && session->owner->out.length >= WAIT_BYTES;
+}
+
 void session_send(struct session *session, struct span line) {
     bytes_add(&session->to, line.at, line.length);
     bytes_add(&session->to, "\n", 1);
@@ -230,18 +234,13 @@ void session_signal(int number) {
         if (session->pid > 0) process_signal(session->pid, number);
 }
 
-/* Its client does not read what there is already. Of a session that is shared nobody waits for a client. */
-static bool is_behind(const struct session *session) {
-    return session->owner != NULL && !session->dead && session->owner->out.length >= WAIT_BYTES;
-}
-
 /* Whether its program may be read from: what cannot be sent on is not kept without end. */
 static bool may_read(const struct session *session) {
-    return session->from.length <= bridge.options.message && !is_behind(session);
+    return session->from.length <= bridge.options.message && !session_is_behind(session);
 }
 
 static void take_bytes(struct session *session) {
-    if (session->from.length == 0 || is_behind(session)) return;
+    if (session->from.length == 0 || session_is_behind(session)) return;
     session_is_well(session);
     page_progress(session->slot);
     if (session->owner != NULL) bytes_add(&session->owner->out, bytes_at(&session->from), session->from.length);
@@ -249,7 +248,7 @@ static void take_bytes(struct session *session) {
 }
 
 static void take_lines(struct session *session) {
-    while (session->from.length > 0 && !is_behind(session)) {
+    while (session->from.length > 0 && !session_is_behind(session)) {
         const char *begin = bytes_at(&session->from);
         const char *end = memchr(begin + session->scanned, '\n', session->from.length - session->scanned);
         if (end == NULL || (size_t)(end - begin) > bridge.options.message) {
@@ -308,7 +307,7 @@ void session_settle(struct session *session) {
     if (session->input.fd >= 0) (void)watch_for(&session->input, bridge.epoll, session->to.length > 0 ? EPOLLOUT : -1);
     if (session->output.fd >= 0) (void)watch_for(&session->output, bridge.epoll, may_read(session) ? EPOLLIN : -1);
     /* What stopped because of a client that did not read goes on when it has read. */
-    if (session->from.length > session->scanned && !is_behind(session)) bridge_due(bridge.now);
+    if (session->from.length > session->scanned && !session_is_behind(session)) bridge_due(bridge.now);
 }
 
 void session_sweep(void) {

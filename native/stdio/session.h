@@ -7,6 +7,9 @@ struct session *session_new(struct client *owner);
 /* Whether it takes more of its clients now. */
 bool session_takes(const struct session *session);
 
+/* Whether its client does not read what there is already. Of a session that is shared nobody waits for a client. */
+bool session_is_behind(const struct session *session);
+
 void session_send(struct session *session, struct span line);
 
 /* Its program said who it is, or something else that shows that it works. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseActivityPage } from '../../src/diagnose/activity-page.ts';
 import { prepare } from './native-programs.ts';
-import { assertSmall, Bridge, PYTHON_SERVER, RawClient } from './stdio-bridge.ts';
+import { assertSmall, Bridge, isThere, PYTHON_SERVER, RawClient } from './stdio-bridge.ts';
 
 /** What one client does, or leaves undone, and what it must not do to its program, the bridge and the others. */
 describe('plugin-stdio, and clients in the way of others', function () {
@@ -93,5 +93,43 @@ describe('plugin-stdio, and clients in the way of others', function () {
     assert.deepEqual([one.closed, other.lines], [false, []]);
     one.socket.destroy();
     await other.until('its turn', () => other.lines.length === 1);
+  });
+
+  it('passes a probe beside a client that does not read', async () => {
+    const bridge = await start(['--process=connection', '--message=1000000']);
+    const [greedy, other] = [await open(bridge.socket), await open(bridge.socket)];
+    await greedy.greet();
+    await other.greet();
+    greedy.socket.pause();
+    for (let id = 0; id < 5; id++)
+      greedy.say({ id, method: 'tools/call', params: { name: 'bytes', arguments: { count: 900_000 } } });
+    await bridge.running.until(
+      'more than it reads',
+      () => slotsOf(bridge).some(({ inFlight }) => inFlight === 4),
+      15_000,
+    );
+    for (let count = 0; count < 3; count++) await probe(bridge);
+    // A program that answers no ping, whose client reads, fails it all the same.
+    void other.tool(1, 'block', { seconds: 2 });
+    await bridge.running.until('it in hand', () => slotsOf(bridge).some(({ method }) => method === 'tools/call block'));
+    const asking = await open(bridge.probe);
+    await asking.until('a pass', () => asking.closed);
+    assert.ok(other.answers.some(({ id }) => id === 1));
+  });
+
+  it('passes a probe beside a program that is ending', async () => {
+    const bridge = await start(['--process=connection']);
+    const client = await open(bridge.socket);
+    await client.greet();
+    const pid = Number(await client.tool(1, 'pid'));
+    client.say({ id: 2, method: 'tools/call', params: { name: 'block', arguments: { seconds: 30 } } });
+    await bridge.running.until('it in hand', () => inHand(bridge) === 1);
+    const asking = await open(bridge.probe);
+    await bridge.running.until('a ping in hand', () => inHand(bridge) === 2);
+    assert.equal(asking.closed, false);
+    client.socket.destroy();
+    await asking.until('a pass', () => asking.closed);
+    // It has 5 s for the end of its input to end it.
+    assert.ok(isThere(pid));
   });
 });
