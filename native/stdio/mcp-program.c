@@ -1,5 +1,6 @@
 /* What comes from a program in the Model Context Protocol. All of it is untrusted. */
 #include <stdio.h>
+#include <string.h>
 
 #include "stdio/client.h"
 #include "stdio/hand.h"
@@ -40,6 +41,9 @@ static void response(struct session *session, const struct message *message) {
     const enum call_kind kind = call->kind;
     if (kind == CALL_OF_CLIENT && call->client != NULL && !call->client->closing)
         message_add(&call->client->out, message, (struct edit){message->id, call->id}, (struct edit){0});
+    /* A client that was refused has to begin anew, too, when the program was started again. */
+    if (kind == CALL_OF_CLIENT && session->owner != NULL && message->error.at != NULL && strcmp(call->method, "initialize") == 0)
+        bytes_clear(&session->greeting);
     hand_end(session, call, message->error.at == NULL);
     if (kind == CALL_INITIALIZE) greeted(session, message);
     else session_is_well(session);

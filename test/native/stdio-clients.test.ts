@@ -132,4 +132,15 @@ describe('plugin-stdio, and clients in the way of others', function () {
     // It has 5 s for the end of its input to end it.
     assert.ok(isThere(pid));
   });
+
+  it('greets no program as one refused to be greeted', async () => {
+    const bridge = await start(['--process=connection']);
+    const client = await open(bridge.socket);
+    client.say({ id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', refuse: true } });
+    assert.match(JSON.stringify(await client.answer(1)), /refused/);
+    assert.match(await client.tool(2, 'exit', { status: 3 }), /ended with status 3 while it had this request/);
+    await client.greet();
+    assert.equal(await client.tool(3, 'echo', { text: 'served' }), 'served');
+    assert.doesNotMatch(bridge.running.err, /BH319/);
+  });
 });

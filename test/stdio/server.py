@@ -79,6 +79,9 @@ def serve(message):
     if method == "initialize":
         if os.environ.get("MCP_SILENT"):
             return
+        if params.get("refuse"):
+            send({"id": number, "error": {"code": -32602, "message": "refused"}})
+            return
         answer = {
             "protocolVersion": params["protocolVersion"],
             "capabilities": {"tools": {"listChanged": True}},
