@@ -42,7 +42,8 @@ static void output_ready(struct watch *watch, uint32_t events) {
     (void)watch_for(watch, bridge.epoll, -1);
     (void)close(watch->fd);
     watch->fd = -1;
-    session->due = bridge.now + SILENT_MS;
+    /* A program that is asked to end has its time for that, and may well begin with its output. */
+    if (session->state != SESSION_ENDING) session->due = bridge.now + SILENT_MS;
 }
 
 static void close_watch(struct watch *watch) {

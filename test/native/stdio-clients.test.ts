@@ -143,4 +143,13 @@ describe('plugin-stdio, and clients in the way of others', function () {
     assert.equal(await client.tool(3, 'echo', { text: 'served' }), 'served');
     assert.doesNotMatch(bridge.running.err, /BH319/);
   });
+
+  it('leaves a program its time to end that closes its output first', async () => {
+    const source = 'echo there; cat >/dev/null; exec >&-; sleep 2.5; echo done >&2';
+    const bridge = await start(['--protocol=raw'], ['/bin/sh', '-c', source]);
+    const client = await open(bridge.socket);
+    await client.until('its program', () => client.lines.length === 1);
+    client.socket.destroy();
+    await bridge.running.until('its last word', () => /^done$/m.test(bridge.running.err), 15_000);
+  });
 });
