@@ -76,8 +76,11 @@ struct session {
     /* Its program did something that is not borne, and was killed for it. */
     const char *killed_for;
     int64_t started, due;
-    /* Whether this life was of any use: only others count as starts that failed. */
-    bool was_well;
+    /* Whether this life was of any use, or its program read something of its client's, which may have been what ended
+       it: only others count as starts that failed. */
+    bool was_well, was_fed;
+    /* Bytes that went in. */
+    size_t given;
     unsigned int recent_deaths;
     int64_t deaths_since, backoff;
     /* What its program has in hand, and what the client has of its program's. */

@@ -107,6 +107,8 @@ static void finish(struct client *client) {
     } else {
         /* Its program answers as long as it likes: whoever does not want to wait closes both halves. */
         session->no_more_input = true;
+        /* The end is something to read, too; when it is read is not to be seen. */
+        session->was_fed = true;
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,9 +104,9 @@ static void start(struct session *session) {
     }
     session->pid = pid;
     session->started = bridge.now;
-    session->dead = session->was_well = session->no_more_input = session->was_signalled = false;
+    session->dead = session->was_well = session->was_fed = session->no_more_input = session->was_signalled = false;
     session->killed_for = NULL;
-    session->scanned = 0;
+    session->given = session->scanned = 0;
     session->state = SESSION_STARTING;
     session->due = bridge.now + bridge.options.start_ms;
     speech_started(session);
@@ -159,6 +160,16 @@ void session_kill(struct session *session, const char *why) {
     process_signal(session->pid, SIGKILL);
 }
 
+/*
+ * Whether its program has read something of its client's. What is in the pipe still it has not: one that ends before it
+ * reads at all is broken, whatever there is to read.
+ */
+static bool is_fed(const struct session *session) {
+    int unread = 0;
+    if (session->owner == NULL) return false;
+    return session->was_fed || (session->input.fd >= 0 && ioctl(session->input.fd, FIONREAD, &unread) == 0 && (size_t)unread < session->given);
+}
+
 static void give_up_or_wait(struct session *session, int status) {
     if (bridge.now - session->deaths_since > DEATHS_WITHIN) {
         session->recent_deaths = 0;
@@ -193,7 +204,7 @@ static void died(struct session *session, int status) {
     const bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     const bool was_asked = session->state == SESSION_ENDING;
     if (bridge.options.protocol != PROTOCOL_MCP && (good || bridge.now - session->started >= WELL_MS)) session_is_well(session);
-    if (!session->was_well && !was_asked) bridge.failed_starts++;
+    if (!session->was_well && !was_asked && !is_fed(session)) bridge.failed_starts++;
     speech_died(session, how);
     probe_again();
     close_watch(&session->input);
@@ -297,11 +308,16 @@ void session_turn(struct session *session) {
 
 void session_write(struct session *session) {
     if (session->input.fd < 0) return;
-    if (bytes_write(&session->to, session->input.fd) < 0) {
+    const size_t before = session->to.length;
+    const int error = bytes_write(&session->to, session->input.fd);
+    session->given += before - session->to.length;
+    if (error < 0) {
         session->no_more_input = true;
         bytes_clear(&session->to);
     }
-    if (session->no_more_input && session->to.length == 0) close_watch(&session->input);
+    if (!session->no_more_input || session->to.length > 0) return;
+    session->was_fed = is_fed(session);
+    close_watch(&session->input);
 }
 
 void session_settle(struct session *session) {

@@ -152,4 +152,18 @@ describe('plugin-stdio, and clients in the way of others', function () {
     client.socket.destroy();
     await bridge.running.until('its last word', () => /^done$/m.test(bridge.running.err), 15_000);
   });
+
+  it('does not give up on programs that end of what their clients say', async () => {
+    const bridge = await start(['--protocol=raw'], ['/usr/bin/grep', 'needle']);
+    for (let round = 0; round < 12; round++) {
+      const client = await open(bridge.socket);
+      // That is an end with status 1, the end of nothing at all, too.
+      client.socket.end(round % 2 === 0 ? 'hay\n' : '');
+      await client.until('the end', () => client.closed);
+    }
+    const client = await open(bridge.socket);
+    client.socket.end('a needle\n');
+    await client.until('the end', () => client.closed);
+    assert.deepEqual(client.lines, ['a needle']);
+  });
 });

@@ -128,6 +128,8 @@ describe('plugin-stdio, for a program without messages of a protocol', function 
     const bridge = await start(['--protocol=raw'], ['/bin/sh', '-c', 'exit 5']);
     for (let round = 0; round < 5; round++) {
       const client = await open(bridge);
+      // It ends before it reads that.
+      if (round % 2 === 1) client.say('x');
       await client.until('the end', () => client.closed);
     }
     assert.equal(await bridge.running.ended, 5);
