@@ -228,6 +228,7 @@ static void died(struct session *session, int status) {
     }
     bytes_clear(&session->from);
     give_up_or_wait(session, status);
+    if (session->state != SESSION_WAITING) return;
     bridge.restarts++;
     char line[256];
     (void)snprintf(line, sizeof(line), "STATUS=The program is started again, for the %u. time: it %s", bridge.restarts, how);

@@ -444,5 +444,9 @@ describe('plugin-stdio, for an MCP server', function () {
     }
     assert.equal(bad.answers.filter((each) => code(each) === PROGRAM_ENDED).length, 6);
     assert.equal(await good.tool(1, 'echo', { text: 'served' }), 'served');
+    // The sixth life was the last one.
+    const statuses = () => messages(bridge.told).filter((each) => each.startsWith('STATUS='));
+    await bridge.told.until('five of them', () => statuses().length >= 5);
+    assert.equal(statuses().length, 5);
   });
 });
