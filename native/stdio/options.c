@@ -34,7 +34,7 @@ static bool is_shared(const char *process) {
 }
 
 void options_read(struct options *options, char **argv) {
-    *options = (struct options){.protocol = PROTOCOL_MCP, .connections = 64, .message = 4194304, .start_ms = 30000, .stop_signal = SIGTERM};
+    *options = (struct options){.protocol = PROTOCOL_MCP, .connections = 16, .message = 4194304, .start_ms = 30000, .stop_signal = SIGTERM};
     char **argument = argv + 1;
     for (; *argument != NULL && strcmp(*argument, "--") != 0; argument++) {
         const char *value;

@@ -166,4 +166,14 @@ describe('plugin-stdio, and clients in the way of others', function () {
     await client.until('the end', () => client.closed);
     assert.deepEqual(client.lines, ['a needle']);
   });
+
+  it('serves 16 clients at a time where nothing is said about it', async () => {
+    const bridge = await start(['--protocol=lines', '--process=shared'], ['/usr/bin/cat']);
+    const clients = await Promise.all(Array.from({ length: 17 }, () => open(bridge.socket)));
+    for (const client of clients) client.say('x');
+    const served = () => clients.filter(({ lines }) => lines.length === 1);
+    await bridge.running.until('16 answers', () => served().length >= 16);
+    await pause(300);
+    assert.equal(served().length, 16);
+  });
 });
