@@ -55,14 +55,19 @@ static bool entries_add(struct entries *entries, const struct entry *entry) {
     return true;
 }
 
-static bool entries_remove(struct entries *entries, const unsigned char *id) {
+static bool entries_have(const struct entries *entries, const unsigned char *id) {
+    for (size_t i = 0; i < entries->count; i++)
+        if (memcmp(entries->each[i].id, id, BULKHEAD_ID_SIZE) == 0) return true;
+    return false;
+}
+
+static void entries_remove(struct entries *entries, const unsigned char *id) {
     for (size_t i = 0; i < entries->count; i++) {
         if (memcmp(entries->each[i].id, id, BULKHEAD_ID_SIZE) != 0) continue;
         entries->count--;
         memmove(&entries->each[i], &entries->each[i + 1], (entries->count - i) * sizeof(struct entry));
-        return true;
+        return;
     }
-    return false;
 }
 
 /* A record in one write. What is only half written is cut off again, so that others can follow. */
@@ -131,12 +136,17 @@ int bulkhead_accept(struct bulkhead_journal *journal, const void *bytes, size_t 
     int error = random_bytes(entry.id, sizeof(entry.id));
     if (error < 0) return error;
     (void)pthread_mutex_lock(&journal->lock);
-    if (journal->length + RECORD_HEAD + PAYLOAD_HEAD + length > JOURNAL_MOST) error = -EDQUOT;
+    const size_t before = journal->length;
+    if (before + RECORD_HEAD + PAYLOAD_HEAD + length > JOURNAL_MOST) error = -EDQUOT;
     if (error == 0 && !entries_add(&journal->open, &entry)) error = -ENOMEM;
     if (error == 0) {
         error = append(journal->fd, &journal->length, ENTRY_ACCEPTED, entry.id, bytes, length);
-        if (error == 0 && fdatasync(journal->fd) < 0) error = -errno;
-        if (error < 0) (void)entries_remove(&journal->open, entry.id);
+        if (error == 0 && fdatasync(journal->fd) < 0) {
+            error = -errno;
+            /* Whoever is told that it was not accepted must not see it replayed. */
+            if (ftruncate(journal->fd, (off_t)before) == 0) journal->length = before;
+        }
+        if (error < 0) entries_remove(&journal->open, entry.id);
     }
     (void)pthread_mutex_unlock(&journal->lock);
     memcpy(id, entry.id, BULKHEAD_ID_SIZE);
@@ -146,15 +156,17 @@ int bulkhead_accept(struct bulkhead_journal *journal, const void *bytes, size_t 
 int bulkhead_finish(struct bulkhead_journal *journal, const unsigned char id[BULKHEAD_ID_SIZE]) {
     int error = 0;
     (void)pthread_mutex_lock(&journal->lock);
-    if (!entries_remove(&journal->open, id)) {
+    if (!entries_have(&journal->open, id)) {
         error = -ENOENT;
-    } else if (journal->open.count > 0) {
+    } else if (journal->open.count > 1) {
         error = append(journal->fd, &journal->length, ENTRY_FINISHED, id, NULL, 0);
     } else if (ftruncate(journal->fd, 0) < 0) {
         error = -errno;
     } else {
         journal->length = 0;
     }
+    /* It is open until that is written: it can be tried again. */
+    if (error == 0) entries_remove(&journal->open, id);
     (void)pthread_mutex_unlock(&journal->lock);
     return error;
 }
@@ -171,7 +183,7 @@ static size_t parse(const unsigned char *bytes, size_t length, struct entries *o
         at += RECORD_HEAD + payload;
         struct entry entry = {.offset = (size_t)(content - bytes) + PAYLOAD_HEAD, .length = payload - PAYLOAD_HEAD};
         memcpy(entry.id, content + 1, BULKHEAD_ID_SIZE);
-        if (content[0] != ENTRY_ACCEPTED) (void)entries_remove(open, entry.id);
+        if (content[0] != ENTRY_ACCEPTED) entries_remove(open, entry.id);
         else if (!entries_add(open, &entry)) *whole = false;
     }
     return at;
