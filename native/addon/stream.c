@@ -83,7 +83,7 @@ static int take_descriptors(struct msghdr *message, int32_t *out, size_t room) {
 
 /*
  * receive(socket, bytes, fds): number of bytes, 0 at the end. `fds` is an Int32Array of 65: how many descriptors came,
- * and which. -E2BIG: more than 64.
+ * and which. -E2BIG: more than 64, or than this process may have.
  */
 napi_value receive_stream(napi_env env, napi_callback_info info) {
     napi_value values[3];
@@ -112,11 +112,10 @@ napi_value receive_stream(napi_env env, napi_callback_info info) {
     int32_t *out = fds;
     out[0] = 0;
     if (got < 0) return from_int(env, -errno);
-    if (message.msg_controllen > 0) {
-        const int count = take_descriptors(&message, out + 1, room - 1);
-        if (count < 0) return from_int(env, -E2BIG);
-        out[0] = count;
-    }
+    /* Without room for a single descriptor the kernel says only that some were cut off. */
+    const int count = take_descriptors(&message, out + 1, room - 1);
+    if (count < 0) return from_int(env, -E2BIG);
+    out[0] = count;
     return from_int(env, got);
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -31,7 +32,7 @@ import {
   socketAddress,
 } from '../../../src/kernel/native.ts';
 import { descriptorOf } from '../../native/descriptor-of.ts';
-import { messages, prepare, startSink } from '../../native/native-programs.ts';
+import { messages, prepare, startSink, tool } from '../../native/native-programs.ts';
 
 describe('native addon', function () {
   this.timeout(10_000);
@@ -215,6 +216,28 @@ describe('native addon', function () {
     client.destroy();
     socket.destroy();
     server.close();
+  });
+
+  it('says that a descriptor was lost which this process has no room for', async () => {
+    const path = join(directory, 'socket');
+    const server = createServer().listen(path);
+    await new Promise<void>((settle) => server.on('listening', settle));
+    server.on('connection', (socket) => sendWithFds(descriptorOf(socket), Buffer.from('with one'), [0]));
+    const script = `
+      const { openSync, writeSync } = require('node:fs');
+      const addon = require(process.argv[1]);
+      const socket = addon.connectUnix(process.argv[2]);
+      try { for (;;) openSync('/dev/null'); } catch (error) { if (error.code !== 'EMFILE') throw error; }
+      let got;
+      do got = addon.receive(socket, Buffer.alloc(100), new Int32Array(65)); while (got === -11);
+      writeSync(1, String(got));`;
+    const limited = ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, '-e', script, tool('bulkhead.node'), path];
+    const said = await new Promise<string>((settle, fail) =>
+      execFile('bash', limited, { timeout: 8000 }, (error, out) => (error === null ? settle(out) : fail(error))),
+    );
+    server.close();
+    // -E2BIG
+    assert.equal(said, '-7');
   });
 
   it('sends datagrams to a path and to an abstract name', async () => {
