@@ -11,8 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Events, and new connections, in a turn. How often the loop says that it is alive, and looks at connections. */
-enum { EVENTS = 64, ACCEPTS = 16, LOOK_MS = 1000 };
+/*
+ * Events, and new connections, in a turn; those that are taken at the end, which are as many as wait at most by the
+ * kernel's own setting. How often the loop says that it is alive, and looks at connections.
+ */
+enum { EVENTS = 64, ACCEPTS = 16, DRAIN_ACCEPTS = 4096, LOOK_MS = 1000 };
 
 /* For the handler of signals; there is one plugin in a process. */
 static _Atomic int wake_on_signal = -1;
@@ -144,7 +147,8 @@ static bool accept_one(struct bulkhead_plugin *plugin) {
 static void drain(struct bulkhead_plugin *plugin) {
     plugin->draining = true;
     notify_systemd("STOPPING=1");
-    while (accept_one(plugin)) continue;
+    /* Others may come as fast as these are taken. */
+    for (int i = 0; i < DRAIN_ACCEPTS && accept_one(plugin); i++) continue;
     (void)close(plugin->listener);
     plugin->listener = -1;
     plugin->accepting = false;
@@ -213,6 +217,8 @@ static void loop(struct bulkhead_plugin *plugin) {
 /* `what` is NULL when it has been told. */
 static int fail(struct bulkhead_plugin *plugin, const char *what, int error) {
     if (what != NULL) (void)fprintf(stderr, "bulkhead: %s: %s\n", what, strerror(-error));
+    /* A signal must not write to whatever has the number next. */
+    atomic_store(&wake_on_signal, -1);
     if (plugin->listener >= 0) (void)close(plugin->listener);
     if (plugin->epoll >= 0) (void)close(plugin->epoll);
     if (plugin->wake >= 0) (void)close(plugin->wake);
