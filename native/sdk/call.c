@@ -27,6 +27,7 @@ static struct bulkhead_call *call_new(struct bulkhead_plugin *plugin) {
 static void call_give_back(struct bulkhead_call *call) {
     struct bulkhead_plugin *plugin = call->plugin;
     plugin->calls--;
+    plugin->held -= call->size;
     if (call->notification) plugin->notifications--;
     bodies_release(&call->bodies);
     writer_reset(&call->writer);
@@ -56,8 +57,12 @@ static void leave_connection(struct bulkhead_call *call) {
     if (call->previous != NULL) call->previous->next = call->next;
     else connection->calls = call->next;
     if (call->next != NULL) call->next->previous = call->previous;
-    if (call->notification) connection->notified--;
-    else connection->in_hands--;
+    if (call->notification) {
+        connection->notified--;
+        connection->notified_bytes -= call->size;
+    } else {
+        connection->in_hands--;
+    }
     if (call->open) connection->open--;
     if (connection->held) connection_dirty(connection);
     call->open = false;
@@ -91,6 +96,8 @@ static bool keep_message(struct bulkhead_call *call, const struct message *messa
     call->traceparent = keep_text(call, message->traceparent);
     call->tracestate = keep_text(call, message->tracestate);
     call->idempotency = keep_text(call, message->idempotency);
+    call->size = length;
+    call->plugin->held += length;
     return true;
 }
 
@@ -101,6 +108,7 @@ static void join_connection(struct bulkhead_call *call, struct connection *conne
     connection->calls = call;
     if (call->notification) {
         connection->notified++;
+        connection->notified_bytes += call->size;
     } else {
         connection->in_hands++;
         connection->open++;
@@ -137,9 +145,10 @@ static void call_account(struct bulkhead_call *call) {
                     call->method->length, now_ns() - call->began_ns);
 }
 
-static void refuse_request(struct connection *connection, const struct message *message, const char *code, const char *text,
-                   bool retry) {
-    if (message->type == MESSAGE_REQUEST) send_error(connection, message->id, code, text, NULL, retry);
+/* Nobody is told of a notification that is not served, so its connection ends. */
+static void refuse_call(struct connection *connection, const struct message *message, const char *text) {
+    if (message->type == MESSAGE_REQUEST) send_error(connection, message->id, "overloaded", text, NULL, true);
+    else send_close(connection, "overloaded", text);
 }
 
 static void call_begin(struct connection *connection, const struct message *message, const unsigned char *bytes,
@@ -151,21 +160,23 @@ static void call_begin(struct connection *connection, const struct message *mess
         return;
     }
     if (method == NULL) {
-        refuse_request(connection, message, "unknown-method", "this plugin has no such method", false);
+        if (message->type == MESSAGE_REQUEST)
+            send_error(connection, message->id, "unknown-method", "this plugin has no such method", NULL, false);
         return;
     }
     struct bulkhead_call *call = NULL;
-    if ((connection->in_hands < WINDOW || message->type == MESSAGE_NOTIFICATION) && plugin->calls < MAX_CALLS)
+    if ((connection->in_hands < WINDOW || message->type == MESSAGE_NOTIFICATION) && plugin->calls < MAX_CALLS &&
+        plugin->held + length <= MOST_HELD)
         call = call_new(plugin);
     if (call == NULL) {
-        refuse_request(connection, message, "overloaded", "too many requests at a time", true);
+        refuse_call(connection, message, "too many calls at a time, or too large ones");
         return;
     }
     call->notification = message->type == MESSAGE_NOTIFICATION;
     if (call->notification) plugin->notifications++;
     if (!keep_message(call, message, bytes, length, owner)) {
         call_give_back(call);
-        refuse_request(connection, message, "overloaded", "there is no memory for it", true);
+        refuse_call(connection, message, "there is no memory for it");
         return;
     }
     call->method = method;
@@ -181,10 +192,11 @@ static void call_begin(struct connection *connection, const struct message *mess
     call->bodies = *bodies;
     bodies->count = 0;
     call->params.bodies = call->bodies.count > 0 ? &call->bodies : NULL;
-    /* What a stream sends is written by threads, too, and goes without descriptors. */
+    /* Parts are written by threads, too, and go without descriptors. */
     call->writer.frame = connection->peer_frame;
-    call->writer.bodies = connection->body && !call->streams && !call->notification;
-    call->writer.descriptors = connection->descriptor && !call->streams && !call->notification;
+    const bool beside = !method->parts && !call->notification;
+    call->writer.bodies = connection->body && beside;
+    call->writer.descriptors = connection->descriptor && beside;
     if (!trace_id_of(message->traceparent, call->trace_id)) memset(call->trace_id, 0, sizeof(call->trace_id));
     call->began_ns = now_ns();
     if (message->deadline_ms > 0) call->deadline_ns = call->began_ns + (uint64_t)message->deadline_ms * 1000000;
@@ -193,7 +205,7 @@ static void call_begin(struct connection *connection, const struct message *mess
         if (threads_queue(call) < 0) {
             leave_connection(call);
             call_give_back(call);
-            refuse_request(connection, message, "overloaded", "there is no thread for it", true);
+            refuse_call(connection, message, "there is no thread for it");
             return;
         }
         timer_set(call);

@@ -2,9 +2,11 @@
 #include "sdk/internal.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,7 +19,8 @@ static bool connection_clogged(const struct connection *connection) {
 }
 
 static bool connection_holds(const struct connection *connection) {
-    return connection_clogged(connection) || connection->notified >= WINDOW;
+    return !connection->left && (connection_clogged(connection) || connection->notified >= WINDOW ||
+                                  connection->notified_bytes > MOST_NOTIFIED);
 }
 
 static void connection_dirty(struct connection *connection) {
@@ -30,8 +33,9 @@ static void connection_dirty(struct connection *connection) {
 /* What is waited for: input, unless it is held; room for output, if there is any. */
 static void expect(struct connection *connection) {
     uint32_t events = 0;
-    if (!connection->eof && !connection->held && !connection_clogged(connection)) events |= EPOLLIN;
-    if (connection_pending(connection) > 0) events |= EPOLLOUT;
+    const bool clogged = !connection->left && connection_clogged(connection);
+    if (!connection->eof && !connection->held && !clogged) events |= EPOLLIN;
+    if (connection_pending(connection) > 0 && !connection->unread_waits) events |= EPOLLOUT;
     if (events == connection->events) return;
     struct epoll_event event = {.events = events, .data.ptr = connection};
     if (epoll_ctl(connection->plugin->epoll, EPOLL_CTL_MOD, connection->fd, &event) < 0) connection->broken = true;
@@ -98,21 +102,49 @@ static void drop_attachment(struct connection *connection) {
     struct attachment *attachment = connection->attachments;
     close_all(attachment->fds, attachment->count);
     connection->attached -= attachment->body_bytes;
+    connection->plugin->total_attached -= attachment->body_bytes;
     connection->attachments = attachment->next;
     if (connection->attachments == NULL) connection->last_attachment = &connection->attachments;
     free(attachment);
 }
 
+static void set_unread_waits(struct connection *connection, bool waits) {
+    if (waits && !connection->unread_waits) connection->plugin->unread_waiting++;
+    if (!waits && connection->unread_waits) connection->plugin->unread_waiting--;
+    connection->unread_waits = waits;
+}
+
+/* Whether the client has taken enough of the files that were sent. */
+static bool may_attach(struct connection *connection) {
+    int waiting = 0;
+    if (connection->unread + connection->attachments->body_bytes <= MOST_UNREAD) return true;
+    if (ioctl(connection->fd, SIOCOUTQ, &waiting) < 0) return false;
+    /* It reads, though nothing is sent. */
+    if (waiting != connection->queued) connection->moved_ns = connection->plugin->now;
+    connection->queued = waiting;
+    if (waiting > 0) return false;
+    connection->unread = 0;
+    return true;
+}
+
 static void flush(struct connection *connection) {
+    set_unread_waits(connection, false);
     while (connection_pending(connection) > 0) {
         const bool attached = connection->attachments != NULL && connection->attachments->position == connection->sent_ever;
+        if (attached && !may_attach(connection)) {
+            set_unread_waits(connection, true);
+            break;
+        }
         ssize_t sent = send_some(connection);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0) {
             if (errno != EAGAIN) connection->broken = true;
             break;
         }
-        if (attached && sent > 0) drop_attachment(connection);
+        if (attached && sent > 0) {
+            connection->unread += connection->attachments->body_bytes;
+            drop_attachment(connection);
+        }
         connection->sent += (size_t)sent;
         connection->sent_ever += (size_t)sent;
         connection->plugin->total_output -= (size_t)sent;
@@ -168,6 +200,7 @@ static void connection_free(struct connection *connection) {
     else plugin->connections = connection->next;
     if (connection->next != NULL) connection->next->previous = connection->previous;
     plugin->connection_count--;
+    set_unread_waits(connection, false);
     plugin->total_output -= connection_pending(connection);
     while (connection->attachments != NULL) drop_attachment(connection);
     close_all(connection->fds, connection->fd_count);
@@ -181,11 +214,13 @@ static void connection_event(struct connection *connection, uint32_t events) {
     /* When the client has left, what it sent before is read all the same: it may hold notifications. */
     const bool left = (events & (EPOLLHUP | EPOLLERR)) != 0;
     if ((events & EPOLLOUT) != 0) connection_dirty(connection);
-    if ((events & EPOLLIN) != 0)
-        input_read(connection);
-    else if (left)
-        connection_end(connection);
-    if (left && connection->eof) connection_end(connection);
+    if (left && !connection->left) {
+        connection->left = true;
+        input_resume(connection);
+    }
+    if (!connection->dead && (left || (events & EPOLLIN) != 0)) input_read(connection);
+    if (left && (connection->eof || connection->over)) connection_end(connection);
+    else if (left) connection_dirty(connection);
 }
 
 /* Room again: the connection's calls may send, and what was held is taken. */
@@ -199,6 +234,8 @@ static void unclog(struct connection *connection) {
 }
 
 static bool connections_settle(struct bulkhead_plugin *plugin) {
+    for (struct connection *each = plugin->unread_waiting > 0 ? plugin->connections : NULL; each != NULL; each = each->next)
+        if (each->unread_waits) connection_dirty(each);
     struct connection *dirty = plugin->dirty;
     plugin->dirty = NULL;
     for (struct connection *next; dirty != NULL; dirty = next) {

@@ -54,14 +54,22 @@ struct connection {
     bool known, bare, asked, greeted, local;
     bool cancel, stream, drain, body, descriptor;
     uint32_t frame, peer_frame;
-    /* `eof`: it sends no more; `broken`: it is to end, with what is not out; `held`: input waits for output to go. */
-    bool eof, broken, held, drain_told, dirty;
+    /*
+     * `eof`: it sends no more; `broken`: it is to end, with what is not out; `held`: input waits for output to go, or for
+     * notifications to be served; `left`: nobody is there any more, and what it sent before is taken whatever it is.
+     */
+    bool eof, broken, held, left, drain_told, dirty;
     /* `over`: nothing is taken or sent any more; `dead`: it is closed as well. */
     bool over, dead;
     struct buffer in, out;
     struct scan scan;
     /* How much of the output is sent, and what the files hold that go with the rest. */
     size_t sent, attached;
+    /* What the files hold that were sent since the client had last taken all; whether more of them wait for that. */
+    size_t unread;
+    bool unread_waits;
+    /* Of the socket's queue, in bytes of the kernel's, when that was last looked at. */
+    int queued;
     uint64_t sent_ever, moved_ns, quiet_ns;
     struct attachment *attachments, **last_attachment;
     int fds[WAITING_FDS];
@@ -69,6 +77,7 @@ struct connection {
     /* Calls that have not ended: requests, how many of them have no response yet, and notifications. */
     struct bulkhead_call *calls;
     unsigned int open, in_hands, notified;
+    size_t notified_bytes;
 };
 
 static void connection_new(struct bulkhead_plugin *plugin, int fd);
@@ -144,6 +153,8 @@ struct bulkhead_call {
     /* Calls of the loop in the order in which they came. */
     struct bulkhead_call *older, *newer;
     uint32_t id, frame;
+    /* Bytes of its message. */
+    size_t size;
     /* `open`: a response is due; `collects`: the parts of its result become one array, unless they are `too_long`. */
     bool notification, open, threaded, greeted, streams, collects, too_long;
     struct bulkhead_reader params;
@@ -237,10 +248,14 @@ struct bulkhead_plugin {
     struct connection *connections, *dirty;
     unsigned int connection_count;
     bool sweep;
-    size_t total_output;
+    size_t total_output, total_attached;
+    /* Connections whose files wait to be sent until others are taken. */
+    unsigned int unread_waiting;
     unsigned char *scratch;
     /* All calls; those of the loop; notifications, which are served to the end whoever leaves. */
     unsigned int calls, loop_calls, notifications;
+    /* Bytes of the messages of all calls. */
+    size_t held;
     struct bulkhead_call *oldest, *newest, *spare, *streaming;
     unsigned int spare_count;
     struct bulkhead_call **timers;

@@ -31,7 +31,9 @@ static void account(struct connection *connection, size_t before, bool whole) {
     connection_dirty(connection);
 }
 
+/* False: without memory, or when files of too many bytes wait already. */
 static bool attach(struct connection *connection, struct bulkhead_writer *fds) {
+    if (connection->plugin->total_attached > MAX_TOTAL_OUTPUT && connection->attached > HIGH_WATER) return false;
     struct attachment *attachment = malloc(sizeof(*attachment));
     if (attachment == NULL) return false;
     attachment->next = NULL;
@@ -41,6 +43,7 @@ static bool attach(struct connection *connection, struct bulkhead_writer *fds) {
     memcpy(attachment->fds, fds->fds, sizeof(attachment->fds));
     fds->fd_count = 0;
     connection->attached += fds->body_bytes;
+    connection->plugin->total_attached += fds->body_bytes;
     *connection->last_attachment = attachment;
     connection->last_attachment = &attachment->next;
     return true;
@@ -98,12 +101,14 @@ static void send_error(struct connection *connection, uint32_t id, const char *c
         bulkhead_write_bool(&error, true);
     }
     bulkhead_write_nil(&error);
-    if (error.failed)
+    if (error.failed) {
         connection->broken = true;
-    else if (error.bytes.length + RESPONSE_HEAD > connection->peer_frame)
+        connection_dirty(connection);
+    } else if (error.bytes.length + RESPONSE_HEAD > connection->peer_frame) {
         send_error(connection, id, code, message, NULL, retry);
-    else
+    } else {
         send_message(connection, head, response_head(id, head, false), error.bytes.bytes, error.bytes.length, NULL);
+    }
     writer_release(&error);
 }
 

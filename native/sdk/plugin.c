@@ -179,6 +179,9 @@ static int wait_ms(const struct bulkhead_plugin *plugin, bool more, uint64_t loo
     if (plugin->alive_every > 0 && plugin->alive_told + plugin->alive_every < until)
         until = plugin->alive_told + plugin->alive_every;
     if (plugin->timer_count > 0 && plugin->timers[0]->wake_ns < until) until = plugin->timers[0]->wake_ns;
+    /* Nothing tells when a client takes files. */
+    const uint64_t soon = now + (uint64_t)UNREAD_PAUSE_MS * 1000000;
+    if (plugin->unread_waiting > 0 && soon < until) until = soon;
     return until <= now ? 0 : (int)((until - now + 999999) / 1000000);
 }
 

@@ -22,13 +22,19 @@ enum {
     /* Requests at a time on a connection, and calls of all of them that nobody waits for but which have not ended. */
     WINDOW = 64,
     MAX_CALLS = 8192,
+    /* Bytes of the messages of all of these; and of notifications of a connection, from which on nothing more is taken. */
+    MOST_HELD = 128 << 20,
+    MOST_NOTIFIED = 16 << 20,
     /*
      * Output that waits to be read: from so much on nothing more is taken from the client; so much and one message more
-     * ends its connection; and so much of all of them together ends that of whoever adds to it.
+     * ends its connection; and so much of all of them together, in files or not, ends that of whoever adds to it.
      */
     HIGH_WATER = 1 << 20,
     MAX_OUTPUT = 64 << 20,
     MAX_TOTAL_OUTPUT = 512 << 20,
+    /* Bytes in files that were sent and not taken: of the socket's queue they are a few each. How often it is looked at. */
+    MOST_UNREAD = 128 << 20,
+    UNREAD_PAUSE_MS = 10,
     /* Time in which a client that has output to read reads something of it. */
     STALL_MS = 30000,
     /* A client that cannot be told to go is left when it has been without a request for so long. */

@@ -151,6 +151,33 @@ forEachTarget('bodies', (target, kind) => {
     await until('no more descriptors than before', () => count() <= before + 1);
   });
 
+  if (kind.name === 'c') {
+    it('are not what parts become that just fit a frame', async () => {
+      const [part] = (await carrier.call('part', 4_170_000)) as Uint8Array[];
+      assert.equal(part?.length, 4_170_000);
+    });
+
+    it('are sent as far as they are taken, and 128 MiB ahead', async () => {
+      const files = () =>
+        target()
+          .descriptors()
+          .filter((name) => name.includes('memfd')).length;
+      carrier.socket.pause();
+      const answers = Array.from({ length: 12 }, () => carrier.call('bytes', 16 * MIB));
+      // Others are in its hands for as long as it makes and sends them.
+      let looks = 0;
+      await until('one to wait for good', () => {
+        looks = files() === 1 ? looks + 1 : 0;
+        return looks === 20;
+      });
+      const other = await new Carrier(target()).greet(['body']);
+      assert.equal(await other.call('echo', 'well'), 'well');
+      other.leave();
+      carrier.socket.resume();
+      for (const answer of answers) assert.equal(((await answer) as Uint8Array).length, 16 * MIB);
+    });
+  }
+
   const body = (length: number) => addon().makeBody(Buffer.alloc(length));
   const hostile: Record<string, (sent: Carrier) => void> = {
     'without a descriptor': (sent) => sent.claim([{ index: 0, length: 100 }], []),

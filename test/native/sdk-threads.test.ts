@@ -1,5 +1,6 @@
 /** Methods of the C SDK that run in threads; all else about it is held by the conformance suite, as of every SDK. */
 import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
 import { problemOf } from '../conformance/peer/conversation.ts';
 import { dismissPeers, HANG_MS, type Peer } from '../conformance/peer/peer.ts';
 import { Target, until } from '../conformance/target.ts';
@@ -127,6 +128,60 @@ describe('the C SDK, in threads', function () {
     assert.deepEqual((await peer.call('thread-count', [3])).result, [0, 1, 2]);
     assert.deepEqual((await peer.call('thread-count', [0])).result, []);
     assert.equal(await codeOf(peer.ask('thread-count', [2_000_000])), 'too-large');
+  });
+
+  /** A little less than a frame has room for. */
+  const large = Buffer.alloc(4_000_000);
+
+  it('has 128 MiB of messages in hand, and refuses what is beyond', async () => {
+    const ids = Array.from({ length: 40 }, () => peer.ask('thread-sleep', [NEVER_MS, large]));
+    const refused = ids.slice(33);
+    for (const id of refused) {
+      const problem = problemOf((await peer.answer(id)).error);
+      assert.deepEqual([problem?.code, problem?.retry], ['overloaded', true]);
+    }
+    const taken = ids.slice(0, 33);
+    assert.ok(taken.every((id) => !peer.talk.answers.has(id)));
+    for (const id of taken) peer.send([2, '$cancel', [id]]);
+    for (const id of taken) assert.equal(await codeOf(id), 'cancelled');
+    assert.equal(await peer.result('size', large), large.length);
+  });
+
+  it('takes nothing more from who sends notifications of 16 MiB until they are served', async () => {
+    const before = target.memory();
+    for (let each = 0; each < 30; each += 1) peer.send([2, 'thread-sleep', [500, large]]);
+    const other = await target.connect();
+    for (let looks = 0; looks < 10; looks += 1) {
+      assert.equal(await other.result('echo', looks), looks);
+      await pause(20);
+    }
+    // Five of them, one that is read, and what the memory of any of them was before it had grown.
+    const grown = target.memory() - before;
+    assert.ok(grown < 64, `${grown.toFixed(0)} MiB`);
+    assert.equal(await peer.result('echo', 'served'), 'served');
+  });
+
+  it('ends connections whose notifications have no room', async () => {
+    const senders = await Promise.all(Array.from({ length: 9 }, () => target.connect()));
+    for (const sender of senders)
+      for (let each = 0; each < 4; each += 1) sender.send([2, 'thread-sleep', [2000, large]]);
+    const reasons = () => senders.map(({ talk }) => talk.reason?.code).filter((code) => code !== undefined);
+    await until('the end of some', () => reasons().length > 0);
+    assert.ok(reasons().every((code) => code === 'overloaded'));
+    assert.ok(senders.some(({ isEnded }) => !isEnded));
+  });
+
+  it('takes the notifications of a client that has left without reading its answers', async () => {
+    const leaver = await target.connect();
+    leaver.talk.lenient = true;
+    leaver.socket.pause();
+    const bumps = Array.from({ length: 100 }, () => leaver.bytesOf([2, 'bump', []]));
+    leaver.ask('bytes', [3_000_000]);
+    await new Promise((resolve) => leaver.socket.write(Buffer.concat(bumps), resolve));
+    await pause(50);
+    assert.equal(await peer.result('bumped'), 0);
+    await leaver.leave();
+    await until('all of them', async () => (await peer.result('bumped')) === 100);
   });
 
   it('answers what a thread is at before it goes', async () => {

@@ -266,6 +266,22 @@ static void bytes_of(struct bulkhead_call *call, void *context) {
     bulkhead_return(call);
 }
 
+/* Of the C SDK alone: a result in one part, of so many bytes, and what became of that. */
+static void part(struct bulkhead_call *call, void *context) {
+    uint32_t count;
+    (void)context;
+    char *bytes = number_param(call, &count) && count <= 1U << 24 ? calloc(1, (size_t)count + 1) : NULL;
+    if (bytes == NULL) {
+        bulkhead_fail(call, "bad-params", "part takes a number up to 2^24");
+        return;
+    }
+    bulkhead_write_binary(bulkhead_result(call), bytes, count);
+    free(bytes);
+    const int error = bulkhead_item(call);
+    if (error < 0) bulkhead_fail(call, "failed", "%s", strerror(-error));
+    else bulkhead_return(call);
+}
+
 static void refuse(struct bulkhead_call *call, int error) {
     bulkhead_fail(call, error == -EDQUOT ? "journal-full" : "failed", "%s", strerror(-error));
 }
@@ -418,6 +434,7 @@ int main(void) {
     bulkhead_method(plugin, "bumped", answer_number, &bumps);
     bulkhead_method(plugin, "size", size, NULL);
     bulkhead_method(plugin, "bytes", bytes_of, NULL);
+    bulkhead_stream(plugin, "part", part, NULL);
     bulkhead_thread_method(plugin, "save", save, NULL);
     bulkhead_thread_method(plugin, "load", load, NULL);
     bulkhead_thread_method(plugin, "accept", accept_work, NULL);
